@@ -1,0 +1,307 @@
+//! The command line: types only. What a flag means is said here, once, and printed by `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where process files are looked for when no flag says so.
+pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
+/// Where messages are looked for when no flag says so.
+pub const MESSAGES_DIR: &str = "/run/ncolony/messages";
+/// The port of `/metrics` and the health checks.
+pub const PORT: u16 = 9620;
+
+/// Runs, watches and heals the processes of a container.
+#[derive(Debug, Parser)]
+#[command(name = "ncolony", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The programs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the processes that a directory describes, until SIGTERM
+    Run(RunArgs),
+    /// Show a small colony at work, in a directory of its own
+    Demo(DemoArgs),
+    /// Check process files without running anything: exit 0 if all are good, 1 if not
+    Check(CheckArgs),
+    /// Add, remove and restart processes
+    Ctl(CtlArgs),
+}
+
+/// `ncolony run`
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Directory with a file per process
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, env = "NCOLONY_RUN_CONFIG")]
+    pub config: PathBuf,
+
+    /// Directory for messages: a file per request, deleted once handled
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = "NCOLONY_RUN_MESSAGES")]
+    pub messages: PathBuf,
+
+    /// How often both directories are looked at, whatever was noticed in between
+    #[arg(long, visible_alias = "freq", value_name = "SECONDS", default_value = "10", value_parser = seconds_above_zero, env = "NCOLONY_RUN_FREQUENCY")]
+    pub frequency: f64,
+
+    /// Directory to keep a file per running process in, holding its pid
+    #[arg(long, value_name = "DIR", env = "NCOLONY_RUN_PID")]
+    pub pid: Option<PathBuf>,
+
+    /// A run shorter than this is a failure: the next one waits
+    #[arg(short = 't', long, value_name = "SECONDS", default_value = "10", value_parser = seconds, env = "NCOLONY_RUN_THRESHOLD")]
+    pub threshold: f64,
+
+    /// From the stop signal to SIGKILL
+    #[arg(short = 'k', long, value_name = "SECONDS", default_value = "5", value_parser = seconds, env = "NCOLONY_RUN_KILLTIME")]
+    pub killtime: f64,
+
+    /// The first delay after a short run; it doubles at each further one
+    #[arg(short = 'm', long, value_name = "SECONDS", default_value = "1", value_parser = seconds_above_zero, env = "NCOLONY_RUN_MINRESTARTDELAY")]
+    pub minrestartdelay: f64,
+
+    /// The longest delay after short runs
+    #[arg(short = 'M', long, value_name = "SECONDS", default_value = "300", value_parser = seconds_above_zero, env = "NCOLONY_RUN_MAXRESTARTDELAY")]
+    pub maxrestartdelay: f64,
+
+    /// Address and port of /metrics, /healthz, /readyz, /livez and the status page; "off" for none
+    #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "9620", value_parser = listen, env = "NCOLONY_RUN_LISTEN")]
+    pub listen: Listen,
+
+    /// Where the journal is kept that tells the next monitor who runs [default: MESSAGES/.ncolony]
+    #[arg(long, value_name = "DIR", env = "NCOLONY_RUN_STATE")]
+    pub state: Option<PathBuf>,
+
+    /// What becomes of the processes' output, unless their file says otherwise
+    #[arg(long, value_enum, default_value = "prefix", env = "NCOLONY_RUN_OUTPUT")]
+    pub output: OutputFlag,
+
+    /// Do not use inotify; look at the directories every --frequency seconds only
+    #[arg(long, env = "NCOLONY_RUN_NO_WATCH")]
+    pub no_watch: bool,
+
+    /// As root, take process files that others may write, too
+    #[arg(long, env = "NCOLONY_RUN_INSECURE_CONFIG")]
+    pub insecure_config: bool,
+
+    /// As root, take process files of this user, too; may be repeated
+    #[arg(long, value_name = "UID", env = "NCOLONY_RUN_TRUSTED_UID", value_delimiter = ',')]
+    pub trusted_uid: Vec<u32>,
+
+    /// How the monitor's own log lines are written
+    #[arg(long, value_enum, default_value = "text", env = "NCOLONY_RUN_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// `ncolony demo`
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Address and port of the status page
+    #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "127.0.0.1:9620", value_parser = listen)]
+    pub listen: Listen,
+}
+
+/// `ncolony check`
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Directory of process files, or one process file
+    #[arg(value_name = "DIR|FILE", default_value = CONFIG_DIR)]
+    pub path: PathBuf,
+}
+
+/// `ncolony ctl`
+#[derive(Args, Clone, Debug)]
+pub struct CtlArgs {
+    /// The monitor's directory for messages
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, global = true)]
+    pub messages: PathBuf,
+
+    /// The monitor's directory of process files
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, global = true)]
+    pub config: PathBuf,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: CtlVerb,
+}
+
+/// The verbs of `ncolony ctl`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CtlVerb {
+    /// Write the file of a process: add it, or change it
+    Add(AddArgs),
+    /// Delete the file of a process: it is stopped
+    Remove(NameArgs),
+    /// Ask for a restart of one process
+    Restart(NameArgs),
+    /// Ask for a restart of every process
+    RestartAll,
+    /// Ask for a restart of every process of a group
+    RestartGroup(GroupArgs),
+}
+
+/// `ncolony ctl add`
+#[derive(Args, Clone, Debug)]
+pub struct AddArgs {
+    /// The process's name
+    #[command(flatten)]
+    pub name: NameArgs,
+
+    /// The program; looked up in the process's PATH unless it holds a "/"
+    #[arg(long, value_name = "CMD", allow_hyphen_values = true)]
+    pub cmd: String,
+
+    /// An argument; may be repeated
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub args: Vec<String>,
+
+    /// A variable of the process's environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+
+    /// A variable taken from the monitor's environment; may be repeated
+    #[arg(long = "env-inherit", value_name = "NAME")]
+    pub env_inherit: Vec<String>,
+
+    /// The user to run as
+    #[arg(long, value_name = "N")]
+    pub uid: Option<u32>,
+
+    /// The group to run as
+    #[arg(long, value_name = "N")]
+    pub gid: Option<u32>,
+
+    /// A file with a JSON object whose keys are added, and win
+    #[arg(long, value_name = "FILE")]
+    pub extras: Option<PathBuf>,
+}
+
+/// A process's name, as an argument or, as NColony's older scripts have it, an option.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct NameArgs {
+    /// The process's name
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// The process's name
+    #[arg(long = "name", value_name = "NAME", id = "name_option")]
+    pub name_option: Option<String>,
+}
+
+/// `ncolony ctl restart-group`
+#[derive(Args, Clone, Debug)]
+pub struct GroupArgs {
+    /// The group, as the key "group" of the process files names it
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+}
+
+impl NameArgs {
+    /// The name, whichever way it was given.
+    pub fn get(&self) -> &str {
+        // clap's group sees to it that one of them is there.
+        self.name.as_deref().or(self.name_option.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Where the status server listens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// On this port of all addresses, IPv6 and IPv4 where there are both.
+    All(u16),
+    /// On this address.
+    At(std::net::SocketAddr),
+}
+
+/// `--output`
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum OutputFlag {
+    /// "[NAME] line"
+    Prefix,
+    /// One JSON object a line
+    Json,
+    /// The monitor's own descriptors
+    Inherit,
+}
+
+/// `--log-format`
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// The longest span that a flag takes: a hundred years, in seconds.
+const LONGEST: f64 = 3_153_600_000.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 5 or 0.5".to_string())?;
+    if (0.0..=LONGEST).contains(&value) { Ok(value) } else { Err(format!("expected 0 to {LONGEST} seconds")) }
+}
+
+fn seconds_above_zero(text: &str) -> Result<f64, String> {
+    match seconds(text)? {
+        value if value >= 0.001 => Ok(value),
+        _ => Err("expected at least 0.001 seconds".to_string()),
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "off" {
+        return Ok(Listen::Off);
+    }
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
+        return Ok(Listen::All(port));
+    }
+    text.parse()
+        .map(Listen::At)
+        .map_err(|_| "expected a port, an address and port such as 127.0.0.1:9620 or [::1]:9620, or \"off\"".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command, Listen, listen};
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_takes_ports_addresses_and_off() {
+        assert_eq!(listen("9620"), Ok(Listen::All(9620)));
+        assert_eq!(listen(":0"), Ok(Listen::All(0)));
+        assert_eq!(listen("off"), Ok(Listen::Off));
+        assert_eq!(listen("[::1]:80"), Ok(Listen::At("[::1]:80".parse().expect("an address"))));
+        for bad in ["", "70000", "localhost:80", "1.2.3.4", "::1"] {
+            assert!(listen(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_flags_of_the_original_are_taken() {
+        let line = "ncolony run --config c --messages m --freq 1 --pid p -t 1 -k 5 -m 1 -M 3600";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("NColony's flags");
+        let Command::Run(run) = cli.command else { panic!("run") };
+        assert_eq!((run.frequency, run.threshold, run.killtime), (1.0, 1.0, 5.0));
+        assert_eq!((run.minrestartdelay, run.maxrestartdelay), (1.0, 3600.0));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for bad in ["--frequency=0", "--frequency=-1", "--killtime=nan", "--killtime=-1", "--threshold=1e400", "-m=0"] {
+            assert!(Cli::try_parse_from(["ncolony", "run", bad]).is_err(), "{bad}");
+        }
+    }
+}

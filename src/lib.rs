@@ -1,0 +1,8 @@
+//! ncolony runs and heals a colony of processes inside a container: the kubelet's job, one level down.
+//!
+//! *Facts* come in from one process table and two directories; a pure function turns (desired, observed, now) into a
+//! *plan*; one loop executes the plan, and every executed action becomes a fact. Wake-ups carry no information. Time,
+//! pids and files exist only at the edge.
+
+pub mod cli;
+pub mod model;

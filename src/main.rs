@@ -1,0 +1,3 @@
+//! The binary: parse, dispatch, turn an error into an exit status.
+
+fn main() {}

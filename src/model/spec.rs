@@ -1,0 +1,148 @@
+//! What a process file asks for, parsed: no raw field is left to check.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Signal;
+
+/// The desired state of one process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessSpec {
+    /// What a run is born with. A change here needs a new run.
+    pub birth: Birth,
+    /// Hash of what a change of which needs a new run: [`Birth`], where of the file's text only the extras count.
+    pub born: Fingerprint,
+    /// Hash of everything.
+    pub whole: Fingerprint,
+    /// When a run that ended is followed by another.
+    pub restart: Restart,
+    /// Set for a process that runs at intervals.
+    pub schedule: Option<Schedule>,
+    /// How long to wait before a restart.
+    pub backoff: Backoff,
+    /// How a run is ended.
+    pub stop: Stop,
+    /// Desired, but not running.
+    pub suspend: bool,
+    /// Whether `/healthz` waits for it.
+    pub readiness_gate: bool,
+    /// The heartbeat that a run must keep (`ncolony.beatcheck`).
+    pub heartbeat: Option<Heartbeat>,
+    /// The restart groups that it belongs to.
+    pub groups: Vec<String>,
+}
+
+/// What a run is born with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Birth {
+    /// The whole argv, at least one; `argv[0]` is looked up in the child's PATH unless it holds a `/`. No NUL bytes.
+    pub argv: Vec<String>,
+    /// The environment, less what is inherited. No NUL bytes, no `=` in names.
+    pub env: BTreeMap<String, String>,
+    /// Names taken from the monitor's environment; `env` wins.
+    pub env_inherit: Vec<String>,
+    /// `NCOLONY_CONFIG` for the child: the file's text as it is for JSON, its JSON rendering for YAML.
+    pub config: String,
+    /// The user to become; the monitor's if unset.
+    pub uid: Option<u32>,
+    /// The group to become; the user's own if unset.
+    pub gid: Option<u32>,
+    /// The directory to start in; the monitor's if unset.
+    pub working_dir: Option<PathBuf>,
+    /// What becomes of its output; `None`: as the monitor's flag says.
+    pub output: Option<Output>,
+}
+
+/// A hash: equal for equal things, different (but for a chance of 2⁻⁶⁴) for different ones.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Fingerprint(pub u64);
+
+/// `restartPolicy`, the kubelet's words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Restart {
+    /// Whatever the run's end.
+    Always,
+    /// Unless it exited with 0.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// Runs at intervals.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Schedule {
+    /// From one due time to the next; never zero.
+    pub every: Duration,
+}
+
+/// A run that lasted at least `threshold` is followed at once; shorter ones wait `initial`, doubled at each, up to `max`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Backoff {
+    /// A run that lasted this long was a good one.
+    pub threshold: Duration,
+    /// The delay after the first short run.
+    pub initial: Duration,
+    /// The longest delay.
+    pub max: Duration,
+}
+
+/// How a run is ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stop {
+    /// The signal that asks it to end.
+    pub signal: Signal,
+    /// From that signal to SIGKILL.
+    pub grace: Duration,
+    /// Who is asked.
+    pub kill: Kill,
+}
+
+/// `killMode`. SIGKILL goes to all of it in either.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kill {
+    /// The main process is asked first, what it leaves behind after it.
+    Mixed,
+    /// The whole process group is asked at once.
+    Group,
+}
+
+/// `ncolony.beatcheck`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    /// The longest time between two beats; never zero.
+    pub period: Duration,
+    /// How many periods a new run has for its first beat.
+    pub grace: f64,
+    /// The file that is touched; where it is a directory, the file of the process's name in it.
+    pub file: PathBuf,
+}
+
+/// `output`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Output {
+    /// How lines are written.
+    pub format: Format,
+    /// What happens when nobody takes them.
+    pub on_full: OnFull,
+}
+
+/// How a child's lines reach the monitor's own output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// `[NAME] line`
+    Prefix,
+    /// One JSON object a line.
+    Json,
+    /// The child writes to the monitor's own descriptors; nothing is captured.
+    Inherit,
+}
+
+/// What happens to a child's output when the monitor's own is not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnFull {
+    /// The child waits, it alone.
+    Block,
+    /// Lines are dropped and counted.
+    Drop,
+}
