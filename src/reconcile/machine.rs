@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use super::desired::Desired;
+use super::observed::{Fact, Observed};
+use super::plan::{Action, Target, Why, reconcile};
+use crate::model::{Incarnation, Name, ProcessSpec, Signal, Stamp, StartError};
+
+/// What the core needs done. One implementation is the real machine, the other the simulated one of the model test.
+pub trait Machine {
+    /// Begins a run of the process.
+    ///
+    /// # Errors
+    /// Which step failed, and why.
+    fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError>;
+
+    /// Sends a signal to a run, and, unless it is SIGKILL, SIGCONT after it, so that a stopped process can obey. That
+    /// it could not be sent is the machine's to report: to the core it was sent either way.
+    fn signal(&mut self, name: &Name, run: Incarnation, target: Target, signal: Signal, why: Why);
+
+    /// Asks for a look at a run's heartbeat; the answer comes as a fact of its own, now or later.
+    fn look(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
+
+    /// An edit took effect on a living run.
+    fn adopted(&mut self, name: &Name);
+
+    /// The process is no more.
+    fn forget(&mut self, name: &Name);
+}
+
+/// How far a [`settle`] came.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Settled {
+    /// Actions executed.
+    pub actions: usize,
+    /// Starts among them, failed ones included.
+    pub starts: usize,
+}
+
+/// A process moves at most this often in one turn: start, look, exit's aftermath. More would be a core that does not
+/// settle, and then the next turn goes on where this one ended.
+const ROUNDS: usize = 8;
+
+/// Reconciles what is dirty or due, executes, observes, until nothing is left to do or `starts` runs were begun: so a
+/// thousand starts do not keep an exit waiting. What was not reached stays dirty.
+pub fn settle(
+    desired: &Desired,
+    observed: &mut Observed,
+    machine: &mut impl Machine,
+    now: Stamp,
+    starts: usize,
+) -> Settled {
+    let mut settled = Settled::default();
+    for _ in 0..ROUNDS {
+        let left = starts.saturating_sub(settled.starts);
+        let names = observed.agenda.take(now.at, left);
+        if names.is_empty() {
+            break;
+        }
+        let plan = reconcile(desired, observed, &names, now.at);
+        for (name, wait) in plan.waits {
+            observed.agenda.file(name, wait);
+        }
+        for action in plan.actions {
+            settled.actions += 1;
+            settled.starts += usize::from(matches!(action, Action::Start(..)));
+            let fact = execute(observed, machine, action);
+            observed.observe(fact, now);
+        }
+    }
+    settled
+}
+
+fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> Fact {
+    match action {
+        Action::Start(name, spec, why) => match machine.start(&name, &spec, why) {
+            Ok(run) => Fact::Started(name, run, spec),
+            Err(error) => Fact::StartFailed(name, spec, error),
+        },
+        Action::Signal(name, run, target, signal, why) => {
+            machine.signal(&name, run, target, signal, why);
+            Fact::Signalled(name, run, target, signal, why)
+        }
+        Action::Adopt(name, spec) => {
+            machine.adopted(&name);
+            Fact::Adopted(name, spec)
+        }
+        Action::Look(name, run) => {
+            if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {
+                machine.look(&name, run, &present.spec);
+            }
+            Fact::Looking(name, run)
+        }
+        Action::Forget(name) => {
+            machine.forget(&name);
+            Fact::Forgotten(name)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The pure core: facts are folded into [`Observed`], [`reconcile`] compares it with [`Desired`] and answers with a
+//! [`Plan`]. No clock, no file, no pid, no async: `now` is an argument, and so is the [`Machine`].
+
+mod agenda;
+mod desired;
+mod machine;
+mod observed;
+mod plan;
+mod timing;
+mod view;
+
+pub use desired::{Desired, Haste};
+pub use machine::{Machine, Settled, settle};
+pub use observed::{Ask, Fact, Life, Observed, Record, Run};
+pub use plan::{Action, Plan, Target, Why, reconcile};
+pub use view::view;

@@ -1,0 +1,396 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agenda::Agenda;
+use super::plan::{Target, Why};
+use super::timing;
+use crate::model::{
+    Exit, ExitReason, Fingerprint, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Wall,
+};
+
+/// What is known of every process. Written by [`Observed::observe`] alone.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    pub(super) records: BTreeMap<Name, Record>,
+    pub(super) agenda: Agenda,
+    /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
+    pub(super) stalled_at: Option<Moment>,
+}
+
+/// What is known of one process.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// What it does now.
+    pub life: Life,
+    /// From what its last start was made, successful or not.
+    pub tried: Option<Tried>,
+    /// The last start, if it failed.
+    pub failed: Option<Failed>,
+    /// The end of the last run.
+    pub last: Option<End>,
+    /// Failures in a row: short runs and failed starts.
+    pub streak: u32,
+    /// When the last run of a schedule was due.
+    pub slot: Option<Moment>,
+    /// A restart that was asked for and is not done.
+    pub asked: Option<Ask>,
+    /// What is counted.
+    pub tally: Tally,
+}
+
+/// What a process does now.
+#[derive(Clone, Debug, Default)]
+pub enum Life {
+    /// Nothing of it runs.
+    #[default]
+    Down,
+    /// Its main process runs.
+    Up(Run),
+    /// Its main process runs and was told to end.
+    Stopping(Run, Stopping),
+    /// Its main process has gone; something that it started has not.
+    Leaving(Run, Stopping),
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Which one.
+    pub id: Incarnation,
+    /// By what it is governed: what it was started from, or, after an edit that needs no new run, the edited.
+    pub spec: Arc<ProcessSpec>,
+    /// When it began.
+    pub since: Stamp,
+    /// Whether it was started by a monitor before this one.
+    pub inherited: bool,
+    /// What is known of its heartbeat.
+    pub pulse: Pulse,
+}
+
+/// A run's heartbeat, as far as it was looked at.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    /// When it began to be asked for; the grace counts from here.
+    pub from: Moment,
+    /// When the last beat was seen.
+    pub beat: Option<Stamp>,
+    /// When a look was last asked for.
+    pub looked_at: Moment,
+    /// Whether that look has not been answered yet.
+    pub looking: bool,
+}
+
+/// The end of a run, under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopping {
+    /// Why; `None` when the main process ended of itself.
+    pub why: Option<Why>,
+    /// From when the grace counts.
+    pub asked_at: Moment,
+    /// Whether what the main process started was told, too.
+    pub rest_asked: bool,
+    /// When SIGKILL was last sent.
+    pub killed_at: Option<Moment>,
+}
+
+/// From what a start was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Tried {
+    /// See [`ProcessSpec::born`].
+    pub born: Fingerprint,
+    /// See [`ProcessSpec::whole`].
+    pub whole: Fingerprint,
+}
+
+/// A start that failed.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: StartError,
+    /// When.
+    pub at: Stamp,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// What `wait` told.
+    pub exit: Exit,
+    /// Why we ended it; `None` when it ended of itself.
+    pub why: Option<Why>,
+    /// When its main process ended.
+    pub at: Stamp,
+    /// How long the run lasted.
+    pub lasted: Duration,
+}
+
+/// A restart that was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ask {
+    /// Of this process: one that has ended for good runs again.
+    Named,
+    /// Of all or of a group: only what runs, or waits to run again, is meant.
+    Broad,
+}
+
+/// What is counted while the record lives.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Runs begun.
+    pub starts: u64,
+    /// Starts that failed.
+    pub start_failures: u64,
+    /// Runs ended, in the order of [`ExitReason::ALL`].
+    pub exits: [u64; ExitReason::ALL.len()],
+    /// SIGKILLs after a grace.
+    pub kills: u64,
+    /// When a run last ended with success.
+    pub last_success: Option<Wall>,
+}
+
+/// What became true.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// A run began.
+    Started(Name, Incarnation, Arc<ProcessSpec>),
+    /// A start failed.
+    StartFailed(Name, Arc<ProcessSpec>, StartError),
+    /// A run of an earlier monitor lives; this spec says how to end it.
+    Inherited(Name, Incarnation, Arc<ProcessSpec>),
+    /// The living run is governed by this spec from now on.
+    Adopted(Name, Arc<ProcessSpec>),
+    /// A signal was sent, or at least tried: a refusal is logged, and waiting for its effect is all that is left.
+    Signalled(Name, Incarnation, Target, Signal, Why),
+    /// A look at the heartbeat was asked for.
+    Looking(Name, Incarnation),
+    /// The look found a beat since the one before.
+    Beat(Name, Incarnation),
+    /// The look found none.
+    NoBeat(Name, Incarnation),
+    /// The main process ended; the flag says whether something that it started is left.
+    Exited(Name, Incarnation, Exit, bool),
+    /// Nothing of the run is left.
+    Emptied(Name, Incarnation),
+    /// A restart is asked for.
+    Asked(Name, Ask),
+    /// The desired state of this process may have changed.
+    Edited(Name),
+    /// The process is no longer wanted and nothing of it is left.
+    Forgotten(Name),
+    /// The monitor itself did not run for a while.
+    Stalled,
+}
+
+impl Observed {
+    /// What is known of each process, by name.
+    pub fn records(&self) -> &BTreeMap<Name, Record> {
+        &self.records
+    }
+
+    /// When to look next, whatever happens in between; `Moment::ZERO`: now.
+    pub fn wake_at(&self) -> Option<Moment> {
+        self.agenda.wake_at()
+    }
+
+    /// Folds a fact in. It decides nothing and cannot fail; a fact about a run that is not the present one is dropped.
+    pub fn observe(&mut self, fact: Fact, now: Stamp) {
+        match fact {
+            Fact::Started(name, id, spec) => self.record(name).started(id, spec, now),
+            Fact::StartFailed(name, spec, error) => self.record(name).start_failed(&spec, error, now),
+            Fact::Inherited(name, id, spec) => self.record(name).inherited(id, spec, now),
+            Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
+            Fact::Signalled(name, id, target, signal, why) => {
+                self.of_run(&name, id, |record| record.signalled(target, signal, why, now.at));
+            }
+            Fact::Looking(name, id) => self.of_run(&name, id, |record| record.looking(now.at)),
+            Fact::Beat(name, id) => self.of_run(&name, id, |record| record.looked(Some(now))),
+            Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
+            Fact::Exited(name, id, exit, rest) => self.of_run(&name, id, |record| record.exited(exit, rest, now)),
+            Fact::Emptied(name, id) => self.of_run(&name, id, Record::emptied),
+            Fact::Asked(name, ask) => self.record(name).asked(ask),
+            Fact::Edited(name) => self.agenda.touch(&name),
+            Fact::Forgotten(name) => {
+                self.records.remove(&name);
+                self.agenda.file(name, None);
+            }
+            Fact::Stalled => self.stalled_at = Some(now.at),
+        }
+    }
+
+    fn record(&mut self, name: Name) -> &mut Record {
+        self.agenda.touch(&name);
+        self.records.entry(name).or_default()
+    }
+
+    fn of_run(&mut self, name: &Name, id: Incarnation, fold: impl FnOnce(&mut Record)) {
+        let Some(record) = self.records.get_mut(name) else { return };
+        if record.life.run().is_some_and(|run| run.id == id) {
+            fold(record);
+            self.agenda.touch(name);
+        }
+    }
+}
+
+impl Life {
+    /// The run that lives, or whose rest does.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Life::Down => None,
+            Life::Up(run) | Life::Stopping(run, _) | Life::Leaving(run, _) => Some(run),
+        }
+    }
+
+    fn run_mut(&mut self) -> Option<&mut Run> {
+        match self {
+            Life::Down => None,
+            Life::Up(run) | Life::Stopping(run, _) | Life::Leaving(run, _) => Some(run),
+        }
+    }
+}
+
+impl Record {
+    fn started(&mut self, id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) {
+        let tried = Tried::of(&spec);
+        if self.tried != Some(tried) {
+            self.streak = 0;
+        }
+        if let Some(schedule) = spec.schedule {
+            self.slot = Some(timing::slot_at(self.slot, schedule, now.at));
+        }
+        self.tried = Some(tried);
+        self.failed = None;
+        self.asked = None;
+        self.tally.starts += 1;
+        self.life = Life::Up(Run { id, spec, since: now, inherited: false, pulse: Pulse::new(now.at) });
+    }
+
+    fn start_failed(&mut self, spec: &ProcessSpec, error: StartError, now: Stamp) {
+        let tried = Tried::of(spec);
+        if self.tried != Some(tried) {
+            self.streak = 0;
+        }
+        self.tried = Some(tried);
+        self.failed = Some(Failed { error, at: now });
+        self.asked = None;
+        self.streak = self.streak.saturating_add(1);
+        self.tally.start_failures += 1;
+    }
+
+    fn inherited(&mut self, id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) {
+        self.life = Life::Up(Run { id, spec, since: now, inherited: true, pulse: Pulse::new(now.at) });
+    }
+
+    fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
+        self.tried = Some(Tried::of(&spec));
+        if let Some(run) = self.life.run_mut() {
+            if run.spec.heartbeat != spec.heartbeat {
+                run.pulse = Pulse::new(now);
+            }
+            run.spec = spec;
+        }
+    }
+
+    fn signalled(&mut self, target: Target, signal: Signal, why: Why, now: Moment) {
+        let stopping = match &mut self.life {
+            Life::Down => return,
+            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None },
+            Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => *stopping,
+        };
+        let killed = signal == Signal::KILL;
+        if killed && stopping.killed_at.is_none() && why == Why::GraceOver {
+            self.tally.kills += 1;
+        }
+        let stopping = Stopping {
+            rest_asked: stopping.rest_asked || target == Target::Tree,
+            killed_at: if killed { Some(now) } else { stopping.killed_at },
+            ..stopping
+        };
+        self.life = match std::mem::take(&mut self.life) {
+            Life::Down => Life::Down,
+            Life::Up(run) | Life::Stopping(run, _) => Life::Stopping(run, stopping),
+            Life::Leaving(run, _) => Life::Leaving(run, stopping),
+        };
+    }
+
+    fn looking(&mut self, now: Moment) {
+        if let Some(run) = self.life.run_mut() {
+            run.pulse.looked_at = now;
+            run.pulse.looking = true;
+        }
+    }
+
+    fn looked(&mut self, beat: Option<Stamp>) {
+        if let Some(run) = self.life.run_mut() {
+            run.pulse.looking = false;
+            run.pulse.beat = beat.or(run.pulse.beat);
+        }
+    }
+
+    fn exited(&mut self, exit: Exit, rest: bool, now: Stamp) {
+        let (run, stopping) = match std::mem::take(&mut self.life) {
+            Life::Up(run) => (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None }),
+            Life::Stopping(run, stopping) => (run, stopping),
+            // Its end was told already.
+            other @ (Life::Down | Life::Leaving(..)) => {
+                self.life = other;
+                return;
+            }
+        };
+        self.ended(&run, End { exit, why: stopping.why, at: now, lasted: now.at.since(run.since.at) });
+        self.life = if rest { Life::Leaving(run, stopping) } else { Life::Down };
+    }
+
+    fn ended(&mut self, run: &Run, end: End) {
+        let reason = end.reason();
+        self.tally.exits[reason as usize] += 1;
+        if reason == ExitReason::Completed {
+            self.tally.last_success = Some(end.at.wall);
+        }
+        // An end that was asked for is no failure: it neither makes nor clears a streak.
+        if !end.why.is_some_and(Why::is_request) {
+            let good = end.lasted >= run.spec.backoff.threshold;
+            self.streak = if good { 0 } else { self.streak.saturating_add(1) };
+        }
+        self.failed = None;
+        self.last = Some(end);
+    }
+
+    fn emptied(&mut self) {
+        if let Life::Leaving(..) = self.life {
+            self.life = Life::Down;
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        self.asked = match (self.asked, ask) {
+            (Some(Ask::Named), _) | (_, Ask::Named) => Some(Ask::Named),
+            (None | Some(Ask::Broad), Ask::Broad) => Some(Ask::Broad),
+        };
+    }
+}
+
+impl Pulse {
+    fn new(from: Moment) -> Pulse {
+        Pulse { from, beat: None, looked_at: from, looking: false }
+    }
+}
+
+impl Tried {
+    pub(super) fn of(spec: &ProcessSpec) -> Tried {
+        Tried { born: spec.born, whole: spec.whole }
+    }
+}
+
+impl End {
+    /// Why, in the metric's words.
+    pub fn reason(&self) -> ExitReason {
+        match (self.why, self.exit) {
+            (Some(Why::HeartbeatStale), _) => ExitReason::Heartbeat,
+            (Some(_), _) => ExitReason::Requested,
+            (None, Exit::Code(0)) => ExitReason::Completed,
+            (None, Exit::Code(_) | Exit::Unknown) => ExitReason::Error,
+            (None, Exit::Killed { .. }) => ExitReason::Signal,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+use std::sync::Arc;
+
+use super::desired::{Desired, Haste};
+use super::observed::{Life, Observed, Record, Run, Stopping};
+use super::timing::{self, Due, Pulsing};
+use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
+
+/// Why something is done: one value for the log, the metrics and whoever asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// Its file appeared.
+    Created,
+    /// The last run ended, and had lasted long enough.
+    Ended,
+    /// The wait after a failure is over.
+    BackoffOver,
+    /// Its time has come.
+    Scheduled,
+    /// A message asked for it.
+    Requested,
+    /// Its file went away.
+    Removed,
+    /// Its file says `suspend`.
+    Suspended,
+    /// Its file changed in what a run is born with.
+    SpecChanged,
+    /// Its heartbeat stopped.
+    HeartbeatStale,
+    /// The monitor ends.
+    Shutdown,
+    /// It was started by a monitor that is no more.
+    Inherited,
+    /// Its main process ended, and this was left.
+    LeftBehind,
+    /// It had its grace.
+    GraceOver,
+    /// The monitor was told twice to end.
+    Hurried,
+}
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// The main process.
+    Main,
+    /// Everything of the run: its group, and what has left the group.
+    Tree,
+}
+
+/// What to do. Each, executed, yields one fact.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Begin a run.
+    Start(Name, Arc<ProcessSpec>, Why),
+    /// Send a signal.
+    Signal(Name, Incarnation, Target, Signal, Why),
+    /// From now on the living run is governed by this spec.
+    Adopt(Name, Arc<ProcessSpec>),
+    /// Look at a run's heartbeat.
+    Look(Name, Incarnation),
+    /// Drop what is known of a process.
+    Forget(Name),
+}
+
+/// What to do now, and when to look again.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Plan {
+    /// In the order of the names.
+    pub actions: Vec<Action>,
+    /// For each process with nothing to do: when to look at it again; `None`: when something happens.
+    pub waits: Vec<(Name, Option<Moment>)>,
+}
+
+/// Compares what is wanted with what is, for these processes. Changes nothing, and cannot fail.
+pub fn reconcile<'a>(
+    desired: &Desired,
+    observed: &Observed,
+    names: impl IntoIterator<Item = &'a Name>,
+    now: Moment,
+) -> Plan {
+    let mut plan = Plan::default();
+    let nothing = Record::default();
+    for name in names {
+        let spec = desired.processes.get(name);
+        let record = observed.records.get(name);
+        if spec.is_none() && record.is_none() {
+            continue;
+        }
+        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now };
+        match case.decide(spec, record.unwrap_or(&nothing)) {
+            Verdict::Do(action) => plan.actions.push(action),
+            Verdict::Wait(moment) => plan.waits.push((name.clone(), moment)),
+        }
+    }
+    plan
+}
+
+impl Why {
+    /// Whether an end for this reason was asked for, and so is no failure of the process.
+    pub fn is_request(self) -> bool {
+        match self {
+            Why::Requested
+            | Why::Removed
+            | Why::Suspended
+            | Why::SpecChanged
+            | Why::Shutdown
+            | Why::Inherited
+            | Why::Hurried => true,
+            Why::Created
+            | Why::Ended
+            | Why::BackoffOver
+            | Why::Scheduled
+            | Why::HeartbeatStale
+            | Why::LeftBehind
+            | Why::GraceOver => false,
+        }
+    }
+
+    /// In words, to follow "because".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Created => "it is new",
+            Why::Ended => "the last run ended",
+            Why::BackoffOver => "the back-off is over",
+            Why::Scheduled => "its time has come",
+            Why::Requested => "a message asked for it",
+            Why::Removed => "its file was removed",
+            Why::Suspended => "it is suspended",
+            Why::SpecChanged => "its file changed",
+            Why::HeartbeatStale => "its heartbeat stopped",
+            Why::Shutdown => "the monitor ends",
+            Why::Inherited => "a monitor before this one started it",
+            Why::LeftBehind => "its main process ended",
+            Why::GraceOver => "its grace is over",
+            Why::Hurried => "the monitor was told twice to end",
+        }
+    }
+}
+
+impl Target {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Target::Main => "main process",
+            Target::Tree => "process tree",
+        }
+    }
+}
+
+enum Verdict {
+    Do(Action),
+    Wait(Option<Moment>),
+}
+
+/// One process at one moment.
+struct Case<'a> {
+    name: &'a Name,
+    haste: Option<Haste>,
+    stalled_at: Option<Moment>,
+    now: Moment,
+}
+
+impl Case<'_> {
+    fn decide(&self, spec: Option<&Arc<ProcessSpec>>, record: &Record) -> Verdict {
+        match (spec, &record.life) {
+            (None, Life::Down) => Verdict::Do(Action::Forget(self.name.clone())),
+            (None, Life::Up(run)) => self.stop(run, self.unwanted()),
+            (Some(spec), Life::Down) => self.start(spec, record),
+            (Some(spec), Life::Up(run)) => self.keep(spec, record, run),
+            (_, Life::Stopping(run, stopping)) => self.await_main(run, stopping),
+            (_, Life::Leaving(run, stopping)) => self.await_rest(run, stopping),
+        }
+    }
+
+    fn unwanted(&self) -> Why {
+        match self.haste {
+            None => Why::Removed,
+            Some(Haste::Graceful | Haste::Now) => Why::Shutdown,
+        }
+    }
+
+    fn start(&self, spec: &Arc<ProcessSpec>, record: &Record) -> Verdict {
+        if spec.suspend {
+            return Verdict::Wait(None);
+        }
+        match timing::due_at(spec, record) {
+            Due::At(moment, why) if moment <= self.now => {
+                Verdict::Do(Action::Start(self.name.clone(), Arc::clone(spec), why))
+            }
+            Due::At(moment, _) => Verdict::Wait(Some(moment)),
+            Due::Never => Verdict::Wait(None),
+        }
+    }
+
+    fn keep(&self, spec: &Arc<ProcessSpec>, record: &Record, run: &Run) -> Verdict {
+        if run.inherited {
+            return self.stop(run, Why::Inherited);
+        }
+        if spec.suspend {
+            return self.stop(run, Why::Suspended);
+        }
+        if run.spec.born != spec.born {
+            return self.stop(run, Why::SpecChanged);
+        }
+        if record.asked.is_some() {
+            return self.stop(run, Why::Requested);
+        }
+        if run.spec.whole != spec.whole {
+            return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));
+        }
+        let Some(heartbeat) = &spec.heartbeat else { return Verdict::Wait(None) };
+        match timing::pulse(heartbeat, run, self.stalled_at, self.now) {
+            Pulsing::Stale => self.stop(run, Why::HeartbeatStale),
+            Pulsing::Look => Verdict::Do(Action::Look(self.name.clone(), run.id)),
+            Pulsing::Looking => Verdict::Wait(None),
+            Pulsing::Wait(moment) => Verdict::Wait(Some(moment)),
+        }
+    }
+
+    fn stop(&self, run: &Run, why: Why) -> Verdict {
+        match (self.haste, run.spec.stop.kill) {
+            (Some(Haste::Now), _) => self.kill(run, why),
+            (None | Some(Haste::Graceful), Kill::Mixed) => self.signal(run, Target::Main, run.spec.stop.signal, why),
+            (None | Some(Haste::Graceful), Kill::Group) => self.signal(run, Target::Tree, run.spec.stop.signal, why),
+        }
+    }
+
+    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse.
+    fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
+        match stopping.killed_at {
+            None => self.escalate(run, stopping),
+            Some(_) => Verdict::Wait(None),
+        }
+    }
+
+    fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
+        match stopping.killed_at {
+            Some(at) if at + timing::KILL_AGAIN <= self.now => self.kill(run, Why::GraceOver),
+            Some(at) => Verdict::Wait(Some(at + timing::KILL_AGAIN)),
+            None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
+            None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
+        }
+    }
+
+    fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
+        let deadline = stopping.asked_at + run.spec.stop.grace;
+        match self.haste {
+            Some(Haste::Now) => self.kill(run, Why::Hurried),
+            None | Some(Haste::Graceful) if deadline <= self.now => self.kill(run, Why::GraceOver),
+            None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
+        }
+    }
+
+    fn kill(&self, run: &Run, why: Why) -> Verdict {
+        self.signal(run, Target::Tree, Signal::KILL, why)
+    }
+
+    fn signal(&self, run: &Run, target: Target, signal: Signal, why: Why) -> Verdict {
+        Verdict::Do(Action::Signal(self.name.clone(), run.id, target, signal, why))
+    }
+}

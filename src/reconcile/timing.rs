@@ -1,0 +1,164 @@
+//! All arithmetic on moments.
+
+use std::time::Duration;
+
+use super::observed::{Ask, Pulse, Record, Run, Tried};
+use super::plan::Why;
+use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
+
+/// The longest wait after a start that failed for want of something that may soon be there again.
+const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
+/// No heartbeat is looked at more often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+/// How often what outlived a SIGKILL is sent another: it may have forked in between.
+pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
+
+/// When a process that is down is due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Due {
+    /// At that moment, or as soon after it as can be.
+    At(Moment, Why),
+    /// Not before something changes: its policy says that it has ended for good.
+    Never,
+}
+
+/// When `record`'s process, which is down and wanted, is due.
+pub(super) fn due_at(spec: &ProcessSpec, record: &Record) -> Due {
+    let Some(tried) = record.tried else { return Due::At(Moment::ZERO, Why::Created) };
+    if let Some(failed) = &record.failed {
+        let unchanged = tried == Tried::of(spec) && record.asked.is_none();
+        let delay = match (unchanged, failed.error.is_transient()) {
+            (false, _) => Duration::ZERO,
+            (true, true) => delay(&spec.backoff, record.streak).min(TRANSIENT_DELAY),
+            (true, false) => delay(&spec.backoff, record.streak),
+        };
+        return Due::At(failed.at.at + delay, Why::BackoffOver);
+    }
+    if record.asked == Some(Ask::Named) && spec.schedule.is_none() {
+        return Due::At(Moment::ZERO, Why::Requested);
+    }
+    match spec.schedule {
+        Some(schedule) => scheduled_at(schedule, spec, record),
+        None => follows_at(tried, spec, record),
+    }
+}
+
+/// A service is due after its last run as its policy says; an edit clears the wait, a changed birth any verdict.
+fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
+    let Some(last) = &record.last else { return Due::At(Moment::ZERO, Why::Created) };
+    if tried.born != spec.born {
+        return Due::At(Moment::ZERO, Why::SpecChanged);
+    }
+    if let Some(why) = last.why.filter(|why| why.is_request()) {
+        return Due::At(Moment::ZERO, why);
+    }
+    let succeeded = last.why.is_none() && last.exit.is_success();
+    match (spec.restart, succeeded) {
+        (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,
+        (Restart::Always, _) | (Restart::OnFailure, false) => {}
+    }
+    let asked = record.asked.is_some();
+    match record.streak {
+        0 => Due::At(Moment::ZERO, Why::Ended),
+        _ if asked || tried.whole != spec.whole => Due::At(Moment::ZERO, Why::BackoffOver),
+        streak => Due::At(last.at.at + delay(&spec.backoff, streak), Why::BackoffOver),
+    }
+}
+
+/// A schedule is due at its next slot; a run that failed may be tried again before it, where the policy says so.
+fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
+    let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
+    let retry = match (spec.restart, &record.last) {
+        (Restart::OnFailure | Restart::Always, Some(last))
+            if !last.why.is_some_and(Why::is_request) && !last.exit.is_success() =>
+        {
+            last.at.at + delay(&spec.backoff, record.streak.max(1))
+        }
+        (Restart::Never | Restart::OnFailure | Restart::Always, _) => Moment::NEVER,
+    };
+    if retry < next { Due::At(retry, Why::BackoffOver) } else { Due::At(next, Why::Scheduled) }
+}
+
+/// The slot that a run begun `now` fills: the latest that has come. What was missed is not made up for.
+pub(super) fn slot_at(last: Option<Moment>, schedule: Schedule, now: Moment) -> Moment {
+    let Some(last) = last else { return now };
+    let every = schedule.every.as_nanos().max(1);
+    let missed = now.since(last).as_nanos() / every;
+    Moment::from_nanos(last.as_nanos().saturating_add(u64::try_from(missed * every).unwrap_or(u64::MAX)))
+}
+
+/// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.
+pub(super) fn delay(backoff: &Backoff, streak: u32) -> Duration {
+    match streak {
+        0 => Duration::ZERO,
+        n => backoff.initial.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(backoff.max),
+    }
+}
+
+/// What to do about a run's heartbeat.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pulsing {
+    /// Nothing before that moment.
+    Wait(Moment),
+    /// Look, now.
+    Look,
+    /// A look is under way; there is no verdict without its answer.
+    Looking,
+    /// It was looked at after its time, and there was no beat.
+    Stale,
+}
+
+/// Judges a run's heartbeat. Only a change that was seen is a beat, so no clock but the monotonic one matters; and a
+/// monitor that was stalled itself has no evidence for one period more.
+pub(super) fn pulse(heartbeat: &Heartbeat, run: &Run, stalled_at: Option<Moment>, now: Moment) -> Pulsing {
+    let pulse = &run.pulse;
+    let deadline = expires_at(heartbeat, pulse, stalled_at);
+    let look_at = (pulse.looked_at + (heartbeat.period / 4).max(SHORTEST_LOOK)).min(deadline);
+    match pulse.looking {
+        true => Pulsing::Looking,
+        false if pulse.looked_at >= deadline => Pulsing::Stale,
+        false if look_at <= now => Pulsing::Look,
+        false => Pulsing::Wait(look_at),
+    }
+}
+
+fn expires_at(heartbeat: &Heartbeat, pulse: &Pulse, stalled_at: Option<Moment>) -> Moment {
+    let grace = heartbeat.period.as_secs_f64() * heartbeat.grace;
+    let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::MAX);
+    let beat = pulse.beat.map_or(pulse.from, |beat| beat.at);
+    let excuse = stalled_at.map_or(Moment::ZERO, |at| at + heartbeat.period);
+    (pulse.from + grace).max(beat + heartbeat.period).max(excuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{delay, slot_at};
+    use crate::model::{Backoff, Moment, Schedule};
+
+    fn seconds(n: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(n)
+    }
+
+    #[test]
+    fn the_delay_doubles_from_the_initial_to_the_cap() {
+        let kubelet = Backoff {
+            threshold: Duration::from_secs(600),
+            initial: Duration::from_secs(10),
+            max: Duration::from_secs(300),
+        };
+        let delays: Vec<u64> = (0..9).map(|streak| delay(&kubelet, streak).as_secs()).collect();
+        assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300, 300]);
+        assert_eq!(delay(&kubelet, u32::MAX).as_secs(), 300);
+    }
+
+    #[test]
+    fn missed_slots_are_skipped_and_the_rhythm_is_kept() {
+        let schedule = Schedule { every: Duration::from_secs(10) };
+        assert_eq!(slot_at(None, schedule, seconds(3)), seconds(3));
+        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(13)), seconds(13));
+        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(22)), seconds(13));
+        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(64)), seconds(63));
+    }
+}

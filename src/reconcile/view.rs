@@ -1,0 +1,159 @@
+use std::time::Duration;
+
+use super::desired::Desired;
+use super::observed::{End, Life, Observed, Record};
+use super::plan::Why;
+use super::timing::{self, Due};
+use crate::model::{EndView, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Stamp, State, Wall};
+
+/// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
+pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
+    let nothing = Record::default();
+    let unknown = desired.processes.keys().filter(|name| !observed.records.contains_key(*name));
+    let mut views: Vec<ProcessView> = observed
+        .records
+        .iter()
+        .chain(unknown.map(|name| (name, &nothing)))
+        .map(|(name, record)| one(name, desired.processes.get(name).map(AsRef::as_ref), record, now))
+        .collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views
+}
+
+/// State, the kubelet's reason, a sentence, and when the next start is due.
+struct Verdict {
+    state: State,
+    reason: &'static str,
+    message: String,
+    next: Option<Moment>,
+}
+
+fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> ProcessView {
+    let run = record.life.run();
+    let spec = wanted.or(run.map(|run| &*run.spec));
+    let up = matches!(record.life, Life::Up(_) | Life::Stopping(..));
+    let verdict = judge(wanted, record, now.at);
+    let heartbeat = spec.and_then(|spec| spec.heartbeat.as_ref());
+    let ready = match verdict.state {
+        State::Running | State::Completed => true,
+        State::Pending | State::Stopped => spec.is_some_and(|spec| spec.schedule.is_some() || spec.suspend),
+        State::Starting | State::Backoff | State::Stopping | State::Failed => false,
+    };
+    ProcessView {
+        name: name.clone(),
+        state: verdict.state,
+        reason: verdict.reason,
+        message: verdict.message,
+        scheduled: spec.is_some_and(|spec| spec.schedule.is_some()),
+        desired: wanted.is_some_and(|spec| wants_running(spec, &verdict.state)),
+        up,
+        ready,
+        gate: wanted.is_some_and(|spec| spec.readiness_gate),
+        pid: None,
+        started: run.map(|run| run.since.wall).or(record.last.as_ref().map(began)),
+        uptime: up.then(|| run.map(|run| now.at.since(run.since.at).as_secs_f64())).flatten(),
+        starts: record.tally.starts,
+        restarts: record.tally.starts.saturating_sub(1),
+        start_failures: record.tally.start_failures,
+        exits: record.tally.exits,
+        last_end: record.last.as_ref().map(end),
+        restart_delay: match (verdict.state, verdict.next) {
+            (State::Backoff, Some(_)) => spec.map_or(0.0, |spec| delay(spec, record).as_secs_f64()),
+            _ => 0.0,
+        },
+        next_start: verdict.next.map(|next| now.wall.plus(next.since(now.at))),
+        interval: spec.and_then(|spec| spec.schedule).map(|schedule| schedule.every.as_secs_f64()),
+        last_success: record.tally.last_success,
+        kills: record.tally.kills,
+        heartbeat: heartbeat.map(|heartbeat| HeartbeatView {
+            last: run.and_then(|run| run.pulse.beat).map(|beat| beat.wall),
+            timeout: heartbeat.period.as_secs_f64(),
+            misses: record.tally.exits[crate::model::ExitReason::Heartbeat as usize],
+        }),
+        log_bytes: [0; 2],
+        log_dropped: [0; 2],
+        file: String::new(),
+        file_error: None,
+    }
+}
+
+fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict {
+    let still = |state, reason, message: String| Verdict { state, reason, message, next: None };
+    match (&record.life, wanted) {
+        (Life::Up(run), Some(spec)) if spec.heartbeat.is_some() && run.pulse.beat.is_none() => {
+            still(State::Starting, "", "no heartbeat yet".into())
+        }
+        (Life::Up(_), _) => still(State::Running, "", String::new()),
+        (Life::Stopping(_, stopping), _) => {
+            let why = stopping.why.map_or("", Why::as_str);
+            let message = match stopping.killed_at {
+                Some(at) => format!("{why}; SIGKILL was sent {} s ago", now.since(at).as_secs()),
+                None => why.to_string(),
+            };
+            still(State::Stopping, "Terminating", message)
+        }
+        (Life::Leaving(..), _) => {
+            still(State::Stopping, "Terminating", "its main process has gone, something that it started has not".into())
+        }
+        (Life::Down, None) => still(State::Stopped, "", String::new()),
+        (Life::Down, Some(spec)) if spec.suspend => still(State::Stopped, "Suspended", String::new()),
+        (Life::Down, Some(spec)) => waiting(spec, record),
+    }
+}
+
+fn waiting(spec: &ProcessSpec, record: &Record) -> Verdict {
+    let outcome = match (&record.failed, &record.last) {
+        (Some(failed), _) => failed.error.to_string(),
+        (None, Some(last)) => outcome(last),
+        (None, None) => String::new(),
+    };
+    match timing::due_at(spec, record) {
+        Due::At(at, Why::Scheduled) => {
+            Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: Some(at) }
+        }
+        Due::At(at, Why::BackoffOver) => {
+            let seconds = delay(spec, record).as_secs_f64();
+            let reason = if record.failed.is_some() { "StartError" } else { "CrashLoopBackOff" };
+            let message = format!("back-off {seconds} s: {outcome}");
+            Verdict { state: State::Backoff, reason, message, next: Some(at) }
+        }
+        Due::At(at, _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
+        Due::Never => match record.last.as_ref().is_some_and(|last| last.why.is_none() && last.exit.is_success()) {
+            true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
+            false => Verdict { state: State::Failed, reason: "Error", message: outcome, next: None },
+        },
+    }
+}
+
+fn wants_running(spec: &ProcessSpec, state: &State) -> bool {
+    match state {
+        State::Starting | State::Running | State::Backoff => !spec.suspend,
+        State::Pending | State::Stopping => !spec.suspend && spec.schedule.is_none(),
+        State::Stopped | State::Completed | State::Failed => false,
+    }
+}
+
+fn delay(spec: &ProcessSpec, record: &Record) -> Duration {
+    match timing::due_at(spec, record) {
+        Due::At(at, _) => {
+            let from = record.failed.as_ref().map(|failed| failed.at.at);
+            at.since(from.or(record.last.as_ref().map(|last| last.at.at)).unwrap_or(at))
+        }
+        Due::Never => Duration::ZERO,
+    }
+}
+
+fn outcome(last: &End) -> String {
+    match (last.why, last.exit) {
+        (Some(Why::HeartbeatStale), exit) => format!("its heartbeat stopped ({exit})"),
+        (_, exit) => exit.to_string(),
+    }
+}
+
+fn began(last: &End) -> Wall {
+    Wall::from_nanos(((last.at.wall.as_secs_f64() - last.lasted.as_secs_f64()).max(0.0) * 1e9) as u64)
+}
+
+fn end(last: &End) -> EndView {
+    EndView { exit: last.exit, reason: last.reason(), at: last.at.wall, lasted: last.lasted.as_secs_f64() }
+}
