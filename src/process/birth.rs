@@ -1,0 +1,125 @@
+//! From a spec to what the child is made of, and from a failed step to words.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::identity;
+use super::sys::Identity;
+use crate::model::{Birth, Name, StartError, Step};
+
+/// Where a program is looked up when the child has no PATH (NColony's rule).
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// What a child is made of.
+pub(super) struct Prepared {
+    pub programs: Vec<CString>,
+    pub argv: Vec<CString>,
+    pub env: Vec<CString>,
+    pub dir: Option<CString>,
+    pub identity: Option<Identity>,
+}
+
+/// Prepares a run. `mark` tells this run's processes from all others.
+///
+/// # Errors
+/// What can be known to be wrong before there is a child.
+pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
+    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    for inherited in &birth.env_inherit {
+        // An unset one becomes the empty string, as in NColony.
+        env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
+    }
+    env.extend(birth.env.iter().map(|(name, value)| (name.into(), value.into())));
+    let path = env.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into());
+    env.insert("NCOLONY_NAME".into(), name.as_str().into());
+    env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
+    env.insert(MARK.into(), mark.into());
+
+    let program = birth.argv.first().map_or("", String::as_str);
+    Ok(Prepared {
+        programs: candidates(program, &path).collect::<Result<_, _>>()?,
+        argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
+        env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
+        dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into())).transpose()?,
+        identity: identity::resolve(birth)?,
+    })
+}
+
+/// The variable that tells a run's processes from all others, also when they have left its group and session.
+pub(super) const MARK: &str = "NCOLONY_RUN";
+
+fn candidates(program: &str, path: &std::ffi::OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
+    let fixed = program.contains('/').then(|| c_string(program.into()));
+    let searched = path.as_bytes().split(|byte| *byte == b':').filter_map({
+        let search = !program.contains('/');
+        // An empty or relative entry would mean the working directory, where anybody may have planted a program.
+        move |dir| (search && dir.starts_with(b"/")).then(|| [dir, b"/", program.as_bytes()].concat())
+    });
+    fixed.into_iter().chain(searched.map(|bytes| c_string(OsString::from_vec(bytes))))
+}
+
+fn pair((name, value): (OsString, OsString)) -> Result<CString, StartError> {
+    let mut bytes = name.into_vec();
+    bytes.push(b'=');
+    bytes.extend_from_slice(value.as_bytes());
+    c_string(OsString::from_vec(bytes))
+}
+
+fn c_string(text: OsString) -> Result<CString, StartError> {
+    CString::new(text.into_vec()).map_err(|_| StartError {
+        step: Step::Program,
+        errno: 0,
+        what: "an argument or a variable holds a NUL byte".into(),
+    })
+}
+
+/// The failed step in words: what was tried, to what, and the kernel's reason.
+pub(super) fn explain(birth: &Birth, prepared: &Prepared, step: Step, errno: i32) -> StartError {
+    let reason = reason(errno);
+    let program = birth.argv.first().map_or("", String::as_str);
+    let dir = birth.working_dir.as_deref().unwrap_or(Path::new("."));
+    let (uid, gid) = prepared.identity.as_ref().map_or((None, 0), |identity| (identity.uid, identity.gid));
+    let what = match step {
+        Step::Output => format!("cannot make its output's pipes: {reason}"),
+        Step::User | Step::Program => reason.clone(),
+        Step::Fork => format!("cannot make a process: {reason}"),
+        Step::Session => format!("cannot make its session: {reason}"),
+        Step::Descriptors => format!("cannot put its descriptors in place: {reason}"),
+        Step::Groups => format!("cannot set its supplementary groups: {reason}"),
+        Step::Gid => format!("cannot become group {gid}: {reason}"),
+        Step::Uid => format!("cannot become user {}: {reason}", uid.unwrap_or_default()),
+        Step::Verify => "its user or group is not the one asked for; it was not run".to_string(),
+        Step::Directory => format!("cannot enter its working directory {}: {reason}", dir.display()),
+        Step::Exec => exec_failed(program, birth, prepared, errno),
+    };
+    StartError { step, errno, what }
+}
+
+fn exec_failed(program: &str, birth: &Birth, prepared: &Prepared, errno: i32) -> String {
+    let searched = !program.contains('/');
+    match Errno::from_raw(errno) {
+        Errno::ENOENT if searched => {
+            let path = birth.env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+            let hint = if prepared.programs.is_empty() { " (only absolute entries are searched)" } else { "" };
+            format!("program {program:?} not found in PATH {path}{hint}")
+        }
+        Errno::ENOENT if Path::new(program).exists() => {
+            format!("cannot execute {program:?}: the interpreter that it names does not exist")
+        }
+        Errno::ENOENT => format!("program {program:?} not found"),
+        Errno::EACCES => format!("cannot execute {program:?}: permission denied (is it a file with the x bit?)"),
+        Errno::ENOEXEC => format!("cannot execute {program:?}: not a program (a script needs a #! line)"),
+        Errno::E2BIG => format!("cannot execute {program:?}: its arguments and environment are too long"),
+        Errno::ETXTBSY => format!("cannot execute {program:?}: it is being written"),
+        _ => format!("cannot execute {program:?}: {}", reason(errno)),
+    }
+}
+
+fn reason(errno: i32) -> String {
+    let errno = Errno::from_raw(errno);
+    format!("{} ({errno:?})", errno.desc())
+}

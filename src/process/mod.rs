@@ -1,0 +1,454 @@
+//! The one owner of processes: it starts, signals and collects them, on one thread; nothing else in the program waits for
+//! a child.
+//!
+//! A pid or a group is signalled only while something of it that is ours has not been collected: until then the kernel
+//! cannot give the number to anybody else. Whatever our processes start stays below us, since we adopt its orphans
+//! (as PID 1, or as a subreaper), so a run is over when nothing of it is left: not in its group, not outside of it.
+
+mod birth;
+mod ghost;
+mod identity;
+mod proc_fs;
+mod sys;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use libc::pid_t;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use ghost::Ghost;
+use proc_fs::{Adopted, Listed};
+use sys::{Blueprint, Nursery, Wait, Which};
+
+pub use ghost::Remembered;
+pub use sys::Announce;
+
+/// Every process that is ours.
+pub struct Children {
+    nursery: Nursery,
+    null: File,
+    nofile: Option<(u64, u64)>,
+    adopted: Adopted,
+    colony: u64,
+    next: NonZeroU64,
+    /// The runs of which something is left.
+    runs: BTreeMap<Incarnation, Kin>,
+    /// Their main processes' pids, which are their groups' and sessions', too.
+    by_pid: HashMap<pid_t, Incarnation>,
+    /// Runs whose main process has gone.
+    leaving: BTreeSet<Incarnation>,
+    /// Adopted processes that live, and to which run each belongs, as of the last census.
+    strays: BTreeMap<pid_t, Option<Incarnation>>,
+    stray_count: u64,
+    orphans_reaped: u64,
+}
+
+/// What is left of a run.
+struct Kin {
+    pid: pid_t,
+    main: Main,
+    /// Descendants that had left the group when last looked at: pid and start time.
+    escaped: Vec<(pid_t, u64)>,
+}
+
+enum Main {
+    /// Our child, not collected yet.
+    Child,
+    /// A process that a monitor before this one started.
+    Ghost(Ghost),
+    /// Collected.
+    Gone,
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// Its main process ended; the flag says whether something that it started is left.
+    Exited(Incarnation, Exit, bool),
+    /// Nothing of it is left.
+    Emptied(Incarnation),
+}
+
+/// Whom to signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// The main process.
+    Main,
+    /// All of the run.
+    Tree,
+}
+
+/// Why there can be no owner of processes.
+#[derive(Debug)]
+pub struct Unable {
+    what: &'static str,
+    source: io::Error,
+}
+
+impl Children {
+    /// Becomes the owner. To be called before anything is started, with the signal handlers in place. `colony` and `next`
+    /// come from the journal: with a run's number, `colony` marks all of the run's processes.
+    ///
+    /// # Errors
+    /// When /dev/null or memory for a child's stack cannot be had.
+    pub fn new(colony: u64, next: NonZeroU64) -> Result<Children, Unable> {
+        keep_descriptors_from_children();
+        // Where it is refused, orphans go to PID 1 as they do without us, and a run's rest is its group.
+        if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+            tracing::warn!(%error, "cannot become a subreaper; orphans of the processes will not be collected here");
+        }
+        let null = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .map_err(|source| Unable { what: "cannot open /dev/null", source })?;
+        let nursery = Nursery::new().map_err(|source| Unable { what: "cannot map a stack for children", source })?;
+        Ok(Children {
+            nursery,
+            null,
+            nofile: raise_nofile(),
+            adopted: Adopted::open(),
+            colony,
+            next,
+            runs: BTreeMap::new(),
+            by_pid: HashMap::new(),
+            leaving: BTreeSet::new(),
+            strays: BTreeMap::new(),
+            stray_count: 0,
+            orphans_reaped: 0,
+        })
+    }
+
+    /// The number that the next run will have.
+    pub fn next_run(&self) -> Incarnation {
+        Incarnation::new(self.next)
+    }
+
+    /// Starts a run with these descriptors for its output (the monitor's own where `None`). Returns when the program is
+    /// executed.
+    ///
+    /// # Errors
+    /// The step that failed, in words; nothing of the run is left then.
+    pub fn start(
+        &mut self,
+        name: &Name,
+        spec: &ProcessSpec,
+        output: Option<[BorrowedFd<'_>; 2]>,
+        announce: Option<Announce<'_>>,
+    ) -> Result<(Incarnation, pid_t), StartError> {
+        let run = self.next_run();
+        let prepared = birth::prepare(name, &spec.birth, &self.mark(run))?;
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let [out, err] = output.unwrap_or([stdout.as_fd(), stderr.as_fd()]);
+        let mut plan = Blueprint {
+            programs: &prepared.programs,
+            argv: &prepared.argv,
+            env: &prepared.env,
+            dir: prepared.dir.as_ref(),
+            identity: prepared.identity.as_ref(),
+            stdio: [self.null.as_fd(), out, err],
+            nofile: self.nofile,
+            announce,
+        };
+        let launched = self.nursery.launch(&mut plan);
+        let pid = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
+        self.next = self.next.saturating_add(1);
+        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
+        self.by_pid.insert(pid, run);
+        Ok((run, pid))
+    }
+
+    /// Takes over what an earlier monitor started, as far as it lives and is, beyond doubt, what was remembered.
+    pub fn inherit(&mut self, remembered: &[Remembered]) -> Vec<Incarnation> {
+        if remembered.is_empty() {
+            return Vec::new();
+        }
+        let marks = ghost::living_marks();
+        let mut runs = Vec::new();
+        for past in remembered {
+            self.next = self.next.max(NonZeroU64::MIN.saturating_add(past.run.get()));
+            if let Some(ghost) = Ghost::find(past, self.mark(past.run), &marks) {
+                self.runs.insert(past.run, Kin { pid: past.pid, main: Main::Ghost(ghost), escaped: Vec::new() });
+                runs.push(past.run);
+            }
+        }
+        runs
+    }
+
+    /// The pid of a run's main process, while it lives.
+    pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
+        match self.runs.get(&run) {
+            Some(Kin { main: Main::Child | Main::Ghost(_), pid, .. }) => Some(*pid),
+            Some(Kin { main: Main::Gone, .. }) | None => None,
+        }
+    }
+
+    /// Sends a signal, and SIGCONT after any but SIGKILL, so that a stopped process can obey.
+    ///
+    /// # Errors
+    /// The errno of the refusal; a process that has just ended is no error.
+    pub fn signal(&mut self, run: Incarnation, reach: Reach, signal: Signal) -> Result<(), i32> {
+        let sent = match reach {
+            Reach::Main => self.signal_main(run, signal),
+            Reach::Tree => self.signal_tree(run, signal),
+        };
+        match sent {
+            Err(libc::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Remembers which descendants of a run have left its group, so that they are known for its own when they are
+    /// orphans, whatever became of their environment.
+    pub fn remember_escaped(&mut self, run: Incarnation) {
+        if let Some(kin) = self.runs.get_mut(&run) {
+            kin.escaped = tree::escaped(kin.pid);
+        }
+    }
+
+    /// Collects everything that has ended. No zombie is left, whoever's it was.
+    pub fn reap(&mut self) -> Vec<Event> {
+        let mut ended = Vec::new();
+        self.collect(Which::Own, &mut ended);
+        let listed = self.collect_orphans(&mut ended);
+        self.watch_ghosts(&mut ended);
+        if ended.is_empty() && self.leaving.is_empty() {
+            return Vec::new();
+        }
+        self.census(listed);
+        // Only what is not below us must be looked for by its mark.
+        let marks = if self.has_ghosts() { ghost::living_marks() } else { BTreeSet::new() };
+        let mut events = Vec::new();
+        for run in std::mem::take(&mut self.leaving) {
+            if self.close_if_empty(run, &marks) {
+                events.push(Event::Emptied(run));
+            }
+        }
+        for (run, exit) in ended {
+            if let Some(kin) = self.runs.get_mut(&run)
+                && !matches!(kin.main, Main::Ghost(_))
+            {
+                kin.main = Main::Gone;
+            }
+            let rest = !self.close_if_empty(run, &marks);
+            events.push(Event::Exited(run, exit, rest));
+        }
+        events
+    }
+
+    /// Whether a run of an earlier monitor is left: its end wakes nobody, so it must be looked for.
+    pub fn has_ghosts(&self) -> bool {
+        self.runs.values().any(|kin| matches!(kin.main, Main::Ghost(_)))
+    }
+
+    /// Whether some run has lost its main process but not all the rest, whose end may wake nobody.
+    pub fn has_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Adopted processes collected so far.
+    pub fn orphans_reaped(&self) -> u64 {
+        self.orphans_reaped
+    }
+
+    /// Adopted processes that lived at the last look.
+    pub fn strays(&self) -> u64 {
+        self.stray_count
+    }
+
+    /// Sends a signal to all that is left below us, whoever's it is: for the end of the colony, when no run is left.
+    /// Says whether there was anything.
+    pub fn signal_strays(&mut self, signal: Signal) -> bool {
+        let listed = self.adopted.list();
+        self.census(listed);
+        let roots: Vec<pid_t> = self.strays.keys().copied().collect();
+        tree::signal_each(&roots, &roots, signal);
+        !roots.is_empty()
+    }
+
+    fn mark(&self, run: Incarnation) -> String {
+        format!("{:016x}.{run}", self.colony)
+    }
+
+    fn collect(&mut self, which: Which, ended: &mut Vec<(Incarnation, Exit)>) {
+        while let Ok(Some((pid, exit))) = sys::wait(which, Wait::Poll) {
+            match self.by_pid.remove(&pid) {
+                Some(run) => ended.push((run, exit)),
+                None => {
+                    self.orphans_reaped += 1;
+                    self.strays.remove(&pid);
+                }
+            }
+        }
+    }
+
+    /// Orphans are looked for where the kernel puts them; a crowd of them is collected by asking for any child.
+    fn collect_orphans(&mut self, ended: &mut Vec<(Incarnation, Exit)>) -> Listed {
+        loop {
+            let listed = self.adopted.list();
+            let before = self.orphans_reaped;
+            match &listed {
+                Listed::All(pids) => {
+                    self.stray_count = 0;
+                    for pid in pids.iter().filter(|pid| !self.by_pid.contains_key(pid)).copied().collect::<Vec<_>>() {
+                        self.stray_count += 1;
+                        if let Ok(Some(_)) = sys::wait(Which::Pid(pid), Wait::Poll) {
+                            self.orphans_reaped += 1;
+                            self.strays.remove(&pid);
+                        }
+                    }
+                }
+                Listed::Crowd | Listed::Unknown => self.collect(Which::Any, ended),
+            }
+            if self.orphans_reaped == before {
+                return listed;
+            }
+        }
+    }
+
+    fn watch_ghosts(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
+        for (run, kin) in &mut self.runs {
+            if let Main::Ghost(ghost) = &mut kin.main
+                && ghost.has_just_ended()
+            {
+                ended.push((*run, Exit::Unknown));
+            }
+        }
+    }
+
+    /// Notes who has been adopted and lives, and to which run each belongs.
+    fn census(&mut self, listed: Listed) {
+        let pids: BTreeSet<pid_t> = match listed {
+            Listed::All(pids) => pids.into_iter().collect(),
+            Listed::Crowd | Listed::Unknown => tree::children_of_ours().into_iter().collect(),
+        };
+        self.strays.retain(|pid, _| pids.contains(pid));
+        for pid in pids {
+            if !self.by_pid.contains_key(&pid) && !self.strays.contains_key(&pid) {
+                let run = self.owner_of(pid);
+                self.strays.insert(pid, run);
+            }
+        }
+        self.stray_count = self.strays.len() as u64;
+    }
+
+    /// Whose an adopted process is: by its mark, its session or group, or because it was seen below a run.
+    fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
+        let marked = proc_fs::variable(pid, birth::MARK).and_then(|mark| self.run_of_mark(&mark));
+        if marked.is_some() {
+            return marked;
+        }
+        let stat = proc_fs::stat(pid)?;
+        let kin = |(run, kin): (&Incarnation, &Kin)| {
+            let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
+            is_kin.then_some(*run)
+        };
+        self.runs.iter().find_map(kin)
+    }
+
+    fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {
+        let (colony, number) = mark.split_once('.')?;
+        let run = Incarnation::new(number.parse().ok()?);
+        (u64::from_str_radix(colony, 16) == Ok(self.colony) && self.runs.contains_key(&run)).then_some(run)
+    }
+
+    /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
+    fn close_if_empty(&mut self, run: Incarnation, marks: &BTreeSet<String>) -> bool {
+        let Some(kin) = self.runs.get(&run) else { return true };
+        let left = match &kin.main {
+            Main::Child => true,
+            Main::Ghost(ghost) => ghost.is_anything_left(marks),
+            Main::Gone => {
+                self.strays.values().any(|owner| *owner == Some(run))
+                    || tree::is_group_ours(kin.pid, self.strays.keys())
+            }
+        };
+        if left {
+            self.leaving.insert(run);
+        } else {
+            self.runs.remove(&run);
+        }
+        !left
+    }
+
+    fn signal_main(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
+        match self.runs.get(&run) {
+            Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
+            Some(Kin { main: Main::Ghost(ghost), .. }) => ghost.signal_main(signal),
+            Some(Kin { main: Main::Gone, .. }) | None => Ok(()),
+        }
+    }
+
+    fn signal_tree(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
+        let listed = self.adopted.list();
+        self.census(listed);
+        let Some(kin) = self.runs.get(&run) else { return Ok(()) };
+        let lives = match &kin.main {
+            Main::Ghost(ghost) => {
+                ghost.signal_all(signal);
+                return Ok(());
+            }
+            Main::Child => true,
+            Main::Gone => false,
+        };
+        let own: Vec<pid_t> =
+            self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid).collect();
+        // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
+        let sent = match lives || tree::is_group_ours(kin.pid, self.strays.keys()) {
+            true => tree::send(-kin.pid, signal),
+            false => Ok(()),
+        };
+        let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
+        tree::signal_outside(kin.pid, &roots, &own, signal);
+        sent
+    }
+}
+
+impl std::fmt::Debug for Children {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Children").field("runs", &self.runs.len()).field("strays", &self.strays).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Display for Unable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for Unable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// A start that could not even be tried, since its pipes could not be made.
+pub fn no_output(error: &io::Error) -> StartError {
+    let what = format!("cannot make its output's pipes: {error}");
+    StartError { step: Step::Output, errno: error.raw_os_error().unwrap_or(0), what }
+}
+
+/// Whoever started us may have left descriptors open; children get 0, 1 and 2 alone.
+fn keep_descriptors_from_children() {
+    if sys::close_on_exec_from_3().is_ok() {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        sys::close_on_exec(fd);
+    }
+}
+
+/// The monitor needs two descriptors a process; the children get the limit that it was given itself.
+fn raise_nofile() -> Option<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    (soft != hard).then_some((soft, hard))
+}

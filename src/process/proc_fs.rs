@@ -1,0 +1,150 @@
+//! What /proc tells of processes. Where it does not, the answer is "nothing known", never a guess.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+
+use libc::pid_t;
+
+/// What `/proc/PID/stat` tells of a process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Stat {
+    /// R, S, D, Z, T ...
+    pub state: u8,
+    pub parent: pid_t,
+    pub group: pid_t,
+    pub session: pid_t,
+    /// Clock ticks since boot; with the pid it names a process for good.
+    pub start: u64,
+}
+
+pub(super) fn stat(pid: pid_t) -> Option<Stat> {
+    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The second field is the program's name in parentheses, and may hold anything, parentheses included: the fields are
+/// counted from the last one.
+pub(super) fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+    let after = bytes.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(bytes.get(after + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+    Some(Stat {
+        state: *fields.first()?.as_bytes().first()?,
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// A variable of a process's environment, as it was when the program was executed. `None` as well where the kernel does
+/// not let us look.
+pub(super) fn variable(pid: pid_t, name: &str) -> Option<String> {
+    let mut environ = Vec::new();
+    // The kernel's limit for arguments and environment together is 6 MiB; a process may show more by prctl.
+    File::open(format!("/proc/{pid}/environ")).ok()?.take(8 << 20).read_to_end(&mut environ).ok()?;
+    environ
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .and_then(|value| String::from_utf8(value.to_vec()).ok())
+}
+
+/// All pids.
+pub(super) fn all() -> Vec<pid_t> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The children of a process, of all its threads. Those of a process that ends meanwhile may be missing.
+pub(super) fn children(pid: pid_t) -> Vec<pid_t> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read(task.path().join("children")).ok())
+        .flat_map(|list| parse_pids(&list))
+        .collect()
+}
+
+/// All that descend from these, breadth first; the given ones are not in the answer.
+pub(super) fn descendants(roots: &[pid_t]) -> Vec<pid_t> {
+    let mut found: Vec<pid_t> = Vec::new();
+    let mut next: Vec<pid_t> = roots.to_vec();
+    while let Some(pid) = next.pop() {
+        for child in children(pid) {
+            if !found.contains(&child) && !roots.contains(&child) {
+                found.push(child);
+                next.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// The list of this process's main thread's children, kept open.
+///
+/// The kernel gives an adopted orphan to the adopter's first living thread, the main one, while a process that we start
+/// is a child of the thread that started it. So when the loop runs on another thread this list holds orphans alone, and
+/// looking at it costs as much as there are orphans, however many processes run.
+pub(super) struct Adopted(Option<File>);
+
+/// How much of the list is read: some six hundred pids. A longer one is a crowd, and handled as such.
+const LIST: usize = 4096;
+
+/// A look at the list of adopted orphans.
+pub(super) enum Listed {
+    /// All of them.
+    All(Vec<pid_t>),
+    /// More than were read.
+    Crowd,
+    /// The kernel does not keep such lists.
+    Unknown,
+}
+
+impl Adopted {
+    pub(super) fn open() -> Adopted {
+        let pid = std::process::id();
+        Adopted(File::open(format!("/proc/self/task/{pid}/children")).ok())
+    }
+
+    pub(super) fn list(&self) -> Listed {
+        let mut buffer = [0; LIST];
+        match self.0.as_ref().map(|file| file.read_at(&mut buffer, 0)) {
+            Some(Ok(len)) if len + 16 < LIST => Listed::All(parse_pids(&buffer[..len])),
+            Some(Ok(_)) => Listed::Crowd,
+            Some(Err(_)) | None => Listed::Unknown,
+        }
+    }
+}
+
+fn parse_pids(list: &[u8]) -> Vec<pid_t> {
+    list.split(u8::is_ascii_whitespace).filter_map(|pid| std::str::from_utf8(pid).ok()?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stat, parse_pids, parse_stat};
+
+    #[test]
+    fn a_program_named_like_the_fields_does_not_shift_them() {
+        let line = b"42 (a) Z 1 (b)) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
+        assert_eq!(parse_stat(line), Some(Stat { state: b'S', parent: 7, group: 42, session: 40, start: 12345 }));
+    }
+
+    #[test]
+    fn torn_or_foreign_text_is_nothing_known() {
+        let line = b"42 (a) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
+        for cut in 0..60 {
+            assert_eq!(parse_stat(&line[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!(parse_stat(b"not a stat line"), None);
+        assert_eq!(parse_stat(&[0xff; 100]), None);
+    }
+
+    #[test]
+    fn a_list_of_pids_is_read_as_far_as_it_is_one() {
+        assert_eq!(parse_pids(b"12 345 6 "), [12, 345, 6]);
+        assert_eq!(parse_pids(b""), [0i32; 0]);
+        assert_eq!(parse_pids(b"12 x 6"), [12, 6]);
+    }
+}

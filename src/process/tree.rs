@@ -1,0 +1,103 @@
+//! Signals to what a run has started.
+
+use libc::pid_t;
+
+use super::proc_fs;
+use super::sys;
+use crate::model::Signal;
+
+/// How often a kill goes over a tree that keeps growing; what is left is killed again a second later.
+const SWEEPS: usize = 16;
+
+/// Sends a signal to a process, or with a negative number to a group, and SIGCONT after any but SIGKILL.
+///
+/// # Errors
+/// The errno of the first that was refused.
+pub(super) fn send(pid: pid_t, signal: Signal) -> Result<(), i32> {
+    sys::kill(pid, signal.as_raw())?;
+    if signal != Signal::KILL {
+        sys::kill(pid, Signal::CONT.as_raw())?;
+    }
+    Ok(())
+}
+
+/// Whether a process group has a member that is ours. A group of that number without one is somebody else's: the number
+/// was free, and was given away.
+pub(super) fn is_group_ours<'a>(group: pid_t, strays: impl Iterator<Item = &'a pid_t>) -> bool {
+    if sys::kill(-group, 0) == Err(libc::ESRCH) {
+        return false;
+    }
+    if sys::has_child_in_group(group) {
+        return true;
+    }
+    let strays: Vec<pid_t> = strays.copied().collect();
+    proc_fs::descendants(&strays).into_iter().any(|pid| proc_fs::stat(pid).is_some_and(|stat| stat.group == group))
+}
+
+/// Signals those of a run that have left its group: its orphans, `own`, which are our children and so cannot be mistaken,
+/// and all that descends from `roots`. A SIGKILL is repeated while more turn up.
+pub(super) fn signal_outside(group: pid_t, roots: &[pid_t], own: &[pid_t], signal: Signal) {
+    let outside = |pid: &pid_t| proc_fs::stat(*pid).is_some_and(|stat| stat.group != group && stat.state != b'Z');
+    for pid in own.iter().filter(|pid| outside(pid)) {
+        let _ = send(*pid, signal);
+    }
+    for _ in 0..SWEEPS {
+        let below: Vec<pid_t> = proc_fs::descendants(roots).into_iter().filter(|pid| outside(pid)).collect();
+        for pid in &below {
+            send_to_descendant(*pid, roots, signal);
+        }
+        if below.is_empty() || signal != Signal::KILL {
+            return;
+        }
+    }
+}
+
+/// Signals each of `own`, our children, and all that descends from `roots`.
+pub(super) fn signal_each(roots: &[pid_t], own: &[pid_t], signal: Signal) {
+    // No group has the number 0, so nothing counts as inside.
+    signal_outside(0, roots, own, signal);
+}
+
+/// Descendants of a process that are not in its group: pid and start time.
+pub(super) fn escaped(pid: pid_t) -> Vec<(pid_t, u64)> {
+    let stats = proc_fs::descendants(&[pid]).into_iter().filter_map(|below| Some((below, proc_fs::stat(below)?)));
+    stats.filter(|(_, stat)| stat.group != pid).map(|(below, stat)| (below, stat.start)).collect()
+}
+
+/// Our children, by the kernel's list, or where there is none by looking at every process.
+pub(super) fn children_of_ours() -> Vec<pid_t> {
+    let us = std::process::id() as pid_t;
+    let listed = proc_fs::children(us);
+    if !listed.is_empty() {
+        return listed;
+    }
+    proc_fs::all().into_iter().filter(|pid| proc_fs::stat(*pid).is_some_and(|stat| stat.parent == us)).collect()
+}
+
+/// A grandchild may end, and its number pass on, between the look and the signal: so it is held by a pidfd first, and
+/// looked at again. Where there are no pidfds the look alone must do.
+fn send_to_descendant(pid: pid_t, roots: &[pid_t], signal: Signal) {
+    let pidfd = sys::pidfd_open(pid);
+    if !proc_fs::descendants(roots).contains(&pid) {
+        return;
+    }
+    let _ = match pidfd {
+        Ok(pidfd) => send_through(&pidfd, signal),
+        Err(libc::ESRCH) => Ok(()),
+        Err(_) => send(pid, signal),
+    };
+}
+
+/// [`send`], through a pidfd.
+///
+/// # Errors
+/// The errno of the first that was refused.
+pub(super) fn send_through(pidfd: &std::os::fd::OwnedFd, signal: Signal) -> Result<(), i32> {
+    use std::os::fd::AsFd as _;
+
+    sys::pidfd_send_signal(pidfd.as_fd(), signal.as_raw())?;
+    if signal != Signal::KILL {
+        sys::pidfd_send_signal(pidfd.as_fd(), Signal::CONT.as_raw())?;
+    }
+    Ok(())
+}
