@@ -5,6 +5,7 @@
 //! pids and files exist only at the edge.
 
 pub mod cli;
+pub mod http;
 pub mod model;
 pub mod process;
 pub mod reconcile;

@@ -49,6 +49,8 @@ pub struct ProcessView {
     pub message: String,
     /// Whether it runs at intervals.
     pub scheduled: bool,
+    /// Whether it is meant to end: not scheduled, and its `restartPolicy` is not `Always`.
+    pub task: bool,
     /// Whether the desired state wants it running now.
     pub desired: bool,
     /// Whether a main process lives now.

@@ -50,7 +50,8 @@ impl Wall {
 
     /// Seconds since 1970, as Prometheus counts them.
     pub fn as_secs_f64(self) -> f64 {
-        self.0 as f64 / 1e9
+        // Not by one division: nanoseconds since 1970 are more than an f64 holds, and .25 would come out as .2499998.
+        (self.0 / 1_000_000_000) as f64 + (self.0 % 1_000_000_000) as f64 / 1e9
     }
 
     /// This wall time moved on by `span`.

@@ -1,0 +1,243 @@
+//! What the page shows, in words: made once, here, for the first load (HTML) and for the polls (`/colony.json`).
+//!
+//! The texts are for people and may change; programs read `/metrics`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::span::Span;
+use super::verdict::{self, Outcome};
+use crate::model::{FileError, Phase, ProcessView, Snapshot, State, Wall};
+
+/// The most reasons that are listed; `/healthz` has them all.
+const MOST_REASONS: usize = 6;
+
+/// The colony, for the page.
+#[derive(Serialize)]
+pub(super) struct Colony<'a> {
+    pub(super) ready: bool,
+    /// `Ready`, `Not ready`, `Starting`, `Shutting down`
+    pub(super) verdict: &'static str,
+    /// Why it is not ready, a line each.
+    pub(super) why: Vec<String>,
+    /// `5 processes: 3 running, 2 backoff`
+    pub(super) summary: String,
+    /// `up 3d`, and what else the monitor says of itself.
+    pub(super) monitor: String,
+    /// Files that are refused.
+    pub(super) refused: Vec<Refused<'a>>,
+    pub(super) processes: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Refused<'a> {
+    pub(super) file: &'a str,
+    pub(super) why: &'a str,
+}
+
+/// A process; `""` where there is nothing to say.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    pub(super) name: &'a str,
+    /// A value of the label `state`.
+    pub(super) state: &'static str,
+    /// The reason and the message.
+    pub(super) why: String,
+    pub(super) restarts: String,
+    pub(super) age: String,
+    pub(super) last_exit: String,
+    pub(super) next_start: String,
+    pub(super) heartbeat: String,
+}
+
+impl<'a> Colony<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot, fresh: Duration) -> Colony<'a> {
+        let why = reasons(snapshot, fresh);
+        let ready = why.is_empty();
+        let verdict = match (snapshot.phase, ready) {
+            (Phase::Starting, _) => "Starting",
+            (Phase::ShuttingDown, _) => "Shutting down",
+            (Phase::Running, true) => "Ready",
+            (Phase::Running, false) => "Not ready",
+        };
+        let now = snapshot.taken.wall;
+        Colony {
+            ready,
+            verdict,
+            why,
+            summary: summary(&snapshot.processes),
+            monitor: monitor(snapshot),
+            refused: snapshot.config.errors.iter().map(refused).collect(),
+            processes: snapshot.processes.iter().map(|view| row(view, now)).collect(),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and booleans, and keys that are strings")
+    }
+}
+
+fn refused(error: &FileError) -> Refused<'_> {
+    Refused { file: &error.file, why: &error.summary }
+}
+
+fn reasons(snapshot: &Snapshot, fresh: Duration) -> Vec<String> {
+    let mut reasons: Vec<String> = verdict::ready(snapshot, fresh)
+        .into_iter()
+        .filter_map(|finding| match finding.outcome {
+            Outcome::Good | Outcome::Noted(_) => None,
+            Outcome::Bad(why) => Some(format!("{}: {why}", finding.name)),
+        })
+        .collect();
+    if reasons.len() > MOST_REASONS {
+        let more = reasons.len() - MOST_REASONS + 1;
+        reasons.truncate(MOST_REASONS - 1);
+        reasons.push(format!("and {more} more"));
+    }
+    reasons
+}
+
+fn summary(views: &[ProcessView]) -> String {
+    let mut text = match views.len() {
+        0 => return "no processes".to_string(),
+        1 => "1 process".to_string(),
+        processes => format!("{processes} processes"),
+    };
+    let counts = State::ALL.map(|state| (state, views.iter().filter(|view| view.state == state).count()));
+    for (index, (state, count)) in counts.into_iter().filter(|(_, count)| *count > 0).enumerate() {
+        let separator = if index == 0 { ": " } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{separator}{count} {}", state.as_str());
+    }
+    text
+}
+
+fn monitor(snapshot: &Snapshot) -> String {
+    let mut text = format!("up {}", Span(since(snapshot.taken.wall, snapshot.started)));
+    if !snapshot.watch.active {
+        text.push_str(", without inotify: changes are seen at the next tick");
+    }
+    match snapshot.strays {
+        0 => {}
+        1 => text.push_str(", 1 stray process"),
+        strays => {
+            let _ = write!(text, ", {strays} stray processes");
+        }
+    }
+    text
+}
+
+fn row(view: &ProcessView, now: Wall) -> Row<'_> {
+    Row {
+        name: view.name.as_str(),
+        state: view.state.as_str(),
+        why: why(view),
+        restarts: restarts(view, now),
+        age: view.uptime.map(|seconds| Span(seconds).to_string()).unwrap_or_default(),
+        last_exit: view
+            .last_end
+            .as_ref()
+            .map(|end| format!("{}, {} ago", end.exit, Span(since(now, end.at))))
+            .unwrap_or_default(),
+        next_start: view.next_start.map(|at| next_start(at, now)).unwrap_or_default(),
+        heartbeat: heartbeat(view, now),
+    }
+}
+
+/// What `verdict::why` says, less a repetition of the state.
+fn why(view: &ProcessView) -> String {
+    let mut text = match (view.reason, view.message.as_str()) {
+        ("", "") => String::new(),
+        _ => verdict::why(view),
+    };
+    if let Some(error) = &view.file_error {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let _ = write!(text, "{separator}{} is refused: {error}", view.file);
+    }
+    text
+}
+
+/// As kubectl prints it: `3 (2m ago)`.
+fn restarts(view: &ProcessView, now: Wall) -> String {
+    match (&view.last_end, view.restarts) {
+        (Some(end), restarts @ 1..) => format!("{restarts} ({} ago)", Span(since(now, end.at))),
+        (None, _) | (Some(_), 0) => view.restarts.to_string(),
+    }
+}
+
+fn next_start(at: Wall, now: Wall) -> String {
+    let wait = since(at, now);
+    if wait > 0.0 { format!("in {}", Span(wait.ceil())) } else { "now".to_string() }
+}
+
+fn heartbeat(view: &ProcessView, now: Wall) -> String {
+    match &view.heartbeat {
+        None => String::new(),
+        Some(beat) => match beat.last {
+            None => format!("none yet, limit {}", Span(beat.timeout)),
+            Some(last) => format!("{} ago, limit {}", Span(since(now, last)), Span(beat.timeout)),
+        },
+    }
+}
+
+/// Seconds from `earlier` to `later`.
+fn since(later: Wall, earlier: Wall) -> f64 {
+    later.as_secs_f64() - earlier.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Colony;
+    use crate::http::sample::{ago, ahead, colony, process};
+    use crate::model::{EndView, Exit, ExitReason, HeartbeatView, Phase, ProcessView, State};
+
+    const FRESH: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_row_says_what_kubectl_would() {
+        let mut view = process("web");
+        view.restarts = 3;
+        view.uptime = Some(119.0);
+        view.last_end = Some(EndView { exit: Exit::Code(1), reason: ExitReason::Error, at: ago(120), lasted: 1.0 });
+        view.heartbeat = Some(HeartbeatView { last: Some(ago(4)), timeout: 30.0, misses: 0 });
+        view.next_start = Some(ahead(8));
+        let snapshot = colony(vec![view, process("quiet")]);
+        let shown = Colony::of(&snapshot, FRESH);
+        let [web, quiet] = shown.processes.as_slice() else { panic!("two rows") };
+        assert_eq!((web.restarts.as_str(), web.age.as_str()), ("3 (2m ago)", "119s"));
+        assert_eq!((web.last_exit.as_str(), web.next_start.as_str()), ("exit code 1, 2m ago", "in 8s"));
+        assert_eq!(web.heartbeat, "4s ago, limit 30s");
+        assert_eq!((quiet.restarts.as_str(), quiet.last_exit.as_str(), quiet.why.as_str()), ("0", "", ""));
+    }
+
+    #[test]
+    fn the_verdict_names_the_phase_and_the_reasons() {
+        let failed = |n: usize| ProcessView { ready: false, state: State::Failed, ..process(&format!("p{n}")) };
+        let mut snapshot = colony((0..9).map(failed).collect());
+        let shown = Colony::of(&snapshot, FRESH);
+        assert_eq!((shown.ready, shown.verdict, shown.why.len()), (false, "Not ready", 6));
+        assert_eq!((shown.why[0].as_str(), shown.why[5].as_str()), ("p0: failed", "and 4 more"));
+        assert_eq!(shown.summary, "9 processes: 9 failed");
+        snapshot.phase = Phase::ShuttingDown;
+        assert_eq!(Colony::of(&snapshot, FRESH).verdict, "Shutting down");
+        snapshot.phase = Phase::Running;
+        snapshot.processes.clear();
+        let shown = Colony::of(&snapshot, FRESH);
+        assert_eq!((shown.ready, shown.verdict, shown.summary.as_str()), (true, "Ready", "no processes"));
+    }
+
+    #[test]
+    fn the_json_is_what_the_page_reads() {
+        let snapshot = colony(vec![process("a \"b\"")]);
+        let expected = concat!(
+            r#"{"ready":true,"verdict":"Ready","why":[],"summary":"1 process: 1 running","monitor":"up 10m","#,
+            r#""refused":[],"processes":[{"name":"a \"b\"","state":"running","why":"","restarts":"0","age":"5m","#,
+            r#""last_exit":"","next_start":"","heartbeat":""}]}"#
+        );
+        assert_eq!(Colony::of(&snapshot, FRESH).to_json(), expected);
+    }
+}

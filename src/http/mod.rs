@@ -1,0 +1,45 @@
+//! The status server: read-only, one port, no secrets.
+//!
+//! | path | answer |
+//! | --- | --- |
+//! | `/` | a page for people, kept fresh by its script |
+//! | `/colony.json` | what that page polls |
+//! | `/metrics` | Prometheus text format 0.0.4 |
+//! | `/healthz`, `/readyz` | 200 when the colony is ready, else 503 and why |
+//! | `/livez` | 200 when the monitor's own loop is at work, else 503 |
+//!
+//! Every answer is made from a [`Snapshot`](crate::model::Snapshot) that the loop hands out when asked: a loop that is
+//! stuck cannot look healthy. The health paths take `?verbose` and `?exclude=NAME` as kube-apiserver does.
+//!
+//! A connection carries one request. It has [five seconds](server::HEAD_LIMIT) for the request's head and
+//! [ten](server::WHOLE_LIMIT) for everything; when [64](server::MOST) are open and one more comes, the oldest that has
+//! not asked anything yet makes room. So half-open connections, however many, cost 64 descriptors and never a probe.
+
+mod ask;
+mod bind;
+mod colony;
+mod connections;
+mod exposition;
+mod families;
+mod health;
+mod metrics;
+mod monitor;
+mod page;
+mod query;
+mod routes;
+#[cfg(test)]
+mod sample;
+mod server;
+mod span;
+mod verdict;
+
+use std::time::Duration;
+
+pub use ask::{Ask, Stuck};
+pub use bind::bind;
+pub use server::serve;
+
+/// How old the loop's last full look may be, when it looks every `tick`: three ticks, but at least ten seconds.
+pub fn fresh(tick: Duration) -> Duration {
+    tick.saturating_mul(3).max(Duration::from_secs(10))
+}

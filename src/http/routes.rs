@@ -1,0 +1,234 @@
+//! From a method, a path, a query and a snapshot to an answer. Nothing here waits or reads a clock.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use prometheus::Registry;
+
+use super::colony::Colony;
+use super::query::Query;
+use super::{Stuck, health, metrics, page, verdict};
+use crate::model::Snapshot;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What there is to be asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Route {
+    Page,
+    Colony,
+    Metrics,
+    Healthz,
+    Readyz,
+    Livez,
+}
+
+/// An answer, but for what HTTP adds to it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) body: String,
+}
+
+impl Route {
+    pub(super) const ALL: [Route; 6] =
+        [Route::Page, Route::Colony, Route::Metrics, Route::Healthz, Route::Readyz, Route::Livez];
+
+    /// Its path; also the value of the label `path`.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Route::Page => "/",
+            Route::Colony => "/colony.json",
+            Route::Metrics => "/metrics",
+            Route::Healthz => "/healthz",
+            Route::Readyz => "/readyz",
+            Route::Livez => "/livez",
+        }
+    }
+
+    /// Whether the answer's size grows with the colony even while all is well.
+    pub(super) fn is_large(self) -> bool {
+        match self {
+            Route::Page | Route::Colony | Route::Metrics => true,
+            Route::Healthz | Route::Readyz | Route::Livez => false,
+        }
+    }
+}
+
+/// What is asked for; else the refusal, with the value of the label `path` for it.
+pub(super) fn find(method: &Method, path: &str) -> Result<Route, (&'static str, Reply)> {
+    let Some(route) = Route::ALL.into_iter().find(|route| route.path() == path) else {
+        return Err(("other", not_found()));
+    };
+    if method == Method::GET || method == Method::HEAD {
+        return Ok(route);
+    }
+    let body = "only GET and HEAD are answered here\n".to_string();
+    Err((route.path(), Reply { status: StatusCode::METHOD_NOT_ALLOWED, content_type: TEXT, body }))
+}
+
+fn not_found() -> Reply {
+    let mut body = "no such path; there are:\n".to_string();
+    for route in Route::ALL {
+        body.push_str(route.path());
+        body.push('\n');
+    }
+    Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body }
+}
+
+/// The answer that a snapshot gives. `fresh` is how old the loop's last full look may be.
+pub(super) fn answer(
+    route: Route,
+    query: Option<&str>,
+    snapshot: &Snapshot,
+    fresh: Duration,
+    registry: &Registry,
+) -> Reply {
+    let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
+    match route {
+        Route::Page => ok(HTML, page::render(&Colony::of(snapshot, fresh))),
+        Route::Colony => ok(JSON, Colony::of(snapshot, fresh).to_json()),
+        Route::Metrics => ok(metrics::CONTENT_TYPE, metrics::render(snapshot, registry)),
+        Route::Healthz | Route::Readyz => checked(route, &verdict::ready(snapshot, fresh), query),
+        Route::Livez => checked(route, &verdict::live(snapshot, fresh), query),
+    }
+}
+
+fn checked(route: Route, findings: &[verdict::Finding<'_>], query: Option<&str>) -> Reply {
+    let (passed, body) = health::report(&route.path()[1..], findings, &Query::parse(query));
+    let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply { status, content_type: TEXT, body }
+}
+
+/// The answer where the loop gives none.
+pub(super) fn stuck(route: Route, stuck: Stuck) -> Reply {
+    let body = match route {
+        Route::Healthz | Route::Readyz | Route::Livez => {
+            format!("[-]ping failed: {stuck}\n{} check failed\n", &route.path()[1..])
+        }
+        Route::Page | Route::Colony | Route::Metrics => format!("{stuck}\n"),
+    };
+    Reply { status: StatusCode::SERVICE_UNAVAILABLE, content_type: TEXT, body }
+}
+
+impl Reply {
+    /// The same as HTTP.
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, self.content_type);
+        set(header::CACHE_CONTROL, "no-store");
+        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        set(header::CONTENT_SECURITY_POLICY, page::POLICY);
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            set(header::ALLOW, "GET, HEAD");
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hyper::{Method, StatusCode};
+    use prometheus::Registry;
+
+    use super::{Reply, Route, answer, find, stuck};
+    use crate::http::Stuck;
+    use crate::http::sample::{colony, process};
+    use crate::model::{Phase, Snapshot};
+
+    fn get(route: Route, query: &str, snapshot: &Snapshot) -> Reply {
+        answer(route, Some(query), snapshot, Duration::from_secs(30), &Registry::new())
+    }
+
+    #[test]
+    fn paths_and_methods_are_told_apart() {
+        let rows: &[(Method, &str, Result<Route, (u16, &str)>)] = &[
+            (Method::GET, "/", Ok(Route::Page)),
+            (Method::HEAD, "/metrics", Ok(Route::Metrics)),
+            (Method::GET, "/healthz", Ok(Route::Healthz)),
+            (Method::GET, "/readyz", Ok(Route::Readyz)),
+            (Method::GET, "/livez", Ok(Route::Livez)),
+            (Method::GET, "/colony.json", Ok(Route::Colony)),
+            (Method::POST, "/healthz", Err((405, "/healthz"))),
+            (Method::OPTIONS, "/", Err((405, "/"))),
+            (Method::GET, "/healthz/", Err((404, "other"))),
+            (Method::GET, "//metrics", Err((404, "other"))),
+            (Method::GET, "/Metrics", Err((404, "other"))),
+            (Method::GET, "/../etc/passwd", Err((404, "other"))),
+            (Method::DELETE, "/nowhere", Err((404, "other"))),
+            (Method::GET, "", Err((404, "other"))),
+            (Method::OPTIONS, "*", Err((404, "other"))),
+        ];
+        for (method, path, expected) in rows {
+            let got = find(method, path).map_err(|(label, reply)| (reply.status.as_u16(), label));
+            assert_eq!(got, *expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_there_is() {
+        let (_, missing) = find(&Method::GET, "/status").expect_err("there is none");
+        for route in Route::ALL {
+            assert!(missing.body.lines().any(|line| line == route.path()), "{}", missing.body);
+        }
+        let (_, refused) = find(&Method::PUT, "/metrics").expect_err("read-only");
+        assert_eq!(refused.into_response().headers()["allow"], "GET, HEAD");
+    }
+
+    #[test]
+    fn ready_and_live_differ_in_what_they_look_at() {
+        let mut snapshot = colony(vec![process("web")]);
+        snapshot.processes[0].ready = false;
+        assert_eq!(get(Route::Healthz, "", &snapshot).status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(get(Route::Readyz, "exclude=web", &snapshot).body, "ok");
+        let live = get(Route::Livez, "verbose", &snapshot);
+        assert_eq!((live.status, live.body.as_str()), (StatusCode::OK, "[+]ping ok\n[+]loop ok\nlivez check passed\n"));
+    }
+
+    #[test]
+    fn all_checks_are_listed_when_one_fails() {
+        let mut snapshot = colony(vec![process("web")]);
+        snapshot.phase = Phase::ShuttingDown;
+        let reply = get(Route::Readyz, "", &snapshot);
+        let expected = "[+]ping ok\n[+]loop ok\n[+]reconcile ok\n[-]shutdown failed: the monitor is shutting down\n\
+                        [+]config ok\n[+]web ok\nreadyz check failed\n";
+        assert_eq!(reply.body, expected);
+    }
+
+    #[test]
+    fn the_types_are_those_that_clients_insist_on() {
+        let snapshot = colony(vec![process("web")]);
+        let rows = [
+            (Route::Metrics, "text/plain; version=0.0.4; charset=utf-8"),
+            (Route::Healthz, "text/plain; charset=utf-8"),
+            (Route::Page, "text/html; charset=utf-8"),
+            (Route::Colony, "application/json"),
+        ];
+        for (route, expected) in rows {
+            let response = get(route, "", &snapshot).into_response();
+            assert_eq!(response.headers()["content-type"], expected);
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+    }
+
+    #[test]
+    fn a_silent_loop_is_told_of_on_every_path() {
+        for route in Route::ALL {
+            let reply = stuck(route, Stuck::Silent);
+            assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(reply.body.contains("the loop did not answer within 1 s"), "{}", reply.body);
+        }
+    }
+}

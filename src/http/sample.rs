@@ -1,0 +1,73 @@
+//! A colony to try things on.
+
+use std::time::Duration;
+
+use crate::model::{ConfigView, ExitReason, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
+
+/// Ten minutes after the colony began.
+const NOW: Wall = Wall::from_nanos(1_790_000_600_250_000_000);
+
+/// So many seconds before the snapshot was taken.
+pub(super) fn ago(seconds: u64) -> Wall {
+    Wall::from_nanos(1_790_000_600_250_000_000 - seconds * 1_000_000_000)
+}
+
+/// So many seconds after it.
+pub(super) fn ahead(seconds: u64) -> Wall {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// A colony at work, in good order.
+pub(super) fn colony(processes: Vec<ProcessView>) -> Snapshot {
+    Snapshot {
+        taken: Stamp { at: Moment::from_nanos(700_000_000_000), wall: NOW },
+        phase: Phase::Running,
+        started: ago(600),
+        reconciled: Some(Moment::from_nanos(699_000_000_000)),
+        processes,
+        config: ConfigView {
+            dir: "/etc/ncolony/processes".to_string(),
+            dir_error: None,
+            errors: Vec::new(),
+            loaded: Some(ago(1)),
+            generation: 3,
+        },
+        watch: WatchView { active: true },
+        checks: Vec::new(),
+        strays: 0,
+    }
+}
+
+/// A process that runs, ready.
+pub(super) fn process(name: &str) -> ProcessView {
+    ProcessView {
+        name: Name::parse(name).expect("a good name"),
+        state: State::Running,
+        reason: "",
+        message: String::new(),
+        scheduled: false,
+        task: false,
+        desired: true,
+        up: true,
+        ready: true,
+        gate: true,
+        pid: Some(42),
+        started: Some(ago(300)),
+        uptime: Some(300.0),
+        starts: 1,
+        restarts: 0,
+        start_failures: 0,
+        exits: [0; ExitReason::ALL.len()],
+        last_end: None,
+        restart_delay: 0.0,
+        next_start: None,
+        interval: None,
+        last_success: None,
+        kills: 0,
+        heartbeat: None,
+        log_bytes: [0, 0],
+        log_dropped: [0, 0],
+        file: format!("{name}.yaml"),
+        file_error: None,
+    }
+}
