@@ -5,4 +5,5 @@
 //! pids and files exist only at the edge.
 
 pub mod cli;
+pub mod messages;
 pub mod model;
