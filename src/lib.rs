@@ -5,7 +5,9 @@
 //! pids and files exist only at the edge.
 
 pub mod cli;
+pub mod commands;
 pub mod http;
+pub mod messages;
 pub mod model;
 pub mod process;
 pub mod reconcile;

@@ -2,6 +2,7 @@
 
 mod exit;
 mod name;
+mod nearest;
 mod request;
 mod snapshot;
 mod spec;
@@ -9,6 +10,7 @@ mod time;
 
 pub use exit::{Exit, Incarnation, Signal, StartError, Step};
 pub use name::{Name, NameError};
+pub use nearest::nearest;
 pub use request::Request;
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,

@@ -1,0 +1,147 @@
+//! `ncolony ctl add`
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use serde_json::{Map, Value, json};
+
+use super::error::Error;
+use super::{files, json};
+use crate::cli::AddArgs;
+use crate::messages::{publish_over, sync_directory};
+
+/// Writes the file of a process. It is called NAME, as NColony's is.
+pub(super) fn add(dir: &Path, args: &AddArgs) -> Result<(), Error> {
+    let name = args.name.get();
+    let text = text(args)?;
+    validate(name, &text)?;
+    files::directory(dir, "--config")?;
+    let path = dir.join(name);
+    if let Some(other) = files::of(dir, name)?.into_iter().find(|found| *found != path) {
+        return Err(Error::OtherFile { name: name.to_string(), path: other });
+    }
+    // Hidden, so that two at once do not meet, and no name is too long for it.
+    let beside = dir.join(format!(".ncolony.{}.new", process::id()));
+    // Whoever has closed the file to others meant it.
+    let mode = fs::metadata(&path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777);
+    write(dir, &path, &beside, text.as_bytes(), mode).map_err(|source| Error::Write { path, source })
+}
+
+fn write(dir: &Path, path: &Path, beside: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    match publish_over(path, beside, text, mode) {
+        // Of one with our pid that was killed before it was done.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(beside)?;
+            publish_over(path, beside, text, mode)?;
+        }
+        done => done?,
+    }
+    sync_directory(dir)
+}
+
+/// Looks whether the monitor would take a file of this name and text.
+fn validate(name: &str, text: &str) -> Result<(), Error> {
+    files::name(name)?;
+    let keys: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    // The extras win, so they may have taken the place of what was built from the flags.
+    match keys.get("args") {
+        Some(Value::Array(args)) if !args.is_empty() && args.iter().all(Value::is_string) => Ok(()),
+        Some(_) | None => Err(Error::Args),
+    }
+}
+
+/// The process file's text: NColony's keys in NColony's order, those that were not given left out, then the extras.
+fn text(args: &AddArgs) -> Result<String, Error> {
+    if args.cmd.is_empty() {
+        return Err(Error::NoCommand);
+    }
+    let argv: Vec<&String> = [&args.cmd].into_iter().chain(&args.args).collect();
+    let mut keys = Map::new();
+    keys.insert("args".to_string(), json!(argv));
+    if !args.env.is_empty() {
+        keys.insert("env".to_string(), Value::Object(environment(&args.env)?));
+    }
+    if let Some(uid) = args.uid {
+        keys.insert("uid".to_string(), json!(uid));
+    }
+    if let Some(gid) = args.gid {
+        keys.insert("gid".to_string(), json!(gid));
+    }
+    if let Some(bad) = args.env_inherit.iter().find(|name| name.is_empty() || name.contains('=')) {
+        return Err(Error::EnvInherit(bad.clone()));
+    }
+    if !args.env_inherit.is_empty() {
+        keys.insert("env_inherit".to_string(), json!(args.env_inherit));
+    }
+    if let Some(path) = &args.extras {
+        keys.extend(extras(path)?);
+    }
+    Ok(json::text(&Value::Object(keys)))
+}
+
+fn environment(pairs: &[String]) -> Result<Map<String, Value>, Error> {
+    let mut env = Map::new();
+    for pair in pairs {
+        match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => env.insert(name.to_string(), json!(value)),
+            Some(_) | None => return Err(Error::Env(pair.clone())),
+        };
+    }
+    Ok(env)
+}
+
+fn extras(path: &PathBuf) -> Result<Map<String, Value>, Error> {
+    let text = fs::read(path).map_err(|source| Error::Extras { path: path.clone(), source })?;
+    match serde_json::from_slice(&text) {
+        Ok(Value::Object(keys)) => Ok(keys),
+        Ok(_) => Err(Error::ExtrasShape { path: path.clone() }),
+        Err(source) => Err(Error::ExtrasSyntax { path: path.clone(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::text;
+    use crate::cli::{Cli, Command, CtlVerb};
+
+    fn of(line: &[&str]) -> Result<String, String> {
+        let cli = Cli::try_parse_from(["ncolony", "ctl", "add"].iter().chain(line)).expect("a command line");
+        let Command::Ctl(ctl) = cli.command else { panic!("ctl") };
+        let CtlVerb::Add(add) = ctl.verb else { panic!("add") };
+        text(&add).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_text_has_the_keys_that_were_given_in_ncolonys_order() {
+        assert_eq!(of(&["web", "--cmd", "true"]).as_deref(), Ok(r#"{"args": ["true"]}"#));
+        let line = "web --env-inherit HOME --gid 2 --uid 1 --env A=b=c --env E= --arg -x --cmd sh --arg y";
+        let line: Vec<&str> = line.split(' ').collect();
+        let expected = concat!(
+            r#"{"args": ["sh", "-x", "y"], "env": {"A": "b=c", "E": ""}, "uid": 1, "gid": 2, "#,
+            r#""env_inherit": ["HOME"]}"#
+        );
+        assert_eq!(of(&line).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn arguments_that_cannot_be_meant_are_refused() {
+        let rows: &[(&[&str], &str)] = &[
+            (&["--env", "A"], "--env \"A\" is not NAME=VALUE"),
+            (&["--env", "=b"], "--env \"=b\" is not NAME=VALUE"),
+            (&["--env-inherit", ""], "--env-inherit \"\" is not the name of a variable"),
+            (&["--env-inherit", "A=b"], "--env-inherit \"A=b\" is not the name of a variable"),
+            (&["--extras", "/dev/null"], "--extras /dev/null is not JSON"),
+            (&["--extras", "/nowhere"], "cannot read --extras /nowhere"),
+        ];
+        for (line, expected) in rows {
+            let line = [&["web", "--cmd", "true"], *line].concat();
+            assert_eq!(of(&line), Err(expected.to_string()));
+        }
+        assert_eq!(of(&["web", "--cmd", ""]), Err("--cmd is empty".to_string()));
+    }
+}

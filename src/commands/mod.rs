@@ -1,0 +1,3 @@
+//! The programs that the binary consists of.
+
+pub mod ctl;

@@ -1,0 +1,213 @@
+//! From a message's text to a request.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+
+use crate::model::{Name, Request, nearest};
+
+/// The types that exist.
+const TYPES: [&str; 3] = ["RESTART", "RESTART-ALL", "RESTART-GROUP"];
+
+/// What a message's text is.
+#[derive(Debug, PartialEq)]
+pub(super) enum Parsed {
+    /// A request.
+    Request(Request),
+    /// The beginning of one, as it is while somebody writes it.
+    Incomplete,
+    /// Neither; this is why. It repeats nothing of the text but what is known to be harmless: the file may be a hard
+    /// link to one that nobody should see.
+    Refused(String),
+}
+
+/// Parses a message. Keys that no request has are passed over, as NColony does.
+pub(super) fn parse(text: &[u8]) -> Parsed {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return Parsed::Incomplete,
+        Some(b'{') => {}
+        Some(_) => return refused("expected a JSON object"),
+    }
+    let error = match serde_json::from_slice::<Fields>(text) {
+        Ok(fields) => return fields.request(),
+        Err(error) => error,
+    };
+    match error.classify() {
+        Category::Eof => Parsed::Incomplete,
+        // What serde_json says of syntax names places, never text.
+        Category::Syntax | Category::Io => Parsed::Refused(format!("not JSON: {error}")),
+        // Fields' own words.
+        Category::Data => Parsed::Refused(error.to_string()),
+    }
+}
+
+fn refused(reason: &str) -> Parsed {
+    Parsed::Refused(reason.to_string())
+}
+
+/// The keys that matter, as they are in the text.
+#[derive(Default)]
+struct Fields {
+    kind: Option<Value>,
+    name: Option<Value>,
+    group: Option<Value>,
+}
+
+impl Fields {
+    fn request(self) -> Parsed {
+        let Some(Value::String(kind)) = self.kind else {
+            return Parsed::Refused(format!("expected \"type\" to be one of {}", TYPES.join(", ")));
+        };
+        match kind.as_str() {
+            "RESTART" => restart(self.name),
+            "RESTART-ALL" => Parsed::Request(Request::RestartAll),
+            "RESTART-GROUP" => restart_group(self.group),
+            unknown => unknown_type(unknown),
+        }
+    }
+}
+
+fn restart(name: Option<Value>) -> Parsed {
+    let Some(Value::String(name)) = name else {
+        return refused("RESTART needs \"name\", the name of a process");
+    };
+    match Name::parse(&name) {
+        Ok(name) => Parsed::Request(Request::Restart(name)),
+        Err(error) => Parsed::Refused(format!("\"name\" is no name of a process: {error}")),
+    }
+}
+
+fn restart_group(group: Option<Value>) -> Parsed {
+    match group {
+        Some(Value::String(group)) if !group.is_empty() => Parsed::Request(Request::RestartGroup(group)),
+        Some(_) | None => refused("RESTART-GROUP needs \"group\", the name of a group"),
+    }
+}
+
+fn unknown_type(kind: &str) -> Parsed {
+    let known = TYPES.join(", ");
+    Parsed::Refused(match nearest(kind, TYPES) {
+        // So near to one of ours that it is safe to repeat.
+        Some(meant) => format!("unknown \"type\" {kind:?}; did you mean {meant}? There are {known}"),
+        None => format!("unknown \"type\"; there are {known}"),
+    })
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::default();
+        let mut others = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value: Value = map.next_value()?;
+            let place = match key.as_str() {
+                "type" => &mut fields.kind,
+                "name" => &mut fields.name,
+                "group" => &mut fields.group,
+                _ => {
+                    others.push(key);
+                    continue;
+                }
+            };
+            // serde_json would keep the last: a message that says two things says nothing.
+            if place.replace(value).is_some() {
+                return Err(A::Error::custom(format!("key \"{key}\" occurs twice")));
+            }
+        }
+        others.sort_unstable();
+        match others.windows(2).any(|pair| pair[0] == pair[1]) {
+            true => Err(A::Error::custom("a key occurs twice")),
+            false => Ok(fields),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parsed, parse};
+    use crate::model::{Name, Request};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a name")
+    }
+
+    #[test]
+    fn the_three_requests_are_understood() {
+        let rows: &[(&str, Request)] = &[
+            (r#"{"type": "RESTART", "name": "web"}"#, Request::Restart(name("web"))),
+            (r#"{"name":"gr\u00f6\u00dfe","type":"RESTART"}"#, Request::Restart(name("größe"))),
+            ("\u{feff}{\"type\":\r\n\"RESTART-ALL\"}\r\n", Request::RestartAll),
+            (r#"{"type": "RESTART-ALL", "because": ["I", {"say": "so"}]}"#, Request::RestartAll),
+            (r#"{"type": "RESTART-GROUP", "group": "fronts"}"#, Request::RestartGroup("fronts".into())),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse(text.as_bytes()), Parsed::Request(expected.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_a_message_is_incomplete() {
+        let whole = r#" {"type": "RESTART", "name": "gr\u00f6ße", "n": [1.5e3, true, null, {"a": []}]}"#.as_bytes();
+        for end in 0..whole.len() {
+            assert_eq!(parse(&whole[..end]), Parsed::Incomplete, "{:?}", String::from_utf8_lossy(&whole[..end]));
+        }
+        assert!(matches!(parse(whole), Parsed::Request(_)));
+    }
+
+    #[test]
+    fn what_is_refused_says_why() {
+        let rows: &[(&[u8], &str)] = &[
+            (b"RESTART web", "expected a JSON object"),
+            (b"[1, 2]", "expected a JSON object"),
+            (b"\"RESTART\"", "expected a JSON object"),
+            (b"{type: RESTART}", "not JSON: key must be a string at line 1 column 2"),
+            (b"{} {}", "not JSON: trailing characters at line 1 column 4"),
+            (b"{\"type\": \"\xff\"}", "not JSON: invalid unicode code point at line 1 column 11"),
+            (b"{}", "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP"),
+            (b"{\"type\": 1}", "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP"),
+            (
+                b"{\"type\": \"RESTRAT\", \"name\": \"web\"}",
+                "unknown \"type\" \"RESTRAT\"; did you mean RESTART? There are RESTART, RESTART-ALL, RESTART-GROUP",
+            ),
+            (b"{\"type\": \"service_account\"}", "unknown \"type\"; there are RESTART, RESTART-ALL, RESTART-GROUP"),
+            (b"{\"type\": \"RESTART\"}", "RESTART needs \"name\", the name of a process"),
+            (b"{\"type\": \"RESTART\", \"name\": [\"web\"]}", "RESTART needs \"name\", the name of a process"),
+            (
+                b"{\"type\": \"RESTART\", \"name\": \"../web\"}",
+                "\"name\" is no name of a process: a name does not start with \".\"",
+            ),
+            (b"{\"type\": \"RESTART-GROUP\"}", "RESTART-GROUP needs \"group\", the name of a group"),
+            (
+                b"{\"type\": \"RESTART\", \"name\": \"a\", \"name\": \"b\"}",
+                "key \"name\" occurs twice at line 1 column 40",
+            ),
+            (b"{\"type\": \"RESTART-ALL\", \"x\": 1, \"x\": 2}", "a key occurs twice at line 1 column 40"),
+        ];
+        for (text, expected) in rows {
+            let shown = String::from_utf8_lossy(text);
+            assert_eq!(parse(text), Parsed::Refused(expected.to_string()), "{shown}");
+        }
+    }
+
+    #[test]
+    fn no_depth_of_nesting_ends_the_program() {
+        let deep = format!("{{\"x\": {}{}}}", "[".repeat(30_000), "]".repeat(30_000));
+        assert!(matches!(parse(deep.as_bytes()), Parsed::Refused(_)));
+    }
+}
