@@ -5,5 +5,6 @@
 //! pids and files exist only at the edge.
 
 pub mod cli;
+pub mod health;
 pub mod model;
 pub mod output;
