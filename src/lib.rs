@@ -6,8 +6,10 @@
 
 pub mod cli;
 pub mod commands;
+pub mod health;
 pub mod http;
 pub mod messages;
 pub mod model;
+pub mod output;
 pub mod process;
 pub mod reconcile;

@@ -1,0 +1,283 @@
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::model::{Incarnation, Name, OnFull, Output};
+
+use super::lines::Lines;
+use super::outlet::Offer;
+use super::pipe::{self, CHUNK, Moved, Pipe, SCRATCH, Turn};
+use super::render::{Stream, Style};
+use super::sink::Sink;
+use super::time::utc;
+
+/// The most pipes that have a turn in one [`Capture::drain`].
+const MOST_TURNS: usize = 64;
+/// The epoll key of "there is room again", and of a destination that the loop itself writes to. A run's pipes have
+/// twice its number, and one more.
+const ROOM: u64 = 0;
+
+/// Reads what all processes print, and hands it to a [`Sink`], line by line.
+pub struct Capture {
+    epoll: Epoll,
+    sink: Sink,
+    pipes: HashMap<u64, Pipe>,
+    counts: BTreeMap<Name, Counts>,
+    /// For each destination, the pipes that wait for room in it and are not watched meanwhile. Only the first may keep
+    /// lines that it has read already, so that what is kept does not grow with their number.
+    waiting: [VecDeque<u64>; 2],
+    /// Whether the loop watches a destination for room, since there is no thread to write.
+    watched: [bool; 2],
+    scratch: Vec<u8>,
+}
+
+/// The ends of the pipes that a new process gets as its stdout and stderr: to be given to it and then closed.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Its stdout.
+    pub out: OwnedFd,
+    /// Its stderr.
+    pub err: OwnedFd,
+}
+
+/// What a process has printed since it was added: stdout's and stderr's.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Bytes read.
+    pub bytes: [u64; 2],
+    /// Bytes of these that were dropped.
+    pub dropped: [u64; 2],
+}
+
+/// How far [`Capture::drain`] came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Drained {
+    /// There may be more to do at once: call again, after other work. If not, the descriptor will become readable when
+    /// there is.
+    pub more: bool,
+}
+
+impl Capture {
+    /// Captures nothing yet.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn new(sink: Sink) -> io::Result<Capture> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(sink.room(), EpollEvent::new(EpollFlags::EPOLLIN, ROOM))?;
+        Ok(Capture {
+            epoll,
+            sink,
+            pipes: HashMap::new(),
+            counts: BTreeMap::new(),
+            waiting: [VecDeque::new(), VecDeque::new()],
+            watched: [false; 2],
+            scratch: vec![0; SCRATCH],
+        })
+    }
+
+    /// Makes the pipes for a new run, whose lines will look as `output` says.
+    ///
+    /// # Errors
+    /// If there are no descriptors left, or no memory for pipes. Nothing is changed then.
+    pub fn open(&mut self, run: Incarnation, name: &Name, output: Output) -> io::Result<Stdio> {
+        let out = self.open_one(run, name, output, Stream::Out)?;
+        match self.open_one(run, name, output, Stream::Err) {
+            Ok(err) => {
+                self.counts.entry(name.clone()).or_default();
+                Ok(Stdio { out, err })
+            }
+            Err(error) => {
+                self.close(key(run, Stream::Out));
+                Err(error)
+            }
+        }
+    }
+
+    fn open_one(&mut self, run: Incarnation, name: &Name, output: Output, stream: Stream) -> io::Result<OwnedFd> {
+        let style = Style { name: name.clone(), stream, format: output.format };
+        let (pipe, theirs) = pipe::open(Lines::new(style, output.on_full))?;
+        let key = key(run, stream);
+        self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        self.pipes.insert(key, pipe);
+        Ok(theirs)
+    }
+
+    /// Reads from the pipes that have something, at most 64 KiB each and about `budget` bytes in all, in turns. Never
+    /// blocks. To be called when the descriptor is readable, until nothing more is to be done.
+    pub fn drain(&mut self, budget: usize) -> Drained {
+        let mut events = [EpollEvent::empty(); MOST_TURNS];
+        // The kernel moves whom it reports to the end of its queue, so all that it reports must have their turn.
+        let most = (budget / CHUNK).clamp(1, MOST_TURNS);
+        let Ok(ready) = self.epoll.wait(&mut events[..most], EpollTimeout::ZERO) else {
+            return Drained { more: true };
+        };
+        let time = utc(SystemTime::now());
+        for event in &events[..ready] {
+            match event.data() {
+                ROOM => self.use_room(&time),
+                key => self.ready(key, &time),
+            }
+        }
+        self.pump();
+        Drained { more: ready > 0 }
+    }
+
+    /// The main process of `run` has gone: all that is in its pipes is read, and a last line without a newline written.
+    /// What has no room follows when it has. The pipes themselves stay open as long as somebody holds their other ends,
+    /// but nothing waits for that.
+    pub fn ended(&mut self, run: Incarnation) {
+        let time = utc(SystemTime::now());
+        for stream in [Stream::Out, Stream::Err] {
+            let key = key(run, stream);
+            if let Some(pipe) = self.pipes.get_mut(&key) {
+                pipe.main_has_gone();
+                self.ready(key, &time);
+            }
+        }
+        self.pump();
+    }
+
+    /// What a process has printed, in all its runs.
+    pub fn counts(&self, name: &Name) -> Counts {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// Forgets what a process has printed: there is none of this name any more.
+    pub fn forget(&mut self, name: &Name) {
+        self.counts.remove(name);
+    }
+
+    /// At the end of the program: reads what is left and waits until it is written, but no longer than `limit`; returns
+    /// whether all is written. It blocks.
+    pub fn finish(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let more = self.drain(MOST_TURNS * CHUNK).more;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let all_taken = !more && self.waiting.iter().all(VecDeque::is_empty);
+            if all_taken || left.is_zero() {
+                return self.sink.flush(left) && all_taken;
+            }
+            if !more {
+                let mut fds = [PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)];
+                let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+            }
+        }
+    }
+
+    /// A pipe has something to read, or has ended.
+    fn ready(&mut self, key: u64, time: &str) {
+        let turn = match self.pipes.get(&key) {
+            Some(pipe) if pipe.waits => return,
+            Some(pipe) if self.must_queue(pipe) => Turn::Full,
+            Some(_) => self.turns(key, time),
+            None => return,
+        };
+        match turn {
+            Turn::Open => {}
+            Turn::Full => self.queue(key),
+            Turn::Ended => self.close(key),
+        }
+    }
+
+    fn queue(&mut self, key: u64) {
+        if let Some(pipe) = self.pipes.get_mut(&key) {
+            // A hang-up is reported whatever one asks for: with this, once and not for ever.
+            let _ = self.epoll.modify(&*pipe, &mut EpollEvent::new(EpollFlags::EPOLLONESHOT, key));
+            pipe.waits = true;
+            self.waiting[self.sink.index(pipe.lines().style.stream)].push_back(key);
+        }
+    }
+
+    /// Whether others wait for room before this one, or there is none.
+    fn must_queue(&self, pipe: &Pipe) -> bool {
+        let Lines { style, on_full, .. } = pipe.lines();
+        *on_full == OnFull::Block
+            && (!self.waiting[self.sink.index(style.stream)].is_empty()
+                || self.sink.outlet(style.stream).page().offer() == Offer::Full)
+    }
+
+    /// There is room: those that wait have a turn each, in their order, as long as it lasts.
+    fn use_room(&mut self, time: &str) {
+        self.sink.take_room();
+        for index in 0..self.sink.outlets().len() {
+            while let Some(key) = self.waiting[index].front().copied() {
+                let full = self.sink.outlets()[index].page().offer() == Offer::Full;
+                match if full { Turn::Full } else { self.turns(key, time) } {
+                    Turn::Full => break,
+                    Turn::Open => {
+                        self.waiting[index].pop_front();
+                        if let Some(pipe) = self.pipes.get_mut(&key) {
+                            pipe.waits = false;
+                            let _ = self.epoll.modify(&*pipe, &mut EpollEvent::new(EpollFlags::EPOLLIN, key));
+                        }
+                    }
+                    Turn::Ended => {
+                        self.waiting[index].pop_front();
+                        self.close(key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One turn for a pipe; as many as its last words need, if its process has gone.
+    fn turns(&mut self, key: u64, time: &str) -> Turn {
+        loop {
+            let Some(pipe) = self.pipes.get_mut(&key) else {
+                return Turn::Open;
+            };
+            let style = &pipe.lines().style;
+            let (stream, name) = (style.stream, style.name.clone());
+            let Moved { turn, read, dropped } = pipe.turn(self.sink.outlet(stream), &mut self.scratch, time);
+            let goes_on = turn == Turn::Open && pipe.has_last_words();
+            if let Some(counts) = self.counts.get_mut(&name) {
+                counts.bytes[stream.index()] += read as u64;
+                counts.dropped[stream.index()] += dropped as u64;
+            }
+            if !goes_on {
+                return turn;
+            }
+        }
+    }
+
+    /// Writes, where no thread does, and sees to it that the loop wakes up when more can be written.
+    fn pump(&mut self) {
+        for (index, outlet) in self.sink.outlets().iter().enumerate() {
+            let left = outlet.pump();
+            if left != self.watched[index] {
+                let changed = if left {
+                    self.epoll.add(outlet.as_ref(), EpollEvent::new(EpollFlags::EPOLLOUT, ROOM))
+                } else {
+                    self.epoll.delete(outlet.as_ref())
+                };
+                if changed.is_ok() {
+                    self.watched[index] = left;
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, key: u64) {
+        if let Some(pipe) = self.pipes.remove(&key) {
+            // Before it is closed: between fork and exec a child holds a copy, which would keep it in the set.
+            let _ = self.epoll.delete(&pipe);
+        }
+    }
+}
+
+impl AsFd for Capture {
+    /// The epoll instance: readable when [`Capture::drain`] has something to do.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
+
+fn key(run: Incarnation, stream: Stream) -> u64 {
+    run.get().wrapping_mul(2).wrapping_add(stream.index() as u64)
+}

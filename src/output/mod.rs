@@ -1,0 +1,19 @@
+//! Captured output: what the processes print becomes lines of the monitor's own output, and never makes it wait.
+//!
+//! [`Capture`] reads the pipes of all processes through one epoll instance. [`Sink`] is the way out to the monitor's
+//! stdout and stderr: a bounded buffer and a writing thread for each, so that whoever does not read them stops the
+//! children that print (or, with `onFull: drop`, their lines), and nothing else.
+//!
+//! How a line looks is in `render`; where a line ends, and what becomes of a very long one, in `lines`.
+
+mod capture;
+mod lines;
+mod outlet;
+mod pipe;
+mod render;
+mod sink;
+mod time;
+
+pub use capture::{Capture, Counts, Drained, Stdio};
+pub use sink::{LogWriter, Sink};
+pub use time::utc;
