@@ -262,9 +262,9 @@ fn listen(text: &str) -> Result<Listen, String> {
     if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
         return Ok(Listen::All(port));
     }
-    text.parse()
-        .map(Listen::At)
-        .map_err(|_| "expected a port, an address and port such as 127.0.0.1:9620 or [::1]:9620, or \"off\"".to_string())
+    text.parse().map(Listen::At).map_err(|_| {
+        "expected a port, an address and port such as 127.0.0.1:9620 or [::1]:9620, or \"off\"".to_string()
+    })
 }
 
 #[cfg(test)]

@@ -5,4 +5,7 @@
 //! pids and files exist only at the edge.
 
 pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod model;
+pub mod watch;

@@ -1,0 +1,3 @@
+//! The programs behind the command line, one a file.
+
+pub mod check;
