@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod health;
 pub mod http;
 pub mod messages;
@@ -13,3 +14,4 @@ pub mod model;
 pub mod output;
 pub mod process;
 pub mod reconcile;
+pub mod watch;

@@ -1,3 +1,4 @@
 //! The programs that the binary consists of.
 
+pub mod check;
 pub mod ctl;

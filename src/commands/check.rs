@@ -1,0 +1,86 @@
+//! `ncolony check`: the monitor's own reader, without a monitor.
+
+use std::io::{Write, stderr, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::CheckArgs;
+use crate::config::{self, Defaults, Diagnostic, Directory, News, Severity, Trust};
+use crate::model::{Backoff, Moment};
+
+/// What was found.
+struct Verdict {
+    good: usize,
+    bad: usize,
+}
+
+/// Judges the files of a directory, or one file; says on stderr what is wrong and on stdout how many are good.
+/// 0 if all are, else 1.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let checked = if args.path.is_dir() { check_directory(&args.path) } else { check_file(&args.path) };
+    let Verdict { good, bad } = match checked {
+        Ok(verdict) => verdict,
+        Err(message) => {
+            tell(&mut stderr(), &format!("ncolony: {message}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let files = |count: usize| if count == 1 { "process file is" } else { "process files are" };
+    let all = good + bad;
+    let summary = match bad {
+        0 if all == 0 => format!("no process files in {}", args.path.display()),
+        0 => format!("{all} {} good", files(all)),
+        1 => format!("1 of {all} process files is bad"),
+        bad => format!("{bad} of {all} process files are bad"),
+    };
+    tell(&mut stdout(), &summary);
+    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn check_directory(path: &Path) -> Result<Verdict, String> {
+    let mut directory = Directory::new(path, DEFAULTS, Trust::default());
+    let scan = directory.scan(Moment::ZERO);
+    if let Some(error) = scan.dir_error {
+        return Err(error);
+    }
+    for news in scan.news {
+        match news {
+            News::Refused { diagnostics, .. } | News::Warned { diagnostics, .. } => show(diagnostics, path),
+            News::Mended { .. } | News::Ignored { .. } | News::Unlisted(_) | News::Listed => {
+                tell(&mut stderr(), &format!("{news}\n"))
+            }
+        }
+    }
+    Ok(Verdict { good: scan.processes.len(), bad: scan.errors.len() })
+}
+
+fn check_file(path: &Path) -> Result<Verdict, String> {
+    let diagnostics = config::check_file(path, &DEFAULTS)?;
+    let is_bad = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    show(diagnostics, path.parent().unwrap_or(Path::new("")));
+    Ok(Verdict { good: usize::from(!is_bad), bad: usize::from(is_bad) })
+}
+
+/// Prints diagnostics with the files' names as they are found from here.
+fn show(diagnostics: Vec<Diagnostic>, dir: &Path) {
+    for diagnostic in diagnostics {
+        let file = dir.join(&diagnostic.file).display().to_string();
+        tell(&mut stderr(), &format!("{}\n", Diagnostic { file, ..diagnostic }));
+    }
+}
+
+/// A reader that has gone away is no reason to fail: the exit status tells all.
+fn tell(out: &mut impl Write, text: &str) {
+    let _ = writeln!(out, "{text}");
+}
+
+/// The flags' defaults. No verdict depends on them.
+const DEFAULTS: Defaults = Defaults {
+    backoff: Backoff {
+        threshold: Duration::from_secs(10),
+        initial: Duration::from_secs(1),
+        max: Duration::from_secs(300),
+    },
+    grace: Duration::from_secs(5),
+};

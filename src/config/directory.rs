@@ -1,0 +1,182 @@
+//! The directory, looked at again and again: what is desired now, and what is new to say about it.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
+
+use crate::model::{FileError, Moment, Name, ProcessSpec};
+
+use super::diagnostic::Diagnostic;
+use super::entries::{Entries, Verdict, is_ignored};
+use super::file::Trust;
+use super::manifest::Defaults;
+use super::news::News;
+use super::slots::Slots;
+
+/// The directory of process files, and what is remembered of it. Looks when told to; nothing here waits or watches.
+pub struct Directory {
+    path: PathBuf,
+    trust: Trust,
+    entries: Entries,
+    slots: Slots,
+    /// Device and inode of the directory that was last taken for ours.
+    home: Option<Identity>,
+    /// An empty directory that stands where ours was.
+    vacant: Option<Identity>,
+    trouble: Option<String>,
+    distrust: Option<String>,
+}
+
+type Identity = (u64, u64);
+
+/// What is desired, and what is new.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Whether `processes` is another than at the scan before.
+    pub changed: bool,
+    /// What is desired. What has not changed is the same `Arc` as before.
+    pub processes: Arc<BTreeMap<Name, Arc<ProcessSpec>>>,
+    /// What there is to say, once.
+    pub news: Vec<News>,
+    /// The files that are refused now.
+    pub errors: Vec<FileError>,
+    /// Why the directory cannot be used, if it cannot; what is desired stays as it was.
+    pub dir_error: Option<String>,
+    /// When to look again, whatever happens: an absence counts only when it has lasted.
+    pub rescan_at: Option<Moment>,
+}
+
+/// An opened directory and the entries that may be process files.
+struct Listing {
+    dir: OwnedFd,
+    identity: Identity,
+    names: Vec<CString>,
+}
+
+impl Directory {
+    /// A directory that has not been looked at yet.
+    pub fn new(path: &Path, defaults: Defaults, trust: Trust) -> Directory {
+        Directory {
+            path: path.to_path_buf(),
+            entries: Entries::new(defaults, trust.clone()),
+            trust,
+            slots: Slots::default(),
+            home: None,
+            vacant: None,
+            trouble: None,
+            distrust: None,
+        }
+    }
+
+    /// Looks at the directory. Errors of single files and of the directory itself are part of what it returns.
+    pub fn scan(&mut self, now: Moment) -> Scan {
+        let mut news = Vec::new();
+        let was_lost = self.trouble.is_some();
+        let mut changed = false;
+        let trouble = match list(&self.path) {
+            Err(text) => Some(text),
+            Ok(listing) if self.is_vacant(&listing, was_lost) => {
+                self.vacant = Some(listing.identity);
+                Some(format!("{} is empty, and not the directory that it was: unmounted?", self.path.display()))
+            }
+            Ok(listing) => {
+                (self.home, self.vacant) = (Some(listing.identity), None);
+                changed = self.take(&listing, now, &mut news);
+                None
+            }
+        };
+        if trouble.is_some() {
+            self.slots.forget_absences();
+        }
+        if trouble != self.trouble {
+            news.push(trouble.clone().map_or(News::Listed, News::Unlisted));
+            self.trouble = trouble;
+        }
+        Scan {
+            changed,
+            processes: self.slots.processes(),
+            news,
+            errors: self.slots.errors(),
+            dir_error: self.trouble.clone(),
+            rescan_at: self.slots.rescan_at(),
+        }
+    }
+
+    /// The file that a process's version in force came from.
+    pub fn file_of(&self, name: &Name) -> Option<&str> {
+        self.slots.file_of(name)
+    }
+
+    /// The first line of what is wrong with the file, or files, of this name.
+    pub fn error_of(&self, name: &Name) -> Option<String> {
+        self.slots.error_of(name)
+    }
+
+    /// Whether an empty directory is to be taken for an absent one: it is not the one that our processes came from,
+    /// or it came back empty after it had been away.
+    fn is_vacant(&self, listing: &Listing, was_lost: bool) -> bool {
+        let is_another = self.home.is_some_and(|home| home != listing.identity);
+        let was_vacant = self.vacant == Some(listing.identity);
+        let came_back = was_lost && self.vacant.is_none();
+        listing.names.is_empty() && !self.slots.is_empty() && (is_another || was_vacant || came_back)
+    }
+
+    fn take(&mut self, listing: &Listing, now: Moment, news: &mut Vec<News>) -> bool {
+        let distrust = self.trust.of_directory(listing.dir.as_fd()).err();
+        let is_judged_anew = distrust != self.distrust;
+        self.distrust = distrust;
+        let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, news);
+        if !(is_touched || is_judged_anew || self.slots.rescan_at().is_some()) {
+            return false;
+        }
+        self.slots.settle(self.entries.files(), self.distrust.as_deref(), now, news)
+    }
+}
+
+/// Reads the whole list, or fails: half a list would look like removals.
+fn list(path: &Path) -> Result<Listing, String> {
+    let cannot = |verb: &str, errno: Errno| format!("cannot {verb} {}: {}", path.display(), errno.desc());
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let dir = open(path, flags, Mode::empty()).map_err(|errno| cannot("open", errno))?;
+    let stat = fstat(&dir).map_err(|errno| cannot("examine", errno))?;
+    let copy = dir.try_clone().map_err(|_| cannot("list", Errno::last()))?;
+    let mut stream = Dir::from_fd(copy).map_err(|errno| cannot("list", errno))?;
+    let mut names = Vec::new();
+    for entry in stream.iter() {
+        let entry = entry.map_err(|errno| cannot("list", errno))?;
+        if !is_ignored(entry.file_name().to_bytes()) {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(Listing { dir, identity: (stat.st_dev, stat.st_ino), names })
+}
+
+/// Judges one file by itself, as [`Directory::scan`] would.
+///
+/// # Errors
+/// There is no such file, or its name is no process's.
+pub fn check_file(path: &Path, defaults: &Defaults) -> Result<Vec<Diagnostic>, String> {
+    let cannot = |why: &str| format!("cannot check {}: {why}", path.display());
+    let entry = path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+    let entry = entry.ok_or_else(|| cannot("it has no name"))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = open(dir, flags, Mode::empty()).map_err(|errno| cannot(errno.desc()))?;
+    let mut news = Vec::new();
+    let mut entries = Entries::new(*defaults, Trust::default());
+    entries.look(dir.as_fd(), &[entry], &mut news);
+    let verdict = entries.files().next().map(|file| file.verdict.clone());
+    match (verdict, news.first()) {
+        (Some(Verdict::Good(_, diagnostics) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),
+        (Some(Verdict::Nothing) | None, Some(News::Ignored { why, .. })) => Err(cannot(why)),
+        (Some(Verdict::Nothing) | None, _) => Err(cannot(Errno::ENOENT.desc())),
+    }
+}

@@ -1,0 +1,180 @@
+//! The entries of the directory, and what was made of each when it was last read.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::model::{Name, ProcessSpec};
+
+use super::diagnostic::Diagnostic;
+use super::file::{self, Kind, ReadError, Stamp, Trust};
+use super::manifest::{self, Defaults, Manifest};
+use super::news::News;
+
+/// Every entry that may be a process file.
+pub(super) struct Entries {
+    defaults: Defaults,
+    trust: Trust,
+    known: HashMap<CString, Known>,
+    /// Counts the scans: what was not seen in the last one is gone.
+    scans: u64,
+    buffer: Box<[u8]>,
+}
+
+struct Known {
+    seen: u64,
+    /// `None`: its name is no process's name.
+    file: Option<Candidate>,
+}
+
+/// An entry whose name is a process's name.
+pub(super) struct Candidate {
+    pub(super) name: Name,
+    pub(super) file: Arc<str>,
+    pub(super) verdict: Verdict,
+    /// Set when it tells whether the file was written since.
+    stamp: Option<Stamp>,
+    /// The hash of what was read; `None` when the verdict is not about what was read.
+    content: Option<u64>,
+    /// Whether it was said that it is a directory.
+    is_noticed: bool,
+}
+
+/// What an entry is good for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// There is nothing behind it, or a directory.
+    Nothing,
+    /// A process, and warnings.
+    Good(Arc<ProcessSpec>, Vec<Diagnostic>),
+    /// What is wrong with it.
+    Bad(Vec<Diagnostic>),
+}
+
+/// Whether an entry of this name is passed over in silence.
+pub(super) fn is_ignored(name: &[u8]) -> bool {
+    const ENDS: [&[u8]; 5] = [b".new", b"~", b".bak", b".swp", b".tmp"];
+    name.starts_with(b".") || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// The process that a file of this name describes; or what there is to say.
+pub(super) fn process_of(file: &[u8]) -> Result<Name, String> {
+    let text = std::str::from_utf8(file).map_err(|_| "its name is not UTF-8".to_string())?;
+    let stem = [".json", ".yaml", ".yml"].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
+    Name::parse(stem).map_err(|error| error.to_string())
+}
+
+impl Entries {
+    pub(super) fn new(defaults: Defaults, trust: Trust) -> Entries {
+        Entries { defaults, trust, known: HashMap::new(), scans: 0, buffer: file::buffer() }
+    }
+
+    /// Every entry that was there at the last look and is a process's by its name.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Candidate> {
+        self.known.values().filter_map(|known| known.file.as_ref())
+    }
+
+    /// Looks at these entries, which are all that there are. Returns whether anything came out otherwise than before.
+    pub(super) fn look(&mut self, dir: BorrowedFd<'_>, names: &[CString], news: &mut Vec<News>) -> bool {
+        self.scans += 1;
+        let mut is_touched = false;
+        for name in names {
+            if !self.known.contains_key(name) {
+                self.known.insert(name.clone(), Known { seen: 0, file: first_sight(name, news) });
+            }
+            let Some(known) = self.known.get_mut(name) else { continue };
+            known.seen = self.scans;
+            if let Some(candidate) = &mut known.file {
+                let eye = Eye { dir, defaults: &self.defaults, trust: &self.trust };
+                is_touched |= candidate.look(&eye, name, &mut self.buffer, news);
+            }
+        }
+        let before = self.known.len();
+        self.known.retain(|_, known| known.seen == self.scans);
+        is_touched || self.known.len() != before
+    }
+}
+
+fn first_sight(entry: &CStr, news: &mut Vec<News>) -> Option<Candidate> {
+    match process_of(entry.to_bytes()) {
+        Ok(name) => {
+            let file = String::from_utf8_lossy(entry.to_bytes()).into();
+            Some(Candidate { name, file, verdict: Verdict::Nothing, stamp: None, content: None, is_noticed: false })
+        }
+        Err(why) => {
+            news.push(News::Ignored { entry: entry.to_bytes().escape_ascii().to_string(), why });
+            None
+        }
+    }
+}
+
+/// What is needed to look at an entry.
+struct Eye<'a> {
+    dir: BorrowedFd<'a>,
+    defaults: &'a Defaults,
+    trust: &'a Trust,
+}
+
+impl Candidate {
+    fn look(&mut self, eye: &Eye<'_>, entry: &CStr, buffer: &mut [u8], news: &mut Vec<News>) -> bool {
+        let verdict = match file::kind_of(eye.dir, entry) {
+            Kind::File(stamp) if self.stamp == Some(stamp) => return false,
+            Kind::File(_) => match self.read(eye, entry, buffer) {
+                Some(verdict) => verdict,
+                None => return false,
+            },
+            Kind::Absent => self.without_content(Verdict::Nothing),
+            Kind::Directory => {
+                if !std::mem::replace(&mut self.is_noticed, true) {
+                    let why = "it is a directory".to_string();
+                    news.push(News::Ignored { entry: self.file.to_string(), why });
+                }
+                self.without_content(Verdict::Nothing)
+            }
+            Kind::Special(what) => self.unreadable(format!("is {what}, not a regular file")),
+            Kind::Unknown(errno) => self.unreadable(format!("cannot be examined: {}", errno.desc())),
+        };
+        let is_other = verdict != self.verdict;
+        self.verdict = verdict;
+        is_other
+    }
+
+    /// `None`: the content is what it was.
+    fn read(&mut self, eye: &Eye<'_>, entry: &CStr, buffer: &mut [u8]) -> Option<Verdict> {
+        let read_at = SystemTime::now();
+        let (stamp, bytes) = match file::read(eye.dir, entry, eye.trust, buffer) {
+            Ok(read) => read,
+            Err(ReadError::Absent) => return Some(self.without_content(Verdict::Nothing)),
+            Err(ReadError::Refused(why)) => return Some(self.unreadable(why)),
+            Err(ReadError::TooLarge) => {
+                let diagnostic = manifest::too_large(&self.file);
+                return Some(self.without_content(Verdict::Bad(vec![diagnostic])));
+            }
+        };
+        self.stamp = stamp.is_settled(read_at).then_some(stamp);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        let content = Some(hasher.finish());
+        if content == self.content {
+            return None;
+        }
+        self.content = content;
+        Some(match manifest::parse(&self.file, bytes, eye.defaults) {
+            Ok(Manifest { spec, warnings }) => Verdict::Good(Arc::new(spec), warnings),
+            Err(diagnostics) => Verdict::Bad(diagnostics),
+        })
+    }
+
+    fn unreadable(&mut self, why: String) -> Verdict {
+        let diagnostic = Diagnostic::of_file(&self.file, why);
+        self.without_content(Verdict::Bad(vec![diagnostic]))
+    }
+
+    fn without_content(&mut self, verdict: Verdict) -> Verdict {
+        (self.stamp, self.content) = (None, None);
+        verdict
+    }
+}

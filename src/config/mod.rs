@@ -1,0 +1,25 @@
+//! The directory of process files: from bytes to what is desired, one file at a time, so that a bad one hurts only itself.
+//!
+//! [`Directory::scan`] looks and says what is desired; [`parse`] judges one text. A text becomes a tree of places
+//! (`json`, `yaml`), the tree becomes typed values (`manifest`), and everything wrong with it a [`Diagnostic`].
+
+mod birth;
+mod decode;
+mod diagnostic;
+mod directory;
+mod entries;
+mod expand;
+mod file;
+mod json;
+mod manifest;
+mod news;
+mod node;
+mod schema;
+mod slots;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Excerpt, Place, Severity};
+pub use directory::{Directory, Scan, check_file};
+pub use file::Trust;
+pub use manifest::{Defaults, MAX_FILE, Manifest, parse};
+pub use news::News;

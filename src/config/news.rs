@@ -1,0 +1,68 @@
+//! What is said once, when it comes to be so.
+
+use std::fmt;
+
+use crate::model::Name;
+
+use super::diagnostic::Diagnostic;
+
+/// Something that was not so at the scan before.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum News {
+    /// The file of this process, or its files, are refused.
+    Refused {
+        /// The process.
+        name: Name,
+        /// Why; warnings may be among them.
+        diagnostics: Vec<Diagnostic>,
+        /// Whether an earlier version is in force.
+        in_force: bool,
+    },
+    /// The file of this process is taken, but its writer may want to know something.
+    Warned {
+        /// The process.
+        name: Name,
+        /// What.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// A file that was refused is good.
+    Mended {
+        /// The process.
+        name: Name,
+    },
+    /// An entry is no process file.
+    Ignored {
+        /// Its name, escaped.
+        entry: String,
+        /// Why.
+        why: String,
+    },
+    /// The directory cannot be used; why.
+    Unlisted(String),
+    /// The directory can be used again.
+    Listed,
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            News::Refused { name, diagnostics, in_force } => {
+                diagnostics.iter().try_for_each(|diagnostic| writeln!(f, "{diagnostic}"))?;
+                match in_force {
+                    true => write!(f, "the last good version of {name} stays in force"),
+                    false => write!(f, "{name} is not started until this is mended"),
+                }
+            }
+            News::Warned { name: _, diagnostics } => {
+                for (index, diagnostic) in diagnostics.iter().enumerate() {
+                    write!(f, "{}{diagnostic}", if index == 0 { "" } else { "\n" })?;
+                }
+                Ok(())
+            }
+            News::Mended { name } => write!(f, "the file of {name} is good again"),
+            News::Ignored { entry, why } => write!(f, "\"{entry}\" is passed over: {why}"),
+            News::Unlisted(why) => write!(f, "{why}; everything stays as it is"),
+            News::Listed => f.write_str("the directory of process files can be read again"),
+        }
+    }
+}

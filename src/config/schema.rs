@@ -1,0 +1,155 @@
+//! The words of a process file: which keys are ours, which we do not act on yet, and what a misspelling was meant to be.
+
+/// The keys that this version acts on.
+const OURS: [&str; 19] = [
+    "args",
+    "command",
+    "env",
+    "env_inherit",
+    "envInherit",
+    "uid",
+    "gid",
+    "group",
+    "workingDir",
+    "restartPolicy",
+    "backoff",
+    "terminationGracePeriodSeconds",
+    "lifecycle",
+    "killMode",
+    "schedule",
+    "suspend",
+    "readinessGate",
+    "ncolony.beatcheck",
+    "output",
+];
+
+/// Keys that mean something to ncolony, but nothing yet to this version.
+const LATER: [&str; 18] = [
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "dependsOn",
+    "essential",
+    "replicas",
+    "securityContext",
+    "rlimits",
+    "resources",
+    "envFrom",
+    "umask",
+    "nice",
+    "oomScoreAdj",
+    "restartPolicyRules",
+    "timeZone",
+    "concurrencyPolicy",
+    "activeDeadlineSeconds",
+    "startingDeadlineSeconds",
+];
+
+/// A key that another program of NColony's acts on.
+const ELSEWHERE: &str = "ncolony.httpcheck";
+
+/// What a top-level key is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum KeyKind {
+    /// Acted on.
+    Ours,
+    /// Known, and not acted on.
+    Later,
+    /// Known, and the affair of a checker program.
+    Elsewhere,
+    /// The application's own.
+    Extra,
+}
+
+/// What a top-level key is.
+pub(super) fn kind_of(key: &str) -> KeyKind {
+    if OURS.contains(&key) {
+        KeyKind::Ours
+    } else if LATER.contains(&key) {
+        KeyKind::Later
+    } else if key == ELSEWHERE {
+        KeyKind::Elsewhere
+    } else {
+        KeyKind::Extra
+    }
+}
+
+/// The key of ours that an extra key looks like, if there is one.
+pub(super) fn misspelling_of(key: &str) -> Option<&'static str> {
+    let known = OURS.into_iter().chain(LATER);
+    // Short words are near to everything: they must be nearer.
+    nearest(key, known, if key.chars().count() <= 4 { 1 } else { 2 })
+}
+
+/// The word that `text` comes nearest to, at most `limit` edits away; case and separators do not count.
+pub(super) fn nearest<'w>(text: &str, words: impl IntoIterator<Item = &'w str>, limit: usize) -> Option<&'w str> {
+    // Longer than any word of ours: not worth the time.
+    if text.len() > 64 {
+        return None;
+    }
+    let fold = |text: &str| -> Vec<char> {
+        text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+    };
+    let wanted = fold(text);
+    words
+        .into_iter()
+        .map(|word| (edits(&wanted, &fold(word)), word))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Edits from one word to the other: insert, delete, replace, swap two neighbours.
+fn edits(a: &[char], b: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut least = (above[j] + usize::from(x != y)).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && *x == b[j - 1] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyKind, kind_of, misspelling_of};
+
+    #[test]
+    fn misspellings_find_their_key() {
+        let rows = [
+            ("arsg", Some("args")),
+            ("arg", Some("args")),
+            ("working_dir", Some("workingDir")),
+            ("restartpolicy", Some("restartPolicy")),
+            ("restart-policy", Some("restartPolicy")),
+            ("enviroment", None),
+            ("ncolony.beatchek", Some("ncolony.beatcheck")),
+            ("livenesProbe", Some("livenessProbe")),
+            ("schedul", Some("schedule")),
+            ("tags", None),
+            ("user", None),
+            ("app.example.org/port", None),
+            ("", None),
+        ];
+        for (key, expected) in rows {
+            assert_eq!(misspelling_of(key), expected, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_one_kind() {
+        assert_eq!(kind_of("args"), KeyKind::Ours);
+        assert_eq!(kind_of("output"), KeyKind::Ours);
+        assert_eq!(kind_of("livenessProbe"), KeyKind::Later);
+        assert_eq!(kind_of("ncolony.httpcheck"), KeyKind::Elsewhere);
+        assert_eq!(kind_of("ncolony.mine"), KeyKind::Extra);
+        assert_eq!(kind_of("Args"), KeyKind::Extra);
+    }
+}
