@@ -14,4 +14,5 @@ pub mod model;
 pub mod output;
 pub mod process;
 pub mod reconcile;
+pub mod supervisor;
 pub mod watch;

@@ -33,6 +33,35 @@ pub struct ProcessSpec {
     pub groups: Vec<String>,
 }
 
+impl ProcessSpec {
+    /// What governs a run of which nothing is known but that it is to be ended: an earlier monitor started it.
+    pub fn unknown(backoff: Backoff, grace: Duration) -> ProcessSpec {
+        let birth = Birth {
+            argv: Vec::new(),
+            env: BTreeMap::new(),
+            env_inherit: Vec::new(),
+            config: String::new(),
+            uid: None,
+            gid: None,
+            working_dir: None,
+            output: None,
+        };
+        ProcessSpec {
+            birth,
+            born: Fingerprint(0),
+            whole: Fingerprint(0),
+            restart: Restart::Always,
+            schedule: None,
+            backoff,
+            stop: Stop { signal: Signal::TERM, grace, kill: Kill::Mixed },
+            suspend: false,
+            readiness_gate: false,
+            heartbeat: None,
+            groups: Vec::new(),
+        }
+    }
+}
+
 /// What a run is born with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Birth {

@@ -272,6 +272,13 @@ impl Children {
         !roots.is_empty()
     }
 
+    /// Whether something that we adopted lives.
+    pub fn has_strays(&mut self) -> bool {
+        let listed = self.adopted.list();
+        self.census(listed);
+        !self.strays.is_empty()
+    }
+
     fn mark(&self, run: Incarnation) -> String {
         format!("{:016x}.{run}", self.colony)
     }

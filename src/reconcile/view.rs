@@ -4,7 +4,7 @@ use super::desired::Desired;
 use super::observed::{End, Life, Observed, Record};
 use super::plan::Why;
 use super::timing::{self, Due};
-use crate::model::{EndView, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Stamp, State, Wall};
+use crate::model::{EndView, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Stamp, State, Wall};
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
 pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
@@ -45,6 +45,7 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
         reason: verdict.reason,
         message: verdict.message,
         scheduled: spec.is_some_and(|spec| spec.schedule.is_some()),
+        task: spec.is_some_and(|spec| spec.schedule.is_none() && spec.restart != Restart::Always),
         desired: wanted.is_some_and(|spec| wants_running(spec, &verdict.state)),
         up,
         ready,

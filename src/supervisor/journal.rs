@@ -31,13 +31,13 @@ use crate::process::{Announce, Remembered};
 
 /// The journal of a colony.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     /// Marks this colony's processes.
-    pub colony: u64,
+    pub(super) colony: u64,
     /// The number of the first run to come.
-    pub next: NonZeroU64,
+    pub(super) next: NonZeroU64,
     /// What ran when the monitor before this one stopped writing.
-    pub remembered: Vec<(Name, Remembered)>,
+    pub(super) remembered: Vec<(Name, Remembered)>,
     /// `None` where nothing can be written.
     file: Option<Writer>,
     trouble: Option<String>,
@@ -54,7 +54,7 @@ struct Writer {
 
 /// Why no monitor can begin here.
 #[derive(Debug)]
-pub enum Taken {
+pub(super) enum Taken {
     /// Another monitor holds the lock; its pid, if it told.
     By(String),
 }
@@ -73,7 +73,7 @@ impl Journal {
     ///
     /// # Errors
     /// When another monitor lives here: two would start every process twice.
-    pub fn open(dir: &Path) -> Result<Journal, Taken> {
+    pub(super) fn open(dir: &Path) -> Result<Journal, Taken> {
         match Journal::open_writable(dir) {
             Ok(journal) => Ok(journal),
             Err(Unusable::Taken(by)) => Err(Taken::By(by)),
@@ -82,7 +82,10 @@ impl Journal {
                 next: NonZeroU64::MIN,
                 remembered: Vec::new(),
                 file: None,
-                trouble: Some(format!("cannot {what} {}: {error}; a monitor that comes after a kill -9 of this one will not know what runs", dir.display())),
+                trouble: Some(format!(
+                    "cannot {what} {}: {error}; a monitor that comes after a kill -9 of this one will not know what runs",
+                    dir.display()
+                )),
                 line: Vec::new(),
             }),
         }
@@ -111,7 +114,7 @@ impl Journal {
     }
 
     /// The line that a run writes of itself.
-    pub fn announce(&mut self, run: Incarnation, name: &Name) -> Option<Announce<'_>> {
+    pub(super) fn announce(&mut self, run: Incarnation, name: &Name) -> Option<Announce<'_>> {
         let writer = self.file.as_ref()?;
         self.line.clear();
         // Writing to a Vec does not fail.
@@ -120,7 +123,7 @@ impl Journal {
     }
 
     /// To be called after a start: looks whether the run could write its line.
-    pub fn announced(&mut self) {
+    pub(super) fn announced(&mut self) {
         let Some(writer) = &mut self.file else { return };
         let len = writer.file.metadata().map_or(0, |meta| meta.size());
         self.trouble = (len < writer.len + self.line.len() as u64)
@@ -132,7 +135,7 @@ impl Journal {
     }
 
     /// Notes that nothing of a run is left.
-    pub fn ended(&mut self, run: Incarnation) {
+    pub(super) fn ended(&mut self, run: Incarnation) {
         let Some(writer) = &mut self.file else { return };
         let line = format!("\n- {:020}\n", run.get());
         match (&writer.file).write_all(line.as_bytes()) {
@@ -142,7 +145,7 @@ impl Journal {
     }
 
     /// What is wrong with the journal, if anything is.
-    pub fn trouble(&self) -> Option<&str> {
+    pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
@@ -182,7 +185,11 @@ fn lock(dir: &Path) -> Result<Flock<File>, Unusable> {
 fn open(path: &Path, append: bool) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).read(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-    if append { options.append(true) } else { options.write(true) };
+    if append {
+        options.append(true)
+    } else {
+        options.write(true)
+    };
     options.open(path)
 }
 

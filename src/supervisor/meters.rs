@@ -4,21 +4,21 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Regi
 
 /// The loop's own counters.
 #[derive(Clone, Debug)]
-pub struct Meters {
+pub(super) struct Meters {
     /// Message files handled, by type.
-    pub messages: IntCounterVec,
+    pub(super) messages: IntCounterVec,
     /// Message files that were refused.
-    pub message_failures: IntCounter,
+    pub(super) message_failures: IntCounter,
     /// Scans of the configuration directory, by what caused them.
-    pub scans: IntCounterVec,
+    pub(super) scans: IntCounterVec,
     /// The duration of a turn of the loop.
-    pub reconcile: Histogram,
+    pub(super) reconcile: Histogram,
     /// Orphans collected.
-    pub orphans: IntCounter,
+    pub(super) orphans: IntCounter,
     /// inotify queue overflows.
-    pub overflows: IntCounter,
+    pub(super) overflows: IntCounter,
     /// Lines of the monitor's own log that nobody took.
-    pub log_lost: IntCounter,
+    pub(super) log_lost: IntCounter,
 }
 
 /// Seconds; a turn takes microseconds, a scan of thousands of files tens of milliseconds.
@@ -29,7 +29,7 @@ impl Meters {
     ///
     /// # Errors
     /// When a name is taken.
-    pub fn new(registry: &Registry) -> prometheus::Result<Meters> {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Meters> {
         let meters = Meters {
             messages: IntCounterVec::new(
                 Opts::new("ncolony_messages_total", "Message files handled, by message type."),
@@ -44,7 +44,10 @@ impl Meters {
                 HistogramOpts::new("ncolony_reconcile_duration_seconds", "Duration of a reconcile pass.")
                     .buckets(BUCKETS.to_vec()),
             )?,
-            orphans: IntCounter::new("ncolony_reaped_orphans_total", "Adopted processes reaped as PID 1 or subreaper.")?,
+            orphans: IntCounter::new(
+                "ncolony_reaped_orphans_total",
+                "Adopted processes reaped as PID 1 or subreaper.",
+            )?,
             overflows: IntCounter::new("ncolony_watch_overflows_total", "inotify queue overflows.")?,
             log_lost: IntCounter::new(
                 "ncolony_log_dropped_lines_total",

@@ -11,31 +11,32 @@ use crate::model::Name;
 
 /// The directory, if one is asked for.
 #[derive(Debug)]
-pub struct PidFiles {
+pub(super) struct PidFiles {
     dir: Option<PathBuf>,
     trouble: Option<String>,
 }
 
 impl PidFiles {
     /// Files in `dir`, or none at all.
-    pub fn new(dir: Option<PathBuf>) -> PidFiles {
+    pub(super) fn new(dir: Option<PathBuf>) -> PidFiles {
         PidFiles { dir, trouble: None }
     }
 
     /// Notes that a process runs. A file that cannot be written is no reason not to run it.
-    pub fn started(&mut self, name: &Name, pid: i32) {
+    pub(super) fn started(&mut self, name: &Name, pid: i32) {
         let Some(dir) = &self.dir else { return };
         // The leading dot: no process has such a name.
         let temporary = dir.join(format!(".{}.new", std::process::id()));
         let written = write(&temporary, pid).and_then(|()| fs::rename(&temporary, dir.join(name.as_str())));
-        self.trouble = written.err().map(|error| format!("cannot write {}: {error}", dir.join(name.as_str()).display()));
+        self.trouble =
+            written.err().map(|error| format!("cannot write {}: {error}", dir.join(name.as_str()).display()));
         if let Some(trouble) = &self.trouble {
             tracing::warn!(process = %name, "{trouble}");
         }
     }
 
     /// Notes that it does not.
-    pub fn ended(&self, name: &Name) {
+    pub(super) fn ended(&self, name: &Name) {
         if let Some(dir) = &self.dir {
             // It may be gone already; whoever reads it must expect that anyway.
             let _ = fs::remove_file(dir.join(name.as_str()));
@@ -43,13 +44,14 @@ impl PidFiles {
     }
 
     /// What is wrong, if anything is.
-    pub fn trouble(&self) -> Option<&str> {
+    pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 }
 
 fn write(path: &std::path::Path, pid: i32) -> io::Result<()> {
     let flags = OFlag::O_NOFOLLOW.bits();
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o644).custom_flags(flags).open(path)?;
+    let mut file =
+        File::options().create(true).write(true).truncate(true).mode(0o644).custom_flags(flags).open(path)?;
     write!(file, "{pid}")
 }

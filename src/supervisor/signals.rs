@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks of the monitor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Asked {
+pub(super) enum Asked {
     /// CHLD: look for children that have ended.
     Look,
     /// HUP: look at the configuration now.
@@ -20,7 +20,7 @@ pub enum Asked {
 
 /// The handlers. A signal is a hint: several may count as one.
 #[derive(Debug)]
-pub struct Signals {
+pub(super) struct Signals {
     child: Signal,
     hangup: Signal,
     terminate: Signal,
@@ -36,26 +36,36 @@ pub fn hold() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
+/// Lets the signals come again, for a program that has no use for [`hold`].
+pub fn release() {
+    // It cannot fail, either.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
 impl Signals {
     /// Installs the handlers, then lets the signals come, to this thread.
     ///
     /// # Errors
     /// When the kernel refuses a handler.
-    pub fn install() -> io::Result<Signals> {
+    pub(super) fn install() -> io::Result<Signals> {
         let signals = Signals {
             child: signal(SignalKind::child())?,
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
-            ignored: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?, signal(SignalKind::alarm())?],
+            ignored: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+                signal(SignalKind::alarm())?,
+            ],
         };
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         Ok(signals)
     }
 
     /// Waits for the next one. Cancel-safe: each `recv` is, and nothing else happens here.
-    pub async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> Asked {
         let [usr1, usr2, alarm] = &mut self.ignored;
         tokio::select! {
             _ = self.terminate.recv() => Asked::End,

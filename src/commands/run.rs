@@ -1,0 +1,51 @@
+//! `ncolony run`: the monitor.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+use std::thread;
+
+use crate::cli::RunArgs;
+use crate::supervisor;
+
+/// The loop's stack. It recurses nowhere; this is what a thread would get.
+const STACK: usize = 2 * 1024 * 1024;
+
+/// Runs the colony until it is told to end.
+///
+/// The loop has a thread of its own, since the kernel gives orphans to the main one: so the main thread's list of
+/// children holds orphans alone. Where a sandbox refuses threads the loop runs here, and looks a little longer.
+pub fn run(args: &RunArgs) -> ExitCode {
+    end_on_panic();
+    let outcome = thread::scope(|scope| {
+        let looping = thread::Builder::new().name("loop".into()).stack_size(STACK);
+        match looping.spawn_scoped(scope, || supervisor::run(args)) {
+            // A panic has ended the process.
+            Ok(thread) => thread.join().unwrap_or(Ok(())),
+            Err(_) => supervisor::run(args),
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            eprintln!("ncolony: {text}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+/// A monitor that is half dead must not look alive: whatever panics, says where, and the container ends.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("ncolony: internal error, please report it: {panic}");
+        std::process::exit(PANIC);
+    }));
+}
+
+/// sysexits' EX_SOFTWARE
+const PANIC: i32 = 70;

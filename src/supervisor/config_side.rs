@@ -1,0 +1,161 @@
+//! The configuration directory's side of the loop: when to read it, and what to make of what was read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::meters::Meters;
+use super::pace::Pace;
+use crate::config::{Directory, News, Scan};
+use crate::model::{ConfigView, FileError, Moment, Name, ProcessSpec, Stamp, Wall};
+
+/// Why the directory is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Trigger {
+    /// Something was heard.
+    Event,
+    /// The tick.
+    Poll,
+    /// SIGHUP
+    Signal,
+}
+
+/// The directory, and what the last scan found.
+pub(super) struct ConfigSide {
+    directory: Directory,
+    dir: String,
+    pace: Pace,
+    wanted: Option<Trigger>,
+    rescan_at: Option<Moment>,
+    processes: Arc<BTreeMap<Name, Arc<ProcessSpec>>>,
+    errors: Vec<FileError>,
+    dir_error: Option<String>,
+    loaded: Option<Wall>,
+    generation: u64,
+}
+
+impl ConfigSide {
+    /// To be read at once.
+    pub(super) fn new(dir: String, directory: Directory, now: Moment) -> ConfigSide {
+        ConfigSide {
+            directory,
+            dir,
+            pace: Pace::new(now),
+            wanted: Some(Trigger::Poll),
+            rescan_at: None,
+            processes: Arc::default(),
+            errors: Vec::new(),
+            dir_error: None,
+            loaded: None,
+            generation: 0,
+        }
+    }
+
+    /// Notes that the directory is to be read.
+    pub(super) fn want(&mut self, trigger: Trigger) {
+        self.wanted = match (self.wanted, trigger) {
+            (Some(Trigger::Signal), _) | (_, Trigger::Signal) => Some(Trigger::Signal),
+            (Some(Trigger::Poll), _) | (_, Trigger::Poll) => Some(Trigger::Poll),
+            (None | Some(Trigger::Event), Trigger::Event) => Some(Trigger::Event),
+        };
+    }
+
+    /// Reads the directory if it is to be read. Returns the names whose desired state changed.
+    pub(super) fn read(&mut self, now: Stamp, meters: &Meters) -> Vec<Name> {
+        if self.rescan_at.is_some_and(|at| at <= now.at) {
+            self.want(Trigger::Event);
+        }
+        let Some(trigger) = self.wanted else { return Vec::new() };
+        // A tick and a person do not wait; what was heard does, when there was much of it.
+        if trigger == Trigger::Event && self.pace.ready_at(now.at) > now.at {
+            return Vec::new();
+        }
+        let began = Instant::now();
+        let scan = self.directory.scan(now.at);
+        self.pace.spend(began.elapsed());
+        meters.scans.with_label_values(&[trigger.as_str()]).inc();
+        self.wanted = None;
+        self.take(scan, now)
+    }
+
+    /// When to read again, whatever is heard.
+    pub(super) fn wake_at(&mut self, now: Moment) -> Option<Moment> {
+        let wanted = match self.wanted {
+            Some(Trigger::Event) => Some(self.pace.ready_at(now)),
+            Some(Trigger::Poll | Trigger::Signal) => Some(now),
+            None => None,
+        };
+        [wanted, self.rescan_at].into_iter().flatten().min()
+    }
+
+    /// What is desired.
+    pub(super) fn processes(&self) -> &BTreeMap<Name, Arc<ProcessSpec>> {
+        &self.processes
+    }
+
+    /// The file that a process's version in force came from.
+    pub(super) fn file_of(&self, name: &Name) -> String {
+        self.directory.file_of(name).unwrap_or_default().to_string()
+    }
+
+    /// Why the file of this name is refused, if it is.
+    pub(super) fn error_of(&self, name: &Name) -> Option<String> {
+        self.directory.error_of(name)
+    }
+
+    /// As outsiders see it.
+    pub(super) fn view(&self) -> ConfigView {
+        ConfigView {
+            dir: self.dir.clone(),
+            dir_error: self.dir_error.clone(),
+            errors: self.errors.clone(),
+            loaded: self.loaded,
+            generation: self.generation,
+        }
+    }
+
+    fn take(&mut self, scan: Scan, now: Stamp) -> Vec<Name> {
+        for news in &scan.news {
+            log(news);
+        }
+        self.rescan_at = scan.rescan_at;
+        self.errors = scan.errors;
+        if scan.dir_error.is_none() {
+            self.loaded = Some(now.wall);
+        }
+        self.dir_error = scan.dir_error;
+        if !scan.changed {
+            return Vec::new();
+        }
+        self.generation += 1;
+        let before = std::mem::replace(&mut self.processes, scan.processes);
+        difference(&before, &self.processes)
+    }
+}
+
+impl Trigger {
+    fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Event => "event",
+            Trigger::Poll => "poll",
+            Trigger::Signal => "signal",
+        }
+    }
+}
+
+/// The names under which the two have something else, or one has something and the other nothing.
+fn difference(before: &BTreeMap<Name, Arc<ProcessSpec>>, after: &BTreeMap<Name, Arc<ProcessSpec>>) -> Vec<Name> {
+    let changed = after.iter().filter(|(name, spec)| !before.get(*name).is_some_and(|old| Arc::ptr_eq(old, spec)));
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    changed.map(|(name, _)| name).chain(gone).cloned().collect()
+}
+
+fn log(news: &News) {
+    match news {
+        News::Refused { name, .. } => tracing::error!(process = %name, "{news}"),
+        News::Warned { name, .. } => tracing::warn!(process = %name, "{news}"),
+        News::Mended { name } => tracing::info!(process = %name, "{news}"),
+        News::Unlisted(_) => tracing::error!("{news}"),
+        News::Ignored { .. } | News::Listed => tracing::info!("{news}"),
+    }
+}

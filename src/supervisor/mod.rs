@@ -1,0 +1,310 @@
+//! The loop: the only place where effects meet. [`run`] builds the parts and turns until the colony has ended.
+
+mod config_side;
+mod host;
+mod journal;
+mod log;
+mod message_side;
+mod meters;
+mod pace;
+mod pid_files;
+mod signals;
+mod turn;
+
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use nix::time::{ClockId, clock_gettime};
+use prometheus::Registry;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use crate::cli::{OutputFlag, RunArgs};
+use crate::config::{Defaults, Directory, Trust};
+use crate::health::Beats;
+use crate::http::{self, Ask};
+use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Snapshot, Stamp, Wall};
+use crate::output::{Capture, Sink};
+use crate::process::{self, Children};
+use crate::watch::Watch;
+use config_side::{ConfigSide, Trigger};
+use host::Host;
+use journal::Journal;
+use message_side::MessageSide;
+use meters::Meters;
+use pid_files::PidFiles;
+use signals::{Asked, Signals};
+use turn::{Parts, Supervisor, Turn};
+
+pub use signals::{hold as hold_signals, release as release_signals};
+
+/// Why a monitor could not begin.
+#[derive(Debug)]
+pub enum Error {
+    /// This is not a directory.
+    NotADirectory(PathBuf),
+    /// Another monitor is at work there.
+    Taken(PathBuf, String),
+    /// The status server's port cannot be had.
+    Listen(io::Error),
+    /// The kernel refused something without which there is no loop.
+    Loop(&'static str, io::Error),
+    /// Processes cannot be owned.
+    Processes(process::Unable),
+    /// A metric's name was taken.
+    Metrics(prometheus::Error),
+}
+
+/// Runs the colony until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why it could not begin; nothing has been started then.
+pub fn run(args: &RunArgs) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Loop("cannot build the event loop", error))?;
+    LocalSet::new().block_on(&runtime, serve(args))
+}
+
+async fn serve(args: &RunArgs) -> Result<(), Error> {
+    let sink = Sink::standard().map_err(|error| Error::Loop("cannot use the standard output", error))?;
+    log::install(&sink, args.log_format);
+    let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
+    expect_directory(&args.config)?;
+    expect_directory(&args.messages)?;
+    let listeners = http::bind(args.listen).map_err(Error::Listen)?;
+    for listener in &listeners {
+        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!("status page, /metrics and /healthz on http://{address}/");
+    }
+    let registry = Registry::new();
+    let meters = Meters::new(&registry).map_err(Error::Metrics)?;
+    let wakes = Arc::new(Wakes::default());
+    let (questions, asked) = mpsc::channel(64);
+    let supervisor = build(args, sink.clone(), meters, &wakes)?;
+
+    let (ended, has_ended) = oneshot::channel::<()>();
+    let fresh = http::fresh(seconds(args.frequency));
+    let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
+    let listeners = listeners.map_err(Error::Listen)?;
+    let server = tokio::task::spawn_local(http::serve(listeners, Ask::new(questions), registry, fresh, async {
+        // An error means that the loop is gone, which is the same.
+        let _ = has_ended.await;
+    }));
+    let mut supervisor = turn_until_done(supervisor, signals, &wakes, asked).await?;
+    drop(ended);
+    // It bounds its drain itself.
+    let _ = server.await;
+    tracing::info!("ended: nothing is left");
+    supervisor.host.capture.finish(LAST_WORDS);
+    sink.flush(LAST_WORDS);
+    Ok(())
+}
+
+/// How long the end waits for somebody to take the last lines.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What other threads have noticed. Only hints: each says "look again".
+#[derive(Default)]
+struct Wakes {
+    notify: Notify,
+    config: AtomicBool,
+    messages: AtomicBool,
+}
+
+fn build(args: &RunArgs, sink: Sink, meters: Meters, wakes: &Arc<Wakes>) -> Result<Supervisor, Error> {
+    let now = clocks();
+    let state = args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"));
+    let journal = Journal::open(&state).map_err(|journal::Taken::By(pid)| Error::Taken(state, pid))?;
+    if let Some(trouble) = journal.trouble() {
+        tracing::warn!("{trouble}");
+    }
+    let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
+    let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
+    let beats = Beats::start({
+        let wakes = Arc::clone(wakes);
+        move || wakes.notify.notify_one()
+    });
+    let host = Host::new(children, capture, beats, journal, PidFiles::new(args.pid.clone()), output(args));
+    let directory = Directory::new(&args.config, defaults(args), trust(args));
+    let parts = Parts {
+        host,
+        config: ConfigSide::new(args.config.display().to_string(), directory, now.at),
+        messages: MessageSide::new(&args.messages),
+        watch: watch(args, wakes),
+        sink,
+        meters,
+        tick: seconds(args.frequency),
+        killtime: seconds(args.killtime),
+    };
+    Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
+}
+
+/// Without inotify everything works at the tick's pace.
+fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Option<Watch> {
+    if args.no_watch {
+        return None;
+    }
+    let wakes = Arc::clone(wakes);
+    let dirs = [args.config.clone(), args.messages.clone()];
+    let hint = move |which: usize| {
+        let flag = if which == 0 { &wakes.config } else { &wakes.messages };
+        flag.store(true, Ordering::Release);
+        wakes.notify.notify_one();
+    };
+    match Watch::start(&dirs, hint) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    }
+}
+
+async fn turn_until_done(
+    mut supervisor: Supervisor,
+    mut signals: Signals,
+    wakes: &Wakes,
+    mut asked: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+) -> Result<Supervisor, Error> {
+    let output = output_descriptor(&supervisor)?;
+    loop {
+        let wake_at = match supervisor.turn(clocks()) {
+            Turn::Sleep(at) => at,
+            Turn::Done => return Ok(supervisor),
+        };
+        let wait = wake_at.since(clocks().at);
+        // Each arm says "look again", or sets a flag that the next turn reads; all are cancel-safe: a signal's and a
+        // channel's recv, a Notify, readiness, a sleep.
+        tokio::select! {
+            what = signals.next() => match what {
+                Asked::End => supervisor.end(),
+                Asked::Rescan => supervisor.config_hint(Trigger::Signal),
+                Asked::Look | Asked::Nothing => {}
+            },
+            () = wakes.notify.notified() => {}
+            Some(answer) = asked.recv() => {
+                // Whoever asked may have gone.
+                let _ = answer.send(supervisor.snapshot(clocks()));
+            }
+            ready = output.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
+            () = sleep(wait) => {}
+        }
+        if wakes.config.swap(false, Ordering::Acquire) {
+            supervisor.config_hint(Trigger::Event);
+        }
+        if wakes.messages.swap(false, Ordering::Acquire) {
+            supervisor.messages_hint();
+        }
+    }
+}
+
+/// With nothing to wait for, the other arms still get their chance: this one must yield once.
+async fn sleep(wait: Duration) {
+    match wait {
+        Duration::ZERO => tokio::task::yield_now().await,
+        Duration::MAX => pending().await,
+        wait => tokio::time::sleep(wait).await,
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for the sake of types that do not own their descriptor; OwnedFd does"
+)]
+fn output_descriptor(supervisor: &Supervisor) -> Result<AsyncFd<OwnedFd>, Error> {
+    let descriptor = supervisor.host.capture.as_fd().try_clone_to_owned();
+    descriptor
+        .and_then(|descriptor| AsyncFd::with_interest(descriptor, Interest::READABLE))
+        .map_err(|error| Error::Loop("cannot watch the processes' output", error))
+}
+
+fn expect_directory(path: &Path) -> Result<(), Error> {
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_dir() => Err(Error::NotADirectory(path.to_path_buf())),
+        // What is missing may come; what cannot be looked at may be mended.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn defaults(args: &RunArgs) -> Defaults {
+    let backoff = Backoff {
+        threshold: seconds(args.threshold),
+        initial: seconds(args.minrestartdelay),
+        max: seconds(args.maxrestartdelay),
+    };
+    Defaults { backoff, grace: seconds(args.killtime) }
+}
+
+fn trust(args: &RunArgs) -> Trust {
+    let enforce = nix::unistd::Uid::effective().is_root() && !args.insecure_config;
+    Trust { enforce, uids: args.trusted_uid.clone() }
+}
+
+fn output(args: &RunArgs) -> Output {
+    let format = match args.output {
+        OutputFlag::Prefix => Format::Prefix,
+        OutputFlag::Json => Format::Json,
+        OutputFlag::Inherit => Format::Inherit,
+    };
+    Output { format, on_full: OnFull::Block }
+}
+
+fn seconds(value: f64) -> Duration {
+    // The command line has seen to the range.
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+}
+
+fn clocks() -> Stamp {
+    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
+        u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec()).unwrap_or(0)
+    });
+    Stamp { at: Moment::from_nanos(monotonic), wall: Wall::from(SystemTime::now()) }
+}
+
+impl Error {
+    /// The exit status that tells a kubelet's `lastState`, or a script, what kind of trouble it is: sysexits' 78 for a
+    /// configuration that cannot be used, 75 for a place that is taken, else 1.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Error::NotADirectory(_) | Error::Listen(_) => 78,
+            Error::Taken(..) => 75,
+            Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotADirectory(path) => write!(f, "{} is not a directory", path.display()),
+            Error::Taken(path, pid) => {
+                write!(f, "a monitor with pid {pid} is at work already: it holds {}/lock", path.display())
+            }
+            Error::Listen(_) => f.write_str("cannot listen for the status server (see --listen)"),
+            Error::Loop(what, _) => f.write_str(what),
+            Error::Processes(_) => f.write_str("cannot take care of processes"),
+            Error::Metrics(_) => f.write_str("cannot register metrics"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::NotADirectory(_) | Error::Taken(..) => None,
+            Error::Listen(source) | Error::Loop(_, source) => Some(source),
+            Error::Processes(source) => Some(source),
+            Error::Metrics(source) => Some(source),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One turn of the loop: everything that changes state happens here, synchronously, in this order.
+
+use std::time::{Duration, Instant};
+
+use super::config_side::{ConfigSide, Trigger};
+use super::host::Host;
+use super::message_side::MessageSide;
+use super::meters::Meters;
+use crate::model::{Check, Moment, Phase, Signal, Snapshot, Stamp, Wall, WatchView};
+use crate::output::Sink;
+use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
+use crate::watch::Watch;
+
+/// All of the monitor's state.
+pub(super) struct Supervisor {
+    /// What plans are executed on.
+    pub(super) host: Host,
+    desired: Desired,
+    observed: Observed,
+    config: ConfigSide,
+    messages: MessageSide,
+    watch: Option<Watch>,
+    sink: Sink,
+    meters: Meters,
+    tick: Duration,
+    killtime: Duration,
+    started: Wall,
+    next_tick: Moment,
+    /// When this turn should have come at the latest.
+    promised: Moment,
+    reconciled: Option<Moment>,
+    last: LastOrders,
+}
+
+/// What a turn ends with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Turn {
+    /// Nothing to do before that moment, unless something happens.
+    Sleep(Moment),
+    /// The colony has ended.
+    Done,
+}
+
+/// The end of what belongs to no run, when no run is left.
+#[derive(Clone, Copy, Debug)]
+enum LastOrders {
+    NotYet,
+    Asked(Moment),
+    Killed(Moment),
+}
+
+/// The parts of a supervisor.
+pub(super) struct Parts {
+    /// See [`Supervisor`].
+    pub(super) host: Host,
+    /// The configuration directory.
+    pub(super) config: ConfigSide,
+    /// The messages directory.
+    pub(super) messages: MessageSide,
+    /// The watch on both, where there is one.
+    pub(super) watch: Option<Watch>,
+    /// The way out for output.
+    pub(super) sink: Sink,
+    /// What is counted.
+    pub(super) meters: Meters,
+    /// How often to look at everything.
+    pub(super) tick: Duration,
+    /// What strays are given between SIGTERM and SIGKILL at the end.
+    pub(super) killtime: Duration,
+}
+
+/// Being this late means that we were stalled: frozen, starved, or held up by a system call.
+const STALL: Duration = Duration::from_secs(1);
+/// Runs begun in one turn: some 25 ms, the longest that an exit or a probe waits for them.
+const STARTS: usize = 64;
+/// Bytes of output handled in one turn.
+const OUTPUT: usize = 1 << 20;
+/// How often to look for the end of what wakes nobody: a ghost, or an orphan's descendant.
+const PEEK: Duration = Duration::from_millis(20);
+/// How long after SIGKILL the colony's end waits for strays that do not die.
+const UNKILLABLE: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Joins the parts. What an earlier monitor left running is ended first.
+    pub(super) fn new(
+        parts: Parts,
+        now: Stamp,
+        fallback: impl Fn() -> std::sync::Arc<crate::model::ProcessSpec>,
+    ) -> Supervisor {
+        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime } = parts;
+        let mut observed = Observed::default();
+        for (name, run) in host.inherit() {
+            observed.observe(Fact::Inherited(name, run, fallback()), now);
+        }
+        Supervisor {
+            host,
+            desired: Desired::default(),
+            observed,
+            config,
+            messages,
+            watch,
+            sink,
+            meters,
+            tick,
+            killtime,
+            started: now.wall,
+            next_tick: now.at,
+            promised: now.at,
+            reconciled: None,
+            last: LastOrders::NotYet,
+        }
+    }
+
+    /// Something was heard of the configuration directory.
+    pub(super) fn config_hint(&mut self, trigger: Trigger) {
+        self.config.want(trigger);
+    }
+
+    /// Something was heard of the messages directory.
+    pub(super) fn messages_hint(&mut self) {
+        self.messages.want();
+    }
+
+    /// Somebody asked for the end; whoever asks again is in a hurry. Nothing takes it back.
+    pub(super) fn end(&mut self) {
+        let haste = match self.desired.ending {
+            None => Haste::Graceful,
+            Some(Haste::Graceful | Haste::Now) => Haste::Now,
+        };
+        match haste {
+            Haste::Graceful => {
+                tracing::info!("ending: every process is asked to stop and has its grace; ask again to hurry")
+            }
+            Haste::Now => tracing::warn!("ending at once: every process is killed"),
+        }
+        let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
+        self.touch_all(&before);
+    }
+
+    /// Does all that is to be done now.
+    pub(super) fn turn(&mut self, now: Stamp) -> Turn {
+        let began = Instant::now();
+        self.notice_stall(now);
+        self.collect_facts(now);
+        self.tick(now);
+        self.read_directories(now);
+        settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
+        let drained = self.host.capture.drain(OUTPUT);
+        self.count();
+        if self.observed.wake_at() != Some(Moment::ZERO) {
+            self.reconciled = Some(now.at);
+        }
+        let turn = self.finish(now, drained.more);
+        self.meters.reconcile.observe(began.elapsed().as_secs_f64());
+        turn
+    }
+
+    /// The colony as it is now.
+    pub(super) fn snapshot(&self, now: Stamp) -> Snapshot {
+        let mut processes = view(&self.desired, &self.observed, now);
+        for process in &mut processes {
+            let run = self.observed.records().get(&process.name).and_then(|record| record.life.run());
+            process.pid = run.and_then(|run| self.host.pid(run.id));
+            if let (Some(heartbeat), Some(mtime)) =
+                (&mut process.heartbeat, run.and_then(|run| self.host.beat_mtime(run.id)))
+            {
+                heartbeat.last = Some(mtime);
+            }
+            let counts = self.host.capture.counts(&process.name);
+            (process.log_bytes, process.log_dropped) = (counts.bytes, counts.dropped);
+            process.file = self.config.file_of(&process.name);
+            process.file_error = self.config.error_of(&process.name);
+        }
+        Snapshot {
+            taken: now,
+            phase: self.phase(),
+            started: self.started,
+            reconciled: self.reconciled,
+            processes,
+            config: self.config.view(),
+            watch: WatchView { active: self.watch.as_ref().is_some_and(Watch::is_active) },
+            checks: self.checks(),
+            strays: self.host.children.strays(),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.desired.ending, self.reconciled) {
+            (Some(_), _) => Phase::ShuttingDown,
+            (None, None) => Phase::Starting,
+            (None, Some(_)) => Phase::Running,
+        }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let check = |name, trouble: Option<String>| Check { name, trouble, gates: false };
+        vec![
+            check("messages", self.messages.trouble().map(str::to_string)),
+            check("journal", self.host.journal.trouble().map(str::to_string)),
+            check("pid-files", self.host.pid_files.trouble().map(str::to_string)),
+            check("output", self.sink.trouble()),
+        ]
+    }
+
+    fn notice_stall(&mut self, now: Stamp) {
+        let late = now.at.since(self.promised);
+        if late > STALL {
+            tracing::warn!(
+                "this monitor did not run for {:.1} s; heartbeats from before count for one period more",
+                late.as_secs_f64()
+            );
+            self.observed.observe(Fact::Stalled, now);
+        }
+    }
+
+    fn collect_facts(&mut self, now: Stamp) {
+        for fact in self.host.reap().into_iter().chain(self.host.heartbeats()) {
+            self.observed.observe(fact, now);
+        }
+    }
+
+    /// The safety net: at every tick all is looked at, whatever was heard.
+    fn tick(&mut self, now: Stamp) {
+        if now.at < self.next_tick {
+            return;
+        }
+        self.next_tick = now.at + self.tick;
+        if let Some(watch) = &mut self.watch {
+            watch.refresh();
+        }
+        self.config.want(Trigger::Poll);
+        self.messages.want();
+        let desired = std::mem::take(&mut self.desired);
+        self.touch_all(&desired);
+        self.desired = desired;
+    }
+
+    fn touch_all(&mut self, desired: &Desired) {
+        let names = desired.processes.keys().chain(self.observed.records().keys()).cloned().collect::<Vec<_>>();
+        for name in names {
+            self.observed.observe(Fact::Edited(name), Stamp::default());
+        }
+    }
+
+    fn read_directories(&mut self, now: Stamp) {
+        if self.desired.ending.is_none() {
+            let edited = self.config.read(now, &self.meters);
+            if !edited.is_empty() {
+                self.desired.processes.clone_from(self.config.processes());
+            }
+            for name in edited {
+                self.observed.observe(Fact::Edited(name), now);
+            }
+        }
+        for fact in self.messages.read(now.at, &self.desired, &self.meters) {
+            self.observed.observe(fact, now);
+        }
+    }
+
+    /// Carries over what is counted elsewhere.
+    fn count(&self) {
+        let carry = |counter: &prometheus::IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
+        carry(&self.meters.orphans, self.host.children.orphans_reaped());
+        carry(&self.meters.overflows, self.watch.as_ref().map_or(0, Watch::overflows));
+        carry(&self.meters.log_lost, self.sink.lost());
+    }
+
+    fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
+        let strays = match self.desired.ending {
+            Some(haste) if self.observed.records().is_empty() => match self.end_strays(haste, now.at) {
+                Some(wait) => Some(wait),
+                None => return Turn::Done,
+            },
+            Some(_) | None => None,
+        };
+        let peek = self.host.children.has_leaving() || self.host.children.has_ghosts();
+        let reading = self.desired.ending.is_none().then(|| self.config.wake_at(now.at)).flatten();
+        let wakes = [
+            Some(self.next_tick),
+            self.observed.wake_at(),
+            reading,
+            self.messages.wake_at(),
+            peek.then(|| now.at + PEEK),
+            more_output.then_some(now.at),
+            strays,
+        ];
+        self.promised = wakes.into_iter().flatten().min().unwrap_or(self.next_tick).max(now.at);
+        Turn::Sleep(self.promised)
+    }
+
+    /// When no run is left, what was adopted and belongs to none is ended, too. `None` when nothing is left.
+    fn end_strays(&mut self, haste: Haste, now: Moment) -> Option<Moment> {
+        match (self.last, haste) {
+            (LastOrders::NotYet, Haste::Graceful) => {
+                self.last = LastOrders::Asked(now);
+                self.host.children.signal_strays(Signal::TERM).then_some(now + PEEK)
+            }
+            (LastOrders::Asked(at), Haste::Graceful) if now < at + self.killtime => {
+                self.host.children.has_strays().then_some(now + PEEK)
+            }
+            (LastOrders::NotYet | LastOrders::Asked(_), Haste::Graceful | Haste::Now) => {
+                self.last = LastOrders::Killed(now);
+                self.host.children.signal_strays(Signal::KILL).then_some(now + PEEK)
+            }
+            (LastOrders::Killed(at), _) => {
+                let left = self.host.children.signal_strays(Signal::KILL);
+                if left && now >= at + UNKILLABLE {
+                    tracing::error!("adopted processes do not die after SIGKILL; they are left behind");
+                    return None;
+                }
+                left.then_some(now + PEEK)
+            }
+        }
+    }
+}
