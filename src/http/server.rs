@@ -29,7 +29,7 @@ pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(5);
 pub(super) const WHOLE_LIMIT: Duration = Duration::from_secs(10);
 /// What is given to the answers under way at shutdown.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
-/// The pause after an `accept` that failed, for the want of descriptors, say.
+/// The pause after an `accept` that failed and will fail again, for the want of descriptors, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most answers of a size that grows with the colony that are held in memory at once.
 const MOST_LARGE: usize = 4;
@@ -80,8 +80,10 @@ pub async fn serve(
                         tracing::warn!(%error, "cannot accept connections to the status server");
                     }
                     failing = true;
-                    connections.close_one();
-                    sleep(ACCEPT_PAUSE).await;
+                    if !connections.shrink().await {
+                        connections.close_one();
+                        sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             },
         }
