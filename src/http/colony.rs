@@ -67,7 +67,7 @@ impl<'a> Colony<'a> {
             ready,
             verdict,
             why,
-            summary: summary(&snapshot.processes),
+            summary: summary(snapshot),
             monitor: monitor(snapshot),
             refused: snapshot.config.errors.iter().map(refused).collect(),
             processes: snapshot.processes.iter().map(|view| row(view, now)).collect(),
@@ -99,9 +99,10 @@ fn reasons(snapshot: &Snapshot, fresh: Duration) -> Vec<String> {
     reasons
 }
 
-fn summary(views: &[ProcessView]) -> String {
+fn summary(snapshot: &Snapshot) -> String {
+    let views = &snapshot.processes;
     let mut text = match views.len() {
-        0 => return "no processes".to_string(),
+        0 => return format!("no processes; their files belong in {}", snapshot.config.dir),
         1 => "1 process".to_string(),
         processes => format!("{processes} processes"),
     };
@@ -146,15 +147,14 @@ fn row(view: &ProcessView, now: Wall) -> Row<'_> {
     }
 }
 
-/// What `verdict::why` says, less a repetition of the state.
+/// What `verdict::why` says, less what the state says already.
 fn why(view: &ProcessView) -> String {
-    let mut text = match (view.reason, view.message.as_str()) {
-        ("", "") => String::new(),
-        _ => verdict::why(view),
-    };
+    let told =
+        view.message.is_empty() && (view.reason.is_empty() || view.reason.eq_ignore_ascii_case(view.state.as_str()));
+    let mut text = if told { String::new() } else { verdict::why(view) };
     if let Some(error) = &view.file_error {
         let separator = if text.is_empty() { "" } else { "; " };
-        let _ = write!(text, "{separator}{} is refused: {error}", view.file);
+        let _ = write!(text, "{separator}{}", verdict::refused(&view.file, error));
     }
     text
 }
@@ -227,7 +227,10 @@ mod tests {
         snapshot.phase = Phase::Running;
         snapshot.processes.clear();
         let shown = Colony::of(&snapshot, FRESH);
-        assert_eq!((shown.ready, shown.verdict, shown.summary.as_str()), (true, "Ready", "no processes"));
+        assert_eq!(
+            (shown.ready, shown.verdict, shown.summary.as_str()),
+            (true, "Ready", "no processes; their files belong in /etc/ncolony/processes")
+        );
     }
 
     #[test]

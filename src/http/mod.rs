@@ -11,9 +11,9 @@
 //! Every answer is made from a [`Snapshot`](crate::model::Snapshot) that the loop hands out when asked: a loop that is
 //! stuck cannot look healthy. The health paths take `?verbose` and `?exclude=NAME` as kube-apiserver does.
 //!
-//! A connection carries one request. It has [five seconds](server::HEAD_LIMIT) for the request's head and
-//! [ten](server::WHOLE_LIMIT) for everything; when [64](server::MOST) are open and one more comes, the oldest that has
-//! not asked anything yet makes room. So half-open connections, however many, cost 64 descriptors and never a probe.
+//! A connection carries one request. It has five seconds for the request's head and ten for everything; when 64 are
+//! open and one more comes, the oldest that has not asked anything yet makes room. So half-open connections, however
+//! many, cost 64 descriptors and never a probe.
 
 mod ask;
 mod bind;

@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn paths_and_methods_are_told_apart() {
-        let rows: &[(Method, &str, Result<Route, (u16, &str)>)] = &[
+        type Found = Result<Route, (u16, &'static str)>;
+        let rows: &[(Method, &str, Found)] = &[
             (Method::GET, "/", Ok(Route::Page)),
             (Method::HEAD, "/metrics", Ok(Route::Metrics)),
             (Method::GET, "/healthz", Ok(Route::Healthz)),

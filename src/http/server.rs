@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Ask;
 use super::connections::{Asked, Connections};
@@ -29,8 +29,10 @@ pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(5);
 pub(super) const WHOLE_LIMIT: Duration = Duration::from_secs(10);
 /// What is given to the answers under way at shutdown.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
-/// The pause after an `accept` that failed, for the want of descriptors, say.
+/// The pause after an `accept` that failed and will fail again, for the want of descriptors, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The least time between two warnings of that.
+const WARN_PAUSE: Duration = Duration::from_secs(60);
 /// The most answers of a size that grows with the colony that are held in memory at once.
 const MOST_LARGE: usize = 4;
 /// The most bytes and fields of a request's head.
@@ -61,7 +63,7 @@ pub async fn serve(
     let site = Arc::new(Site { ask, registry, fresh, requests, large: Arc::new(Semaphore::new(MOST_LARGE)) });
     let mut connections = Connections::new(MOST);
     let mut shutdown = pin!(shutdown);
-    let mut failing = false;
+    let mut warned = None;
     loop {
         tokio::select! {
             biased;
@@ -69,19 +71,17 @@ pub async fn serve(
             () = connections.ended() => {}
             accepted = accept(&listeners) => match accepted {
                 Ok(stream) => {
-                    failing = false;
                     let asked = Asked::default();
                     connections.admit(asked.clone(), connection(stream, asked, Arc::clone(&site))).await;
                 }
                 // Of no meaning for the next: the other side was gone before we had a look.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "cannot accept connections to the status server");
+                    warn_of(&error, &mut warned);
+                    if !connections.shrink().await {
+                        connections.close_one();
+                        sleep(ACCEPT_PAUSE).await;
                     }
-                    failing = true;
-                    connections.close_one();
-                    sleep(ACCEPT_PAUSE).await;
                 }
             },
         }
@@ -100,6 +100,14 @@ fn request_counter(registry: &Registry) -> IntCounterVec {
         tracing::warn!(%error, "requests to the status server are not counted in /metrics");
     }
     requests
+}
+
+/// Says so once a minute at most.
+fn warn_of(error: &io::Error, warned: &mut Option<Instant>) {
+    if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
+        *warned = Some(Instant::now());
+        tracing::warn!(%error, "cannot accept connections to the status server");
+    }
 }
 
 /// The next connection of any of the listeners; for ever if there are none.

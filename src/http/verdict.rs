@@ -87,7 +87,7 @@ fn own(check: &Check) -> Outcome {
 }
 
 fn process(view: &ProcessView) -> Outcome {
-    let refused = view.file_error.as_ref().map(|why| format!("{} is refused: {why}", view.file));
+    let refused = view.file_error.as_ref().map(|why| self::refused(&view.file, why));
     match (view.ready, view.gate, refused) {
         (true, _, None) => Outcome::Good,
         (true, _, Some(refused)) => Outcome::Noted(format!("{refused}; the last good version runs")),
@@ -110,6 +110,11 @@ pub(super) fn why(view: &ProcessView) -> String {
     }
 }
 
+/// That a file is refused. A diagnostic that starts with a place in the file has named it already.
+pub(super) fn refused(file: &str, why: &str) -> String {
+    if why.starts_with(file) { format!("refused: {why}") } else { format!("{file} is refused: {why}") }
+}
+
 /// A refused file that no process stands for: something is desired, and nobody knows what.
 fn orphans(snapshot: &Snapshot) -> impl Iterator<Item = Finding<'_>> {
     let known = |file: &str| {
@@ -117,10 +122,12 @@ fn orphans(snapshot: &Snapshot) -> impl Iterator<Item = Finding<'_>> {
         // Sorted by name, but a second file of that name is not the view's own.
         snapshot.processes.iter().any(|view| view.file == file || view.name.as_str() == stem)
     };
-    snapshot.config.errors.iter().filter(move |error| !known(&error.file)).map(|error| Finding {
-        name: stem(&error.file),
-        outcome: Outcome::Bad(format!("{} is refused: {}", error.file, error.summary)),
-    })
+    snapshot
+        .config
+        .errors
+        .iter()
+        .filter(move |error| !known(&error.file))
+        .map(|error| Finding { name: stem(&error.file), outcome: Outcome::Bad(refused(&error.file, &error.summary)) })
 }
 
 fn stem(file: &str) -> &str {
@@ -230,6 +237,12 @@ mod tests {
             (view.state, view.ready, view.reason, view.message) = (State::Backoff, false, reason, message.to_string());
             assert_eq!(super::process(&view), Outcome::Bad(expected.to_string()));
         }
+    }
+
+    #[test]
+    fn a_refused_file_is_named_once() {
+        assert_eq!(super::refused("a.yaml", "a.yaml:3:1: unknown key"), "refused: a.yaml:3:1: unknown key");
+        assert_eq!(super::refused("a.yaml", "permission denied"), "a.yaml is refused: permission denied");
     }
 
     #[test]
