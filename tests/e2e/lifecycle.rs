@@ -1,8 +1,6 @@
 //! How processes live and die, seen from outside: the real binary, real processes.
 
-mod support;
-
-use support::{Colony, wait_gone};
+use crate::support::{Colony, wait_gone};
 
 #[test]
 fn a_process_that_is_killed_is_started_again() {

@@ -1,5 +1,4 @@
 //! A colony under test: the real binary in directories of its own, ended with all that it started when the test ends.
-#![allow(dead_code, reason = "each test file uses what it needs of this")]
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -15,19 +14,19 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// Generous: a machine that runs many tests at once is slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
 
 /// A monitor at work.
-pub struct Colony {
+pub(crate) struct Colony {
     /// Everything of this colony is below it.
-    pub dir: TempDir,
+    pub(crate) dir: TempDir,
     monitor: Child,
     address: SocketAddr,
 }
 
 /// How to start one.
-pub struct Setup {
+pub(crate) struct Setup {
     dir: TempDir,
     flags: Vec<String>,
     env: Vec<(String, String)>,
@@ -35,7 +34,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub fn new() -> Setup {
+    pub(crate) fn new() -> Setup {
         let dir = tempfile::tempdir().expect("a directory");
         for name in ["config", "messages"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -44,34 +43,34 @@ impl Setup {
     }
 
     /// Adds flags of `ncolony run`.
-    pub fn flags(mut self, flags: &[&str]) -> Setup {
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Setup {
         self.flags.extend(flags.iter().map(ToString::to_string));
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Setup {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Setup {
         self.env.push((name.into(), value.into()));
         self
     }
 
     /// A command that executes the monitor: `unshare --pid --fork`, say.
-    pub fn through(mut self, command: &[&str]) -> Setup {
+    pub(crate) fn through(mut self, command: &[&str]) -> Setup {
         self.before = command.iter().map(ToString::to_string).collect();
         self
     }
 
     /// Writes a process file before the start.
-    pub fn file(self, name: &str, text: &str) -> Setup {
+    pub(crate) fn file(self, name: &str, text: &str) -> Setup {
         write_file(&self.dir.path().join("config"), name, text);
         self
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
     /// The command that [`Setup::start`] runs.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut words = self.before.clone();
         words.push(BINARY.into());
         let mut command = Command::new(&words[0]);
@@ -85,7 +84,7 @@ impl Setup {
     }
 
     /// Starts the monitor and waits until it tells its address.
-    pub fn start(self) -> Colony {
+    pub(crate) fn start(self) -> Colony {
         let mut command = self.command();
         let monitor = command.process_group(0).spawn().expect("the binary starts");
         let address = wait_for("the monitor to tell its address", || {
@@ -98,104 +97,104 @@ impl Setup {
 
 impl Colony {
     /// With the default flags and these process files.
-    pub fn with(files: &[(&str, &str)]) -> Colony {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Colony {
         files.iter().fold(Setup::new(), |setup, (name, text)| setup.file(name, text)).start()
     }
 
     /// The pid of what was started: the monitor, unless it was started through something.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.monitor.id() as i32
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
     /// Puts a process file in place, whole.
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         write_file(&self.path("config"), name, text);
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path("config").join(name)).expect("it is there");
     }
 
     /// Puts a message in place, whole.
-    pub fn message(&self, name: &str, text: &str) {
+    pub(crate) fn message(&self, name: &str, text: &str) {
         write_file(&self.path("messages"), name, text);
     }
 
     /// What the monitor and its processes have written to stderr.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("stderr")).unwrap_or_default()).into_owned()
     }
 
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("stdout")).unwrap_or_default()).into_owned()
     }
 
     /// Status code and body of a GET.
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         get(self.address, path).unwrap_or_else(|| (0, String::new()))
     }
 
     /// The value of a series of /metrics, written as it stands there: `ncolony_process_up{process="web"}`.
-    pub fn metric(&self, series: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics");
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 
     /// Waits until a series has this value, or one beyond it.
-    pub fn wait_metric(&self, series: &str, good: impl Fn(f64) -> bool) -> f64 {
+    pub(crate) fn wait_metric(&self, series: &str, good: impl Fn(f64) -> bool) -> f64 {
         self.wait(&format!("{series} to be as expected"), || self.metric(series).filter(|value| good(*value)))
     }
 
     /// The pid of a process's main process, from its log line; the latest.
-    pub fn pid_of(&self, name: &str) -> Option<i32> {
+    pub(crate) fn pid_of(&self, name: &str) -> Option<i32> {
         let log = self.log();
         let line = log.lines().rev().find(|line| line.contains(&format!("started {name}: ")))?;
         line.split("pid=").nth(1)?.split_whitespace().next()?.parse().ok()
     }
 
     /// Waits for a process's first, or next, pid.
-    pub fn wait_pid(&self, name: &str, other_than: Option<i32>) -> i32 {
+    pub(crate) fn wait_pid(&self, name: &str, other_than: Option<i32>) -> i32 {
         self.wait(&format!("{name} to be started"), || self.pid_of(name).filter(|pid| Some(*pid) != other_than))
     }
 
     /// Waits until the log says something.
-    pub fn wait_log(&self, text: &str) {
+    pub(crate) fn wait_log(&self, text: &str) {
         self.wait(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(()));
     }
 
     /// Waits for a value; when it does not come, shows the log.
-    pub fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}; the log:\n{}", self.log()))
     }
 
     /// Sends a signal to the monitor.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("the monitor lives");
     }
 
     /// SIGTERM, then the exit status.
-    pub fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         self.signal(Signal::SIGTERM);
         let status = self.exit_status();
         (status, self.log())
     }
 
     /// Waits for the monitor's end.
-    pub fn exit_status(&mut self) -> ExitStatus {
+    pub(crate) fn exit_status(&mut self) -> ExitStatus {
         wait_until("the monitor to end", || self.monitor.try_wait().expect("our child"))
             .unwrap_or_else(|| panic!("the monitor does not end; the log:\n{}", self.log()))
     }
 
     /// SIGKILL: what it started is left. Returns the directory for the next monitor.
-    pub fn kill_monitor(mut self) -> Setup {
+    pub(crate) fn kill_monitor(mut self) -> Setup {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
@@ -218,13 +217,13 @@ impl Drop for Colony {
 }
 
 /// Writes `name` beside, then renames it into place.
-pub fn write_file(dir: &Path, name: &str, text: &str) {
+pub(crate) fn write_file(dir: &Path, name: &str, text: &str) {
     let beside = dir.join(format!("{name}.new"));
     fs::write(&beside, text).expect("a writable directory");
     fs::rename(beside, dir.join(name)).expect("a writable directory");
 }
 
-pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: colony\r\nConnection: close\r\n\r\n").ok()?;
@@ -236,7 +235,7 @@ pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
 }
 
 /// Looks until there is something, for as long as [`PATIENCE`] lasts.
-pub fn wait_until<T>(_what: &str, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn wait_until<T>(_what: &str, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -250,23 +249,24 @@ pub fn wait_until<T>(_what: &str, mut look: impl FnMut() -> Option<T>) -> Option
 }
 
 /// [`wait_until`], or the end of the test.
-pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
 /// Whether a process lives: it exists and is no zombie.
-pub fn lives(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").starts_with(" Z"))
+pub(crate) fn lives(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").starts_with(" Z"))
 }
 
 /// Waits until a process lives no more.
-pub fn wait_gone(pid: i32) {
+pub(crate) fn wait_gone(pid: i32) {
     wait_for(&format!("process {pid} to be gone"), || (!lives(pid)).then_some(()));
 }
 
 /// Whether this test can have what it needs; if not, says so, loudly. With NCOLONY_TESTS_MUST_RUN set, which CI does,
 /// it fails instead.
-pub fn can(what: &str, have: bool) -> bool {
+pub(crate) fn can(what: &str, have: bool) -> bool {
     if !have {
         assert!(std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "this test needs {what}");
         eprintln!("SKIPPED: this test needs {what}");
@@ -275,6 +275,6 @@ pub fn can(what: &str, have: bool) -> bool {
 }
 
 /// Whether a command runs and succeeds.
-pub fn succeeds(program: &str, args: &[&str]) -> bool {
+pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }

@@ -1,0 +1,4 @@
+//! The whole, seen from outside: the real binary, real files, real processes, real sockets.
+
+mod lifecycle;
+mod support;
