@@ -187,7 +187,7 @@ impl Report<'_> {
         None
     }
 
-    /// A list of texts; bad ones are reported and left out.
+    /// A list of texts; one bad text spoils it.
     pub(super) fn texts(&mut self, path: &Path<'_>, node: &Node) -> Option<Vec<String>> {
         let Value::List(items) = &node.value else {
             let help = match &node.value {
@@ -203,8 +203,10 @@ impl Report<'_> {
             }
             return None;
         };
-        let texts = items.iter().enumerate().filter_map(|(index, item)| self.text(&path.index(index), item));
-        Some(texts.map(str::to_string).collect())
+        // Every bad one is to be reported: collecting into an Option would end at the first.
+        let texts: Vec<Option<&str>> =
+            items.iter().enumerate().map(|(index, item)| self.text(&path.index(index), item)).collect();
+        texts.into_iter().map(|text| text.map(str::to_string)).collect()
     }
 
     pub(super) fn map<'n>(&mut self, path: &Path<'_>, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
@@ -249,7 +251,18 @@ impl Report<'_> {
         // The highest one means "no change" to setuid(2) and its kin.
         const HIGHEST: u32 = u32::MAX - 1;
         let Value::Number(literal) = &node.value else {
-            self.error(path, node.span, format!("expected a number, found {}", a_kind(&node.value)));
+            let message = format!("expected a number, found {}", a_kind(&node.value));
+            match &node.value {
+                Value::Text(text) if text.parse::<u32>().is_ok() => {
+                    self.error_with_help(path, node.span, message, "write it without quotes");
+                }
+                Value::Text(_) => {
+                    self.error_with_help(path, node.span, message, "names are not looked up; write the number")
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Odd(_) | Value::List(_) | Value::Map(_) => {
+                    self.error(path, node.span, message);
+                }
+            }
             return None;
         };
         let id = literal.parse().ok().filter(|id| *id <= HIGHEST);
@@ -261,7 +274,7 @@ impl Report<'_> {
 
     pub(super) fn number(&mut self, path: &Path<'_>, node: &Node, least: f64, most: f64, unit: &str) -> Option<f64> {
         let Value::Number(literal) = &node.value else {
-            let message = format!("expected a number{unit}, found {}", a_kind(&node.value));
+            let message = format!("expected a number of {unit}, found {}", a_kind(&node.value));
             match &node.value {
                 Value::Text(text) if text.parse::<f64>().is_ok() => {
                     self.error_with_help(path, node.span, message, "write it without quotes");
@@ -281,7 +294,7 @@ impl Report<'_> {
         };
         let value = literal.parse().ok().filter(|value| (least..=most).contains(value));
         if value.is_none() {
-            self.error(path, node.span, format!("out of range, expected {least} to {most}{unit}"));
+            self.error(path, node.span, format!("out of range, expected {least} to {most} {unit}"));
         }
         value
     }
@@ -291,7 +304,7 @@ impl Report<'_> {
             Least::Zero => 0.0,
             Least::Millisecond => 0.001,
         };
-        self.number(path, node, least, LONGEST, " seconds").map(Duration::from_secs_f64)
+        self.number(path, node, least, LONGEST, "seconds").map(Duration::from_secs_f64)
     }
 
     /// Reports a key that an object of ours does not have.
@@ -317,6 +330,17 @@ impl Report<'_> {
         }
     }
 
+    fn duplicate(&mut self, path: &Path<'_>, first: Span, second: Span) {
+        // Finding the first one's place costs a walk through the file.
+        let message = if self.found.len() < MAX_FOUND {
+            let place = self.source.place(first.start);
+            format!("this key stands here twice, first at {}:{}", place.line, place.column)
+        } else {
+            String::new()
+        };
+        self.error_with_help(path, second, message, "keep one of the two");
+    }
+
     fn duplicates_of(&mut self, path: Option<&Path<'_>>, entries: &[Entry]) {
         let mut first = std::collections::HashMap::new();
         for entry in entries {
@@ -326,9 +350,7 @@ impl Report<'_> {
                     vacant.insert(entry.key_span);
                 }
                 std::collections::hash_map::Entry::Occupied(occupied) => {
-                    let place = self.source.place(occupied.get().start);
-                    let message = format!("this key stands here twice, first at {}:{}", place.line, place.column);
-                    self.error_with_help(&step, entry.key_span, message, "keep one of the two");
+                    self.duplicate(&step, *occupied.get(), entry.key_span);
                 }
             }
             self.duplicates(Some(&step), &entry.node.value);

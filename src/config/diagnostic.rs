@@ -127,19 +127,20 @@ impl Source<'_> {
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
 
+        let masks = merged(masks, start, end);
+        let mut masks = masks.iter().peekable();
         let mut shown: Vec<char> = Vec::new();
-        let (mut caret, mut width, mut within) = (None, 0, None);
+        let (mut caret, mut width, mut is_within) = (None, 0, false);
         for (at, c) in self.text[start..end].char_indices().map(|(at, c)| (start + at, c)) {
-            let mask = masks.iter().position(|mask| (mask.start..mask.end).contains(&at));
-            match mask {
-                Some(_) if mask == within => {}
-                Some(_) => shown.push(MASK),
-                None => {
-                    width += usize::from((span.start..span.end).contains(&at));
-                    shown.push(printable(c));
-                }
+            if masks.next_if(|mask| mask.end <= at).is_some() {
+                is_within = false;
             }
-            within = mask;
+            if masks.peek().is_none_or(|mask| at < mask.start) {
+                width += usize::from((span.start..span.end).contains(&at));
+                shown.push(printable(c));
+            } else if !std::mem::replace(&mut is_within, true) {
+                shown.push(MASK);
+            }
             if at >= span.start && caret.is_none() {
                 caret = Some(shown.len() - 1);
             }
@@ -147,6 +148,21 @@ impl Source<'_> {
         let caret = caret.unwrap_or(shown.len());
         window(&shown, caret, width.max(1))
     }
+}
+
+/// The masks that touch a line, in order and apart from each other.
+fn merged(masks: &[Span], start: usize, end: usize) -> Vec<Span> {
+    let mut sorted: Vec<Span> =
+        masks.iter().copied().filter(|mask| mask.start < mask.end && mask.start < end && start < mask.end).collect();
+    sorted.sort_by_key(|mask| mask.start);
+    sorted.dedup_by(|next, mask| {
+        let is_one = next.start <= mask.end;
+        if is_one {
+            mask.end = mask.end.max(next.end);
+        }
+        is_one
+    });
+    sorted
 }
 
 /// Cuts a long line down to what is around the caret.

@@ -89,7 +89,7 @@ impl Directory {
             }
             Ok(listing) => {
                 (self.home, self.vacant) = (Some(listing.identity), None);
-                changed = self.take(&listing, now, &mut news);
+                changed = self.take(&listing, was_lost, now, &mut news);
                 None
             }
         };
@@ -129,12 +129,13 @@ impl Directory {
         listing.names.is_empty() && !self.slots.is_empty() && (is_another || was_vacant || came_back)
     }
 
-    fn take(&mut self, listing: &Listing, now: Moment, news: &mut Vec<News>) -> bool {
+    fn take(&mut self, listing: &Listing, was_lost: bool, now: Moment, news: &mut Vec<News>) -> bool {
         let distrust = self.trust.of_directory(listing.dir.as_fd()).err();
         let is_judged_anew = distrust != self.distrust;
         self.distrust = distrust;
         let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, news);
-        if !(is_touched || is_judged_anew || self.slots.rescan_at().is_some()) {
+        // What was missing when the directory went away begins to be missing anew.
+        if !(is_touched || is_judged_anew || was_lost || self.slots.rescan_at().is_some()) {
             return false;
         }
         self.slots.settle(self.entries.files(), self.distrust.as_deref(), now, news)

@@ -45,6 +45,10 @@ impl Reader<'_> {
             Some(b't') => self.word("true", Value::Bool(true))?,
             Some(b'f') => self.word("false", Value::Bool(false))?,
             Some(b'n') => self.word("null", Value::Null)?,
+            Some(b']' | b'}') => {
+                let help = "JSON has no comma before a closing bracket";
+                return Err(Malformed { help: Some(help), ..self.wrong("expected a value") });
+            }
             Some(_) | None => return Err(self.wrong("expected a value")),
         };
         Ok(Node { span: Span { start, end: self.at }, value })
@@ -131,8 +135,10 @@ impl Reader<'_> {
                     return Ok(out);
                 }
                 Some(b'\\') => out.push(self.escape()?),
+                Some(b'\n' | b'\r') | None => {
+                    return Err(Malformed::new(Span::at(opening), "this text has no closing quote on its line"));
+                }
                 Some(_) => return Err(self.wrong("control character in a text; write it as an escape such as \\n")),
-                None => return Err(Malformed::new(Span::at(opening), "this text has no closing quote")),
             }
         }
     }

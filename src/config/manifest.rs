@@ -377,7 +377,7 @@ fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<He
         match entry.key.as_str() {
             "period" => period = report.seconds(path, &entry.node, Least::Millisecond),
             // In periods. A million of them is longer than any start.
-            "grace" => grace = report.number(path, &entry.node, 0.0, 1e6, " periods"),
+            "grace" => grace = report.number(path, &entry.node, 0.0, 1e6, "periods"),
             // As NColony has it: a relative path is the monitor's, which is the process's, too, unless it has another.
             "status" => file = report.text(path, &entry.node).map(PathBuf::from),
             _ => report.unknown_key(path, entry, &KEYS),

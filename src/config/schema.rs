@@ -93,6 +93,8 @@ pub(super) fn nearest<'w>(text: &str, words: impl IntoIterator<Item = &'w str>, 
     let wanted = fold(text);
     words
         .into_iter()
+        // Each edit changes the length by one at most, and so does each separator that is left out: at most three are.
+        .filter(|word| word.len().abs_diff(text.len()) <= limit + 3)
         .map(|word| (edits(&wanted, &fold(word)), word))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
@@ -101,6 +103,9 @@ pub(super) fn nearest<'w>(text: &str, words: impl IntoIterator<Item = &'w str>, 
 
 /// Edits from one word to the other: insert, delete, replace, swap two neighbours.
 fn edits(a: &[char], b: &[char]) -> usize {
+    if a == b {
+        return 0;
+    }
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {

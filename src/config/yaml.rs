@@ -95,7 +95,11 @@ impl<'a> Builder<'a> {
                 (event, key_span) => {
                     let key = self.key(event, key_span)?;
                     let (event, at) = self.expect_next(span)?;
-                    let node = self.node(event, at, depth + 1)?;
+                    let mut node = self.node(event, at, depth + 1)?;
+                    if at.start >= at.end && matches!(node.value, Value::Null) {
+                        // Nothing stands nowhere: it is missed behind its key.
+                        node.span = Span { start: key_span.end, end: key_span.end };
+                    }
                     entries.push(Entry { key, key_span, node });
                 }
             }
