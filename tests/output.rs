@@ -511,3 +511,36 @@ fn a_flush_that_nobody_lets_end_is_bounded() {
     assert!(!stage.capture.finish(Duration::from_millis(50)));
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn hundreds_that_wait_for_room_all_get_it() {
+    let mut stage = Stage::new();
+    let text = "z".repeat(99) + "\n";
+    for number in 1..=300 {
+        let stdio = stage.capture.open(run(number), &name(&format!("w{number}")), PREFIX).expect("pipes");
+        File::from(stdio.out).write_all(text.repeat(600).as_bytes()).expect("a pipe takes 60 kB");
+        // Its main process is gone at once, its output not yet read.
+        stage.capture.ended(run(number));
+    }
+    stage.quiet(PollTimeout::ZERO);
+    assert!(!stage.capture.drain(BUDGET).more);
+    let (out, _) = stage.finish();
+    let mut count = [0; 301];
+    for line in out.lines() {
+        let (process, rest) = line.split_once("] ").expect("a prefix");
+        assert_eq!(rest, text.trim_end());
+        let number: usize = process.strip_prefix("[w").and_then(|n| n.parse().ok()).expect("a writer");
+        count[number] += 1;
+    }
+    assert_eq!(count[1..], [600; 300]);
+}
+
+#[test]
+fn the_monitors_own_log_goes_the_same_way() {
+    let stage = Stage::new();
+    let log = tracing_subscriber::fmt().without_time().with_writer(stage.sink.log_writer()).finish();
+    tracing::subscriber::with_default(log, || tracing::info!(process = "web", "started"));
+    assert!(stage.sink.flush(LIMIT));
+    let (_, err) = stage.finish();
+    assert!(err.ends_with("started process=\"web\"\n"), "{err:?}");
+}
