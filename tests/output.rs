@@ -1,7 +1,7 @@
 //! What processes print, through real pipes, from real processes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -130,14 +130,17 @@ fn read_all(mut file: File) -> JoinHandle<String> {
     })
 }
 
-/// A reader whose bytes can be looked at while it reads.
-fn watch(mut file: File) -> Arc<Mutex<String>> {
+/// A reader whose lines can be looked at while it reads.
+fn watch(file: File) -> Arc<Mutex<String>> {
+    watch_some(file, |_| true)
+}
+
+fn watch_some(file: File, keep: fn(&str) -> bool) -> Arc<Mutex<String>> {
     let seen = Arc::new(Mutex::new(String::new()));
     let shared = Arc::clone(&seen);
     thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = file.read(&mut buffer) {
-            shared.lock().expect("not poisoned").push_str(&String::from_utf8_lossy(&buffer[..count]));
+        for line in BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)) {
+            shared.lock().expect("not poisoned").extend([line.as_str(), "\n"]);
         }
     });
     seen
@@ -261,8 +264,7 @@ fn when_nobody_reads_only_those_who_print_wait_and_own_lines_are_counted() {
             .expect("a number");
         assert_eq!(err.lines().filter(|line| line.starts_with("own line ")).count() + dropped, 50_000);
 
-        let out = stage.out.take().expect("a reader");
-        drop(watch(out));
+        watch_some(stage.out.take().expect("a reader"), |_| false);
         stage.until("the flood to go on", |stage| stage.counts("flood").bytes[0] > 4 << 20);
         assert_eq!(stage.counts("flood").dropped, [0, 0]);
     }
@@ -291,7 +293,7 @@ fn when_the_reader_dies_it_is_said_and_when_one_comes_back_lines_are_whole_again
         assert_eq!(counts.bytes[0], 3_000_004);
         assert!(counts.dropped[0] + stage.sink.lost() > 2_000_000, "{counts:?} {}", stage.sink.lost());
 
-        let seen = watch(File::open(again).expect("a new reader"));
+        let seen = watch_some(File::open(again).expect("a new reader"), |line| line.contains("back"));
         let mut next = 2;
         stage.until("lines again", |stage| {
             let run = stage.shell("web", PREFIX, &format!("echo back {next}"));
@@ -431,7 +433,7 @@ fn a_grandchild_that_keeps_the_pipe_delays_nothing_and_is_heard() {
 #[test]
 fn a_noisy_neighbour_does_not_silence_the_others() {
     let mut stage = Stage::new();
-    let seen = watch(stage.out.take().expect("a reader"));
+    let seen = watch_some(stage.out.take().expect("a reader"), |line| line.starts_with("[quiet"));
     for number in 0..4 {
         stage.shell(&format!("noise{number}"), PREFIX, "exec yes");
     }
