@@ -1,7 +1,7 @@
 //! What processes print, through real pipes, from real processes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -130,14 +130,17 @@ fn read_all(mut file: File) -> JoinHandle<String> {
     })
 }
 
-/// A reader whose bytes can be looked at while it reads.
-fn watch(mut file: File) -> Arc<Mutex<String>> {
+/// A reader whose lines can be looked at while it reads.
+fn watch(file: File) -> Arc<Mutex<String>> {
+    watch_some(file, |_| true)
+}
+
+fn watch_some(file: File, keep: fn(&str) -> bool) -> Arc<Mutex<String>> {
     let seen = Arc::new(Mutex::new(String::new()));
     let shared = Arc::clone(&seen);
     thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = file.read(&mut buffer) {
-            shared.lock().expect("not poisoned").push_str(&String::from_utf8_lossy(&buffer[..count]));
+        for line in BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)) {
+            shared.lock().expect("not poisoned").extend([line.as_str(), "\n"]);
         }
     });
     seen
@@ -261,8 +264,7 @@ fn when_nobody_reads_only_those_who_print_wait_and_own_lines_are_counted() {
             .expect("a number");
         assert_eq!(err.lines().filter(|line| line.starts_with("own line ")).count() + dropped, 50_000);
 
-        let out = stage.out.take().expect("a reader");
-        drop(watch(out));
+        watch_some(stage.out.take().expect("a reader"), |_| false);
         stage.until("the flood to go on", |stage| stage.counts("flood").bytes[0] > 4 << 20);
         assert_eq!(stage.counts("flood").dropped, [0, 0]);
     }
@@ -291,7 +293,7 @@ fn when_the_reader_dies_it_is_said_and_when_one_comes_back_lines_are_whole_again
         assert_eq!(counts.bytes[0], 3_000_004);
         assert!(counts.dropped[0] + stage.sink.lost() > 2_000_000, "{counts:?} {}", stage.sink.lost());
 
-        let seen = watch(File::open(again).expect("a new reader"));
+        let seen = watch_some(File::open(again).expect("a new reader"), |line| line.contains("back"));
         let mut next = 2;
         stage.until("lines again", |stage| {
             let run = stage.shell("web", PREFIX, &format!("echo back {next}"));
@@ -431,7 +433,7 @@ fn a_grandchild_that_keeps_the_pipe_delays_nothing_and_is_heard() {
 #[test]
 fn a_noisy_neighbour_does_not_silence_the_others() {
     let mut stage = Stage::new();
-    let seen = watch(stage.out.take().expect("a reader"));
+    let seen = watch_some(stage.out.take().expect("a reader"), |line| line.starts_with("[quiet"));
     for number in 0..4 {
         stage.shell(&format!("noise{number}"), PREFIX, "exec yes");
     }
@@ -510,4 +512,37 @@ fn a_flush_that_nobody_lets_end_is_bounded() {
     assert!(!stage.sink.flush(Duration::from_millis(50)));
     assert!(!stage.capture.finish(Duration::from_millis(50)));
     assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn hundreds_that_wait_for_room_all_get_it() {
+    let mut stage = Stage::new();
+    let text = "z".repeat(99) + "\n";
+    for number in 1..=300 {
+        let stdio = stage.capture.open(run(number), &name(&format!("w{number}")), PREFIX).expect("pipes");
+        File::from(stdio.out).write_all(text.repeat(600).as_bytes()).expect("a pipe takes 60 kB");
+        // Its main process is gone at once, its output not yet read.
+        stage.capture.ended(run(number));
+    }
+    stage.quiet(PollTimeout::ZERO);
+    assert!(!stage.capture.drain(BUDGET).more);
+    let (out, _) = stage.finish();
+    let mut count = [0; 301];
+    for line in out.lines() {
+        let (process, rest) = line.split_once("] ").expect("a prefix");
+        assert_eq!(rest, text.trim_end());
+        let number: usize = process.strip_prefix("[w").and_then(|n| n.parse().ok()).expect("a writer");
+        count[number] += 1;
+    }
+    assert_eq!(count[1..], [600; 300]);
+}
+
+#[test]
+fn the_monitors_own_log_goes_the_same_way() {
+    let stage = Stage::new();
+    let log = tracing_subscriber::fmt().without_time().with_writer(stage.sink.log_writer()).finish();
+    tracing::subscriber::with_default(log, || tracing::info!(process = "web", "started"));
+    assert!(stage.sink.flush(LIMIT));
+    let (_, err) = stage.finish();
+    assert!(err.ends_with("started process=\"web\"\n"), "{err:?}");
 }

@@ -119,7 +119,7 @@ impl Capture {
         let time = utc(SystemTime::now());
         for event in &events[..ready] {
             match event.data() {
-                ROOM => self.use_room(&time),
+                ROOM => self.use_room(most, &time),
                 key => self.ready(key, &time),
             }
         }
@@ -202,20 +202,24 @@ impl Capture {
                 || self.sink.outlet(style.stream).page().offer() == Offer::Full)
     }
 
-    /// There is room: those that wait have a turn each, in their order, as long as it lasts.
-    fn use_room(&mut self, time: &str) {
+    /// There is room: those that wait have a turn each, in their order, as long as it lasts; no more than `most` of
+    /// them now.
+    fn use_room(&mut self, most: usize, time: &str) {
         self.sink.take_room();
         for index in 0..self.sink.outlets().len() {
+            let mut turns = 0;
             while let Some(key) = self.waiting[index].front().copied() {
+                if turns == most {
+                    self.sink.give_room();
+                    break;
+                }
+                turns += 1;
                 let full = self.sink.outlets()[index].page().offer() == Offer::Full;
                 match if full { Turn::Full } else { self.turns(key, time) } {
                     Turn::Full => break,
                     Turn::Open => {
                         self.waiting[index].pop_front();
-                        if let Some(pipe) = self.pipes.get_mut(&key) {
-                            pipe.waits = false;
-                            let _ = self.epoll.modify(&*pipe, &mut EpollEvent::new(EpollFlags::EPOLLIN, key));
-                        }
+                        self.watch_again(key);
                     }
                     Turn::Ended => {
                         self.waiting[index].pop_front();
@@ -223,6 +227,13 @@ impl Capture {
                     }
                 }
             }
+        }
+    }
+
+    fn watch_again(&mut self, key: u64) {
+        if let Some(pipe) = self.pipes.get_mut(&key) {
+            pipe.waits = false;
+            let _ = self.epoll.modify(&*pipe, &mut EpollEvent::new(EpollFlags::EPOLLIN, key));
         }
     }
 

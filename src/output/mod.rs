@@ -4,9 +4,10 @@
 //! stdout and stderr: a bounded buffer and a writing thread for each, so that whoever does not read them stops the
 //! children that print (or, with `onFull: drop`, their lines), and nothing else.
 //!
-//! How a line looks is in `render`; where a line ends, and what becomes of a very long one, in `lines`.
+//! How a line looks is in `render` and `escape`; where a line ends, and what becomes of a very long one, in `lines`.
 
 mod capture;
+mod escape;
 mod lines;
 mod outlet;
 mod pipe;

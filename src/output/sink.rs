@@ -110,6 +110,11 @@ impl Sink {
         self.0.room.as_fd()
     }
 
+    /// Makes [`Sink::room`] readable.
+    pub(super) fn give_room(&self) {
+        let _ = self.0.room.write(1);
+    }
+
     /// Makes [`Sink::room`] unreadable.
     pub(super) fn take_room(&self) {
         let _ = self.0.room.read();
