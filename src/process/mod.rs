@@ -22,7 +22,7 @@ use libc::pid_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
-use ghost::Ghost;
+use ghost::Ghosts;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
 
@@ -39,6 +39,8 @@ pub struct Children {
     next: NonZeroU64,
     /// The runs of which something is left.
     runs: BTreeMap<Incarnation, Kin>,
+    /// Those that a monitor before this one started.
+    ghosts: Ghosts,
     /// Their main processes' pids, which are their groups' and sessions', too.
     by_pid: HashMap<pid_t, Incarnation>,
     /// Runs whose main process has gone.
@@ -60,8 +62,6 @@ struct Kin {
 enum Main {
     /// Our child, not collected yet.
     Child,
-    /// A process that a monitor before this one started.
-    Ghost(Ghost),
     /// Collected.
     Gone,
 }
@@ -117,6 +117,7 @@ impl Children {
             colony,
             next,
             runs: BTreeMap::new(),
+            ghosts: Ghosts::default(),
             by_pid: HashMap::new(),
             leaving: BTreeSet::new(),
             strays: BTreeMap::new(),
@@ -166,26 +167,19 @@ impl Children {
 
     /// Takes over what an earlier monitor started, as far as it lives and is, beyond doubt, what was remembered.
     pub fn inherit(&mut self, remembered: &[Remembered]) -> Vec<Incarnation> {
-        if remembered.is_empty() {
-            return Vec::new();
+        if let Some(last) = remembered.iter().map(|past| past.run.get()).max() {
+            self.next = self.next.max(NonZeroU64::MIN.saturating_add(last));
         }
-        let marks = ghost::living_marks();
-        let mut runs = Vec::new();
-        for past in remembered {
-            self.next = self.next.max(NonZeroU64::MIN.saturating_add(past.run.get()));
-            if let Some(ghost) = Ghost::find(past, self.mark(past.run), &marks) {
-                self.runs.insert(past.run, Kin { pid: past.pid, main: Main::Ghost(ghost), escaped: Vec::new() });
-                runs.push(past.run);
-            }
-        }
-        runs
+        let marks: Vec<String> = remembered.iter().map(|past| self.mark(past.run)).collect();
+        self.ghosts.find(remembered.iter().cloned().zip(marks))
     }
 
     /// The pid of a run's main process, while it lives.
     pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
         match self.runs.get(&run) {
-            Some(Kin { main: Main::Child | Main::Ghost(_), pid, .. }) => Some(*pid),
-            Some(Kin { main: Main::Gone, .. }) | None => None,
+            Some(Kin { main: Main::Child, pid, .. }) => Some(*pid),
+            Some(Kin { main: Main::Gone, .. }) => None,
+            None => self.ghosts.pid(run),
         }
     }
 
@@ -207,8 +201,10 @@ impl Children {
     /// Remembers which descendants of a run have left its group, so that they are known for its own when they are
     /// orphans, whatever became of their environment.
     pub fn remember_escaped(&mut self, run: Incarnation) {
-        if let Some(kin) = self.runs.get_mut(&run) {
-            kin.escaped = tree::escaped(kin.pid);
+        match self.runs.get_mut(&run) {
+            Some(kin) => kin.escaped = tree::escaped(kin.pid),
+            None if self.ghosts.contains(run) => self.ghosts.census(),
+            None => {}
         }
     }
 
@@ -217,26 +213,22 @@ impl Children {
         let mut ended = Vec::new();
         self.collect(Which::Own, &mut ended);
         let listed = self.collect_orphans(&mut ended);
-        self.watch_ghosts(&mut ended);
+        ended.extend(self.ghosts.just_ended().into_iter().map(|run| (run, Exit::Unknown)));
         if ended.is_empty() && self.leaving.is_empty() {
             return Vec::new();
         }
         self.census(listed);
-        // Only what is not below us must be looked for by its mark.
-        let marks = if self.has_ghosts() { ghost::living_marks() } else { BTreeSet::new() };
         let mut events = Vec::new();
         for run in std::mem::take(&mut self.leaving) {
-            if self.close_if_empty(run, &marks) {
+            if self.close_if_empty(run) {
                 events.push(Event::Emptied(run));
             }
         }
         for (run, exit) in ended {
-            if let Some(kin) = self.runs.get_mut(&run)
-                && !matches!(kin.main, Main::Ghost(_))
-            {
+            if let Some(kin) = self.runs.get_mut(&run) {
                 kin.main = Main::Gone;
             }
-            let rest = !self.close_if_empty(run, &marks);
+            let rest = !self.close_if_empty(run);
             events.push(Event::Exited(run, exit, rest));
         }
         events
@@ -244,7 +236,7 @@ impl Children {
 
     /// Whether a run of an earlier monitor is left: its end wakes nobody, so it must be looked for.
     pub fn has_ghosts(&self) -> bool {
-        self.runs.values().any(|kin| matches!(kin.main, Main::Ghost(_)))
+        !self.ghosts.is_empty()
     }
 
     /// Whether some run has lost its main process but not all the rest, whose end may wake nobody.
@@ -319,16 +311,6 @@ impl Children {
         }
     }
 
-    fn watch_ghosts(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
-        for (run, kin) in &mut self.runs {
-            if let Main::Ghost(ghost) = &mut kin.main
-                && ghost.has_just_ended()
-            {
-                ended.push((*run, Exit::Unknown));
-            }
-        }
-    }
-
     /// Notes who has been adopted and lives, and to which run each belongs.
     fn census(&mut self, listed: Listed) {
         let pids: BTreeSet<pid_t> = match listed {
@@ -347,7 +329,9 @@ impl Children {
 
     /// Whose an adopted process is: by its mark, its session or group, or because it was seen below a run.
     fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
-        let marked = proc_fs::variable(pid, birth::MARK).and_then(|mark| self.run_of_mark(&mark));
+        let environ = proc_fs::environ(pid);
+        let mark = environ.and_then(|environ| proc_fs::variable(&environ, birth::MARK));
+        let marked = mark.and_then(|mark| self.run_of_mark(&mark));
         if marked.is_some() {
             return marked;
         }
@@ -366,20 +350,19 @@ impl Children {
     }
 
     /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
-    fn close_if_empty(&mut self, run: Incarnation, marks: &BTreeSet<String>) -> bool {
-        let Some(kin) = self.runs.get(&run) else { return true };
-        let left = match &kin.main {
-            Main::Child => true,
-            Main::Ghost(ghost) => ghost.is_anything_left(marks),
-            Main::Gone => {
-                self.strays.values().any(|owner| *owner == Some(run))
-                    || tree::is_group_ours(kin.pid, self.strays.keys())
+    fn close_if_empty(&mut self, run: Incarnation) -> bool {
+        let left = match self.runs.get(&run) {
+            Some(Kin { main: Main::Child, .. }) => true,
+            Some(Kin { main: Main::Gone, pid, .. }) => {
+                self.strays.values().any(|owner| *owner == Some(run)) || tree::is_group_ours(*pid, self.strays.keys())
             }
+            None => self.ghosts.contains(run) && self.ghosts.is_left(run),
         };
         if left {
             self.leaving.insert(run);
         } else {
             self.runs.remove(&run);
+            self.ghosts.close(run);
         }
         !left
     }
@@ -387,20 +370,19 @@ impl Children {
     fn signal_main(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
-            Some(Kin { main: Main::Ghost(ghost), .. }) => ghost.signal_main(signal),
-            Some(Kin { main: Main::Gone, .. }) | None => Ok(()),
+            Some(Kin { main: Main::Gone, .. }) => Ok(()),
+            None => self.ghosts.signal_main(run, signal),
         }
     }
 
     fn signal_tree(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
+        if self.ghosts.contains(run) {
+            return self.ghosts.signal_all(run, signal);
+        }
         let listed = self.adopted.list();
         self.census(listed);
         let Some(kin) = self.runs.get(&run) else { return Ok(()) };
         let lives = match &kin.main {
-            Main::Ghost(ghost) => {
-                ghost.signal_all(signal);
-                return Ok(());
-            }
             Main::Child => true,
             Main::Gone => false,
         };
