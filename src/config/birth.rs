@@ -48,11 +48,19 @@ pub(super) fn command_line(
     let env = if has_command { expanded_env(report, env)? } else { env };
     let env: BTreeMap<String, String> = env.into_iter().map(|(name, value, _)| (name, value)).collect();
     let mut argv = Vec::new();
+    let mut sum = 0;
     for (key, list) in [("command", head), ("args", args)] {
         for text in list.unwrap_or_default() {
             let text =
                 if has_command { expand(&text, MAX_ONE, |name| env.get(name).map(String::as_str)) } else { Some(text) };
-            argv.push(within(report, key, root.span_of(key), text)?);
+            let text = within(report, key, root.span_of(key), text)?;
+            // At once, not in the end: what references make of a small file does not fit into memory.
+            sum += text.len();
+            if sum > MAX_ALL {
+                report.error(&key, root.span_of(key), format!("longer than the kernel's limit of {MAX_ALL} bytes"));
+                return None;
+            }
+            argv.push(text);
         }
     }
     is_within_all(report, root, &argv, &env, config).then_some((argv, env))
