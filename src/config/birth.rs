@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::Report;
 use super::expand::expand;
 use super::node::{Node, Span};
+use super::report::{Report, shown};
 
 /// MAX_ARG_STRLEN of execve(2): the longest argument or variable, its closing NUL included.
 const MAX_ONE: usize = 128 * 1024;
@@ -105,7 +105,7 @@ fn is_within_all(
     let start = Span::at(root.span.start);
     let pair = |name: &str, value: &str| name.len() + value.len() + 2;
     if let Some((name, _)) = env.iter().find(|(name, value)| pair(name, value) > MAX_ONE) {
-        let path = format!("env.{}", super::decode::shown(name));
+        let path = format!("env.{}", shown(name));
         report.error(&path, start, format!("longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)"));
         return false;
     }
