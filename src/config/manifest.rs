@@ -28,6 +28,18 @@ pub struct Defaults {
     pub grace: Duration,
 }
 
+impl Defaults {
+    /// What `ncolony run` has when no flag says otherwise.
+    pub const STANDARD: Defaults = Defaults {
+        backoff: Backoff {
+            threshold: Duration::from_secs(10),
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(300),
+        },
+        grace: Duration::from_secs(5),
+    };
+}
+
 /// A good file.
 #[derive(Clone, Debug)]
 pub struct Manifest {
