@@ -191,7 +191,8 @@ fn remove_deletes_the_file_whatever_its_extension() {
 fn a_name_that_nobody_has_is_an_error_and_the_nearest_is_suggested() {
     let places = Places::new();
     fs::write(places.file("worker.yaml"), "").expect("a file");
-    fs::create_dir(places.file("wroker")).expect("a directory");
+    fs::create_dir(places.file("databases")).expect("a directory");
+    fs::write(places.file("database~"), "").expect("a file");
     let dir = places.config();
     for verb in ["remove", "restart"] {
         let expected = format!("error: no process \"workr\" in {}\n  did you mean \"worker\"?\n", dir.display());

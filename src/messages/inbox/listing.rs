@@ -9,6 +9,7 @@ use super::super::work::Work;
 use super::{Inbox, Listing, QUEUE_AT_MOST, STUCK_AT_MOST, Staleness};
 
 impl Inbox {
+    /// Opens the directory anew: another one may have its path by now.
     pub(super) fn begin_listing(&mut self) {
         self.wanted = false;
         self.number += 1;
@@ -18,10 +19,6 @@ impl Inbox {
             Ok(opened) => opened,
             Err(errno) => return self.lose_directory(errno),
         };
-        if !self.directory.as_ref().is_some_and(|last| last.is_same_as(&directory)) {
-            self.queue.clear();
-            self.waiting.clear();
-        }
         self.stale = match self.stale {
             Staleness::Unlisted => Staleness::First,
             Staleness::First | Staleness::Over => Staleness::Over,
@@ -37,7 +34,6 @@ impl Inbox {
         }
         self.directory_error = Some(format!("cannot open {}: {}", self.path.display(), errno.desc()));
         self.directory = None;
-        self.queue.clear();
         self.waiting.clear();
         self.retry_at = None;
     }
@@ -89,5 +85,20 @@ impl Inbox {
             self.queue.pop_last();
             self.listing.iter_mut().for_each(|listing| listing.overflowed = true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, QUEUE_AT_MOST};
+
+    #[test]
+    fn the_queue_keeps_the_oldest_and_does_not_grow() {
+        let mut inbox = Inbox::open("/nowhere".as_ref());
+        for second in (0..2 * QUEUE_AT_MOST as i64).rev() {
+            inbox.enqueue((second, 0), c"m");
+        }
+        assert_eq!(inbox.queue.len(), QUEUE_AT_MOST);
+        assert_eq!(inbox.queue.last().map(|(written, _)| written.0), Some(QUEUE_AT_MOST as i64 - 1));
     }
 }
