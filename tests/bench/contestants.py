@@ -90,6 +90,12 @@ class Floor(Contestant):
             fifo.write(struct.pack("=i", number))
 
 
+class SecondFloor(Floor):
+    """Measured against the first one it shows how exact the harness is: 1.00 would be perfect."""
+
+    name = "floor again"
+
+
 class ProcessFiles(Contestant):
     """ncolony and its ancestor: a directory with a file for every process."""
 

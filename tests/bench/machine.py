@@ -94,15 +94,21 @@ def end_descendants():
         reap()
 
 
-def wait_until_quiet(patience):
-    """Returns when the machine has been nearly idle for a moment, or after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        before, began = _machine_busy_seconds(), time.monotonic()
-        time.sleep(0.3)
-        share = (_machine_busy_seconds() - before) / (time.monotonic() - began) / CPUS
-        if share < BUSY or time.monotonic() > deadline:
-            return
+class Patience:
+    """Seconds that a whole run may spend on waiting for a quiet machine."""
+
+    def __init__(self, seconds):
+        self.left = seconds
+
+    def wait_until_quiet(self):
+        """Returns when the machine has been nearly idle for a moment, or when no patience is left."""
+        while self.left > 0:
+            before, began = _machine_busy_seconds(), time.monotonic()
+            time.sleep(0.3)
+            passed = time.monotonic() - began
+            if _machine_busy_seconds() - before < BUSY * CPUS * passed:
+                return
+            self.left -= passed
 
 
 class Watch:

@@ -23,6 +23,10 @@ class Failed(Exception):
     """A contestant did not do what it was to do."""
 
 
+class Never(Exception):
+    """It did not come to pass, however long one waits: the contestant is not made for it."""
+
+
 class Starts:
     """The log that the processes write their first moment into."""
 
@@ -100,12 +104,6 @@ class Life:
     def memory(self):
         return machine.pss_bytes(self.own) / 2**20
 
-    def idle(self, window):
-        """Per cent of one core."""
-        before, began = machine.cpu_seconds(self.own), time.monotonic()
-        time.sleep(window)
-        return 100 * (machine.cpu_seconds(self.own) - before) / (time.monotonic() - began)
-
     def kill_one(self, number):
         """Milliseconds from just before SIGKILL to the replacement's first instruction."""
         victim = self.starts.pid[number]
@@ -114,11 +112,6 @@ class Life:
         if not self.starts.wait(lambda: self.starts.pid[number] != victim, PATIENCE, 0.003):
             raise Failed(f"process {number} was killed and not replaced; {last_words(self.home)}")
         return (self.starts.began[number] - killed) / 1e6
-
-    def respawn(self, kills):
-        """The median of kills one at a time. No process is killed twice, so all have outlived the throttle."""
-        victims = random.sample(range(self.count), min(kills, self.count))
-        return statistics.median(self._paced(self.kill_one, victims, self.contestant.kill_period))
 
     def add_one(self, number):
         """Milliseconds from just before the change is made known to the first instruction."""
@@ -129,19 +122,6 @@ class Life:
         if not self.starts.wait(lambda: number in self.starts.began, PATIENCE, 0.003):
             raise Failed(f"process {number} was added and not started; {last_words(self.home)}")
         return (self.starts.began[number] - told) / 1e6
-
-    def add(self, additions):
-        numbers = range(self.count, self.count + additions)
-        return statistics.median(self._paced(self.add_one, numbers, self.contestant.add_period))
-
-    def _paced(self, measure, numbers, period):
-        """One at a time, at moments spread over the period in which the contestant looks around."""
-        deadline = time.monotonic() + BUDGET
-        for number in numbers:
-            time.sleep(random.uniform(0.02, 0.03 + period))
-            yield measure(number)
-            if time.monotonic() > deadline:
-                return
 
     def stop(self):
         """Milliseconds from just before the signal until no process of the contestant runs any more.
@@ -170,6 +150,40 @@ class Life:
                 for descriptor, _ in everybody.poll(0, len(living) + 1):
                     del living[descriptor]
             return (time.monotonic_ns() - told) / 1e6
+
+
+def idle(lives, window):
+    """What each takes at rest, in per cent of one core, in the same span of time."""
+    before = [machine.cpu_seconds(life.own) for life in lives]
+    time.sleep(window)
+    return [100 * (machine.cpu_seconds(life.own) - spent) / window for life, spent in zip(lives, before)]
+
+
+def respawn(lives, kills):
+    """Medians of kills one at a time. No process is killed twice, so all have outlived the throttle."""
+    victims = random.sample(range(lives[0].count), min(kills, lives[0].count))
+    return in_turn(lives, victims, Life.kill_one, lambda contestant: contestant.kill_period)
+
+
+def add(lives, additions):
+    numbers = range(lives[0].count, lives[0].count + additions)
+    return in_turn(lives, numbers, Life.add_one, lambda contestant: contestant.add_period)
+
+
+def in_turn(lives, numbers, measure, period_of):
+    """The median of each life's measures: one life, the other, the other, the one, and so on.
+
+    Each is taken at a moment that is spread over the period in which the contestant looks around.
+    """
+    deadline = time.monotonic() + BUDGET
+    taken = {life: [] for life in lives}
+    for turn, number in enumerate(numbers):
+        for life in lives if turn % 2 else reversed(lives):
+            time.sleep(random.uniform(0.02, 0.03 + period_of(life.contestant)))
+            taken[life].append(measure(life, number))
+        if time.monotonic() > deadline:
+            break
+    return [statistics.median(values) for values in taken.values()]
 
 
 def spawn(contestant, command, home, prefix=()):
@@ -211,45 +225,28 @@ def orphans(tools, contestant, count, home):
                 raise Failed(f"no orphans were made; {last_words(home)}")
             time.sleep(0.05)
         if result.read_text() == "never\n":
-            raise Failed("never")
+            raise Never
         return int(result.read_text()) / 1e6
     finally:
         machine.end_descendants()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def growth(tools, contestants, sizes, kills, home):
-    """What an event costs in a small and in a large colony, all standing side by side, in turn.
+def event(tools, contestant, count, kills, home):
+    """What a kill and the replacement cost in a colony of this size.
 
-    By contestant: for each size the median latency in milliseconds and the median CPU time of
-    the supervisor in microseconds.
+    The median latency in milliseconds, and the supervisor's median CPU time in microseconds.
     """
-    with contextlib.ExitStack() as stack:
-        lives = []
-        for contestant in contestants:
-            for size in sizes:
-                place = home / f"{contestant.name}-{size}"
-                lives.append(stack.enter_context(Life(tools, contestant, size, place)))
-                lives[-1].launch()
-        time.sleep(max(contestant.throttle for contestant in contestants))
-        for life in lives:
-            life.outlive_throttle()
-        latency, cpu = {life: [] for life in lives}, {life: [] for life in lives}
-        victims = {life: random.sample(range(life.count), min(kills, *sizes)) for life in lives}
-        for turn in range(min(kills, *sizes)):
-            for life in lives if turn % 2 else reversed(lives):
-                before = machine.cpu_seconds(life.own)
-                latency[life].append(life.kill_one(victims[life][turn]))
-                time.sleep(random.uniform(0.01, 0.02))  # what the event still leads to
-                cpu[life].append(1e6 * (machine.cpu_seconds(life.own) - before))
-        return {
-            contestant.name: [
-                (statistics.median(latency[life]), statistics.median(cpu[life]))
-                for life in lives
-                if life.contestant is contestant
-            ]
-            for contestant in contestants
-        }
+    latency, cpu = [], []
+    with Life(tools, contestant, count, home) as life:
+        life.launch()
+        life.outlive_throttle()
+        for victim in random.sample(range(count), min(kills, count)):
+            before = machine.cpu_seconds(life.own)
+            latency.append(life.kill_one(victim))
+            time.sleep(random.uniform(0.01, 0.02))  # what the event still leads to
+            cpu.append(1e6 * (machine.cpu_seconds(life.own) - before))
+    return statistics.median(latency), statistics.median(cpu)
 
 
 def version_ms(program, times=20):

@@ -1,44 +1,61 @@
 """The rows of the table, what ncolony is held to in each, and how all of it is printed."""
 
+import json
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Optional
+
+FLOOR = "floor"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one round found for a contestant, and for the floor that was measured with it."""
+
+    value: float
+    floor: Optional[float]
+    disturbed: bool
 
 
 @dataclass(frozen=True)
 class AtMost:
     """A limit in the row's own unit."""
 
-    value: float
+    limit: float
 
-    def met(self, ours, _floor):
-        return ours <= self.value
+    def met(self, entries):
+        return statistics.median(entry.value for entry in entries) <= self.limit
 
     def text(self, unit):
-        return f"≤ {self.value:g} {unit}"
+        return f"≤ {self.limit:g} {unit}"
 
 
 @dataclass(frozen=True)
 class TimesFloor:
-    value: float
+    limit: float
 
-    def met(self, ours, floor):
-        return floor is not None and ours <= self.value * floor
+    def met(self, entries):
+        return ratio(entries) <= self.limit
 
     def text(self, _unit):
-        return f"≤ {self.value:g} × floor"
+        return f"≤ {self.limit:g} × floor"
 
 
 @dataclass(frozen=True)
 class AboveFloor:
-    value: float
+    limit: float
 
-    def met(self, ours, floor):
-        return floor is not None and ours - floor <= self.value
+    def met(self, entries):
+        return statistics.median(entry.value - entry.floor for entry in entries) <= self.limit
 
     def text(self, unit):
-        return f"≤ floor + {self.value:g} {unit}"
+        return f"≤ floor + {self.limit:g} {unit}"
+
+
+def ratio(entries):
+    """How many times the floor: of each round the quotient, and of these the median."""
+    return statistics.median(entry.value / entry.floor for entry in entries)
 
 
 @dataclass(frozen=True)
@@ -61,60 +78,68 @@ ROWS = [
     Row("orphans", "orphans", "{orphans:,} orphans adopted at once until none is a zombie", "ms", TimesFloor(1.2)),
     Row("growth", "growth", "an event at N={large:,} over one at N={small:,}: latency", "×", AtMost(2), ratio=False),
     Row("growth_cpu", "growth", "the same: the supervisor's CPU time", "×", AtMost(2), ratio=False),
-    Row("event_cpu", "growth", "the supervisor's CPU time for an event at N={large:,}", "µs"),
+    Row("event_cpu", "growth", "the supervisor's CPU time for an event at N={large:,}", "µs", ratio=False),
     Row("size", "size", "static release binary", "MB", AtMost(5)),
-    Row("version", "size", "`--version`, start to end", "ms"),
+    Row("version", "size", "`--version`, start to end", "ms", ratio=False),
 ]
 MEASURES = list(dict.fromkeys(row.measure for row in ROWS))
 
 
-@dataclass
 class Book:
-    """All values of a run, by row and contestant; one value a round."""
+    """All that a run found, by row and contestant."""
 
-    values: dict = field(default_factory=lambda: defaultdict(list))
-    disturbed: set = field(default_factory=set)
-    failures: dict = field(default_factory=dict)
+    def __init__(self):
+        self.entries = defaultdict(list)
+        self.failures = {}
 
-    def enter(self, row, name, value, disturbed=False):
-        self.values[row, name].append(value)
-        if disturbed:
-            self.disturbed.add((row, name))
+    def enter(self, row, name, value, floor=None, disturbed=False):
+        self.entries[row, name].append(Entry(value, floor, disturbed))
+        if floor is not None:
+            self.entries[row, FLOOR].append(Entry(floor, None, disturbed))
 
-    def median(self, row, name):
-        values = self.values.get((row, name))
-        return statistics.median(values) if values else None
+    def knows(self, row):
+        return any(row.key == key for key, _ in [*self.entries, *self.failures])
+
+    def failed(self, row, name):
+        return (row, name) in self.failures
+
+    def as_json(self):
+        found = ({"row": row, "contestant": name, **asdict(entry)} for (row, name), entries in self.entries.items() for entry in entries)
+        return json.dumps(list(found), indent=1)
+
+    def disturbed(self):
+        return any(entry.disturbed for entries in self.entries.values() for entry in entries)
 
     def cell(self, row, name):
-        if (row.key, name) in self.failures:
+        if self.failed(row.key, name):
             return self.failures[row.key, name]
-        values = self.values.get((row.key, name))
-        if not values:
+        entries = self.entries.get((row.key, name))
+        if not entries:
             return "–"
+        values = [entry.value for entry in entries]
         text = number(statistics.median(values))
         if len(values) > 1:
             text += f" ({number(min(values))}–{number(max(values))})"
-        if (row.key, name) in self.disturbed:
+        if any(entry.disturbed for entry in entries):
             text += " ~"
-        floor = self.median(row.key, "floor")
-        if row.ratio and floor and name != "floor":
-            text += f", {number(statistics.median(values) / floor)}×"
+        if row.ratio and all(entry.floor for entry in entries):
+            text += f", {ratio(entries):.2f}×"
         return text
 
     def verdict(self, row):
-        """None where there is nothing to judge."""
+        """Whether ncolony meets the row's target; None where there is none."""
         if row.target is None:
             return None
-        ours = self.median(row.key, "ncolony")
-        failed = ours is None or (row.key, "ncolony") in self.failures
-        return not failed and row.target.met(ours, self.median(row.key, "floor"))
+        entries = self.entries.get((row.key, "ncolony"), [])
+        return bool(entries) and not self.failed(row.key, "ncolony") and row.target.met(entries)
 
 
 def number(value):
-    """Three digits."""
-    if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}"
+    """Three digits, and no more than three decimals."""
+    for bound, decimals in ((99.95, 0), (9.995, 1), (0.0995, 2)):
+        if abs(value) >= bound:
+            return f"{value:,.{decimals}f}"
+    return f"{value:.3f}" if value else "0"
 
 
 def table(book, rows, names, words):
