@@ -127,11 +127,15 @@ class Book:
         return text
 
     def verdict(self, row):
-        """Whether ncolony meets the row's target; None where there is none."""
+        """What ncolony makes of the row's target, in a word; None where there is no target."""
         if row.target is None:
             return None
-        entries = self.entries.get((row.key, "ncolony"), [])
-        return bool(entries) and not self.failed(row.key, "ncolony") and row.target.met(entries)
+        entries = self.entries.get((row.key, "ncolony"))
+        if self.failed(row.key, "ncolony"):
+            return "failed"
+        if not entries:
+            return "not measured"
+        return "ok" if row.target.met(entries) else "over"
 
 
 def number(value):
@@ -151,6 +155,6 @@ def table(book, rows, names, words):
         cells = [f"{row.title.format(**words)} ({row.unit})", *(book.cell(row, name) for name in names)]
         if judged:
             cells.append(row.target.text(row.unit) if row.target else "–")
-            cells.append({None: "–", True: "ok", False: "over"}[book.verdict(row)])
+            cells.append(book.verdict(row) or "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
