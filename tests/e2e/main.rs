@@ -1,4 +1,6 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
+mod copies;
+mod crash;
 mod lifecycle;
 mod support;
