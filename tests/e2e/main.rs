@@ -3,4 +3,5 @@
 mod copies;
 mod crash;
 mod lifecycle;
+mod shutdown;
 mod support;
