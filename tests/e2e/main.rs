@@ -3,5 +3,6 @@
 mod copies;
 mod crash;
 mod lifecycle;
+mod requests;
 mod shutdown;
 mod support;
