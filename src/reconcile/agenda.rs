@@ -51,4 +51,14 @@ impl Agenda {
             true => self.due.first().map(|(moment, _)| *moment),
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn is_due(&self, name: &Name, now: Moment) -> bool {
+        self.dirty.contains(name) || self.filed_at(name).is_some_and(|at| at <= now)
+    }
+
+    #[cfg(test)]
+    pub(super) fn filed_at(&self, name: &Name) -> Option<Moment> {
+        self.at.get(name).copied()
+    }
 }

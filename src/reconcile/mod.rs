@@ -6,6 +6,8 @@ mod desired;
 mod machine;
 mod observed;
 mod plan;
+#[cfg(test)]
+mod sim;
 mod timing;
 mod view;
 

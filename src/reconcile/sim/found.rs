@@ -1,0 +1,138 @@
+//! Histories that once broke a law, told again by hand: a seed means another history when the generator changes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::history::History;
+use super::kernel::{Role, State};
+use super::machine::{Fate, Temper};
+use super::specs::{name_of, plain};
+use crate::model::{Backoff, Exit, Fingerprint, Heartbeat, Name, ProcessSpec, Restart, Schedule};
+use crate::reconcile::{Ask, Haste, Life, Why};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl History {
+    /// One process, up.
+    fn of(spec: ProcessSpec, fate: Fate) -> (History, Name) {
+        let mut history = History::calm();
+        let web = name_of("web");
+        history.world.fates = Some(vec![fate]);
+        history.edit(&web, Some(spec));
+        history.turns();
+        (history, web)
+    }
+
+    #[track_caller]
+    fn holds(&self) {
+        assert_eq!(self.world.broken, None);
+    }
+
+    fn starts(&self, name: &Name) -> u64 {
+        self.observed.records()[name].tally.starts
+    }
+
+    fn life(&self, name: &Name) -> &Life {
+        &self.observed.records()[name].life
+    }
+}
+
+fn edited(mut spec: ProcessSpec, whole: u64) -> ProcessSpec {
+    spec.whole = Fingerprint(whole);
+    spec
+}
+
+fn heartbeat(period: u64) -> Option<Heartbeat> {
+    Some(Heartbeat { period: Duration::from_secs(period), grace: 1.0, file: PathBuf::new() })
+}
+
+#[test]
+fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
+    let (mut history, web) = History::of(plain(), Fate::default());
+    history.fork(0, Role::Escaped, None, Duration::MAX);
+    history.edit(&web, None);
+    history.live(5 * SECOND);
+    assert!(matches!(history.life(&web), Life::Leaving(..)));
+    history.live(6 * SECOND);
+    history.holds();
+    assert!(history.observed.records().is_empty());
+}
+
+#[test]
+fn a_process_that_daemonizes_itself_is_never_there_twice() {
+    let (mut history, web) = History::of(plain(), Fate { lives: SECOND, ..Fate::default() });
+    history.fork(0, Role::Escaped, Some(3 * SECOND), Duration::MAX);
+    history.live(2 * SECOND);
+    assert_eq!(history.starts(&web), 1, "what it left behind has three seconds to go");
+    history.live(5 * SECOND);
+    history.holds();
+    assert_eq!(history.starts(&web), 2);
+}
+
+#[test]
+fn what_cannot_die_is_waited_for_and_has_no_second_copy() {
+    let (mut history, web) = History::of(plain(), Fate::default());
+    history.freeze(0);
+    history.ask(&web, Ask::Named);
+    history.live(3600 * SECOND);
+    assert_eq!(history.starts(&web), 1);
+    assert_eq!(history.observed.records()[&web].tally.kills, 1, "however often it was sent SIGKILL");
+    history.thaw(0);
+    history.live(2 * SECOND);
+    history.holds();
+    assert_eq!(history.starts(&web), 2);
+}
+
+#[test]
+fn a_stopped_process_obeys_the_stop_signal_at_once() {
+    let (mut history, web) = History::of(plain(), Fate::default());
+    let main = history.world.runs[0].main;
+    history.world.kernel.stop(main);
+    assert_eq!(history.world.kernel.get(main).map(|proc| proc.state), Some(State::Stopped));
+    history.edit(&web, None);
+    history.live(Duration::from_millis(500));
+    history.holds();
+    assert!(history.observed.records().is_empty());
+}
+
+#[test]
+fn twenty_exits_in_one_reap_are_twenty_restarts() {
+    let mut history = History::calm();
+    let names: Vec<Name> = (0..20).map(|n| name_of(&format!("p{n}"))).collect();
+    for name in &names {
+        history.edit(name, Some(plain()));
+    }
+    history.turns();
+    history.pass(11 * SECOND);
+    (0..20).for_each(|run| history.kill(run, Exit::Code(1)));
+    history.turns();
+    history.holds();
+    for name in &names {
+        assert_eq!((history.starts(name), history.observed.records()[name].tally.exits.iter().sum()), (2, 1));
+    }
+}
+
+#[test]
+fn an_exit_a_stale_heartbeat_and_a_message_at_once_are_one_restart() {
+    let (mut history, web) = History::of(ProcessSpec { heartbeat: heartbeat(5), ..plain() }, Fate::default());
+    history.pass(9 * SECOND);
+    history.kill(0, Exit::Code(1));
+    history.ask(&web, Ask::Named);
+    history.turns();
+    history.live(SECOND);
+    history.holds();
+    assert_eq!(history.starts(&web), 2);
+}
+
+#[test]
+fn a_second_order_to_end_shortens_every_grace() {
+    let spec = ProcessSpec { stop: crate::model::Stop { grace: 1000 * SECOND, ..plain().stop }, ..plain() };
+    let (mut history, _) = History::of(spec, Fate { obeys: None, ..Fate::default() });
+    history.end(Haste::Graceful);
+    history.live(20 * SECOND);
+    history.end(Haste::Now);
+    history.live(SECOND);
+    history.holds();
+    assert!(history.observed.records().is_empty());
+    assert_eq!(history.observed.wake_at(), None, "nothing is left to wake up for");
+}
