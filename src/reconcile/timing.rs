@@ -10,7 +10,7 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
-/// How often what outlived a SIGKILL is sent another: it may have forked in between.
+/// How often what outlived a SIGKILL is sent another: it may have forked in between, or not have been ours to kill.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When a process that is down is due.

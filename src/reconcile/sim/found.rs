@@ -47,6 +47,20 @@ fn heartbeat(period: u64) -> Option<Heartbeat> {
 }
 
 #[test]
+fn a_sigkill_that_was_refused_is_sent_again() {
+    let (mut history, web) = History::of(plain(), Fate { obeys: None, ..Fate::default() });
+    history.edit(&web, None);
+    history.live(9 * SECOND);
+    history.world.temper = Temper { signal_refused: 100, ..Temper::default() };
+    history.live(5 * SECOND);
+    assert!(matches!(history.life(&web), Life::Stopping(..)), "it could not be killed");
+    history.world.temper = Temper::default();
+    history.live(2 * SECOND);
+    history.holds();
+    assert!(history.observed.records().is_empty(), "it was killed at last");
+}
+
+#[test]
 fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     let (mut history, web) = History::of(plain(), Fate::default());
     history.fork(0, Role::Escaped, None, Duration::MAX);
