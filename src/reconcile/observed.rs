@@ -383,6 +383,16 @@ impl Tried {
 }
 
 impl End {
+    /// Whether the run did what it was for: code 0, and of itself. What we end for a stale heartbeat may still say 0.
+    pub fn is_success(&self) -> bool {
+        self.why.is_none() && self.exit.is_success()
+    }
+
+    /// Whether the process is to blame: it neither succeeded nor was asked to end.
+    pub fn is_failure(&self) -> bool {
+        !self.is_success() && !self.why.is_some_and(Why::is_request)
+    }
+
     /// Why, in the metric's words.
     pub fn reason(&self) -> ExitReason {
         match (self.why, self.exit) {

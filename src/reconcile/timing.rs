@@ -52,8 +52,7 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     if let Some(why) = last.why.filter(|why| why.is_request()) {
         return Due::At(Moment::ZERO, why);
     }
-    let succeeded = last.why.is_none() && last.exit.is_success();
-    match (spec.restart, succeeded) {
+    match (spec.restart, last.is_success()) {
         (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,
         (Restart::Always, _) | (Restart::OnFailure, false) => {}
     }
@@ -69,9 +68,7 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
 fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
     let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
     let retry = match (spec.restart, &record.last) {
-        (Restart::OnFailure | Restart::Always, Some(last))
-            if !last.why.is_some_and(Why::is_request) && !last.exit.is_success() =>
-        {
+        (Restart::OnFailure | Restart::Always, Some(last)) if last.is_failure() => {
             last.at.at + delay(&spec.backoff, record.streak.max(1))
         }
         (Restart::Never | Restart::OnFailure | Restart::Always, _) => Moment::NEVER,

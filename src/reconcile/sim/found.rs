@@ -61,6 +61,21 @@ fn a_sigkill_that_was_refused_is_sent_again() {
 }
 
 #[test]
+fn a_job_whose_heartbeat_stopped_has_failed_even_if_it_then_exits_with_0() {
+    let spec = ProcessSpec {
+        restart: Restart::OnFailure,
+        schedule: Some(Schedule { every: 1000 * SECOND }),
+        heartbeat: heartbeat(10),
+        ..plain()
+    };
+    let (mut history, web) = History::of(spec, Fate::default());
+    history.live(15 * SECOND);
+    history.holds();
+    assert_eq!(history.observed.records()[&web].last.as_ref().and_then(|last| last.why), Some(Why::HeartbeatStale));
+    assert_eq!(history.starts(&web), 2, "it is tried again after the back-off, not only when it is due next");
+}
+
+#[test]
 fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     let (mut history, web) = History::of(plain(), Fate::default());
     history.fork(0, Role::Escaped, None, Duration::MAX);
