@@ -285,7 +285,8 @@ impl Record {
         self.tried = Some(Tried::of(&spec));
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
-                run.pulse = Pulse::new(now);
+                // A look that is under way stays so: its answer is not one to a look that is yet to be made.
+                run.pulse = Pulse { from: now, beat: None, ..run.pulse };
             }
             run.spec = spec;
         }

@@ -76,6 +76,23 @@ fn a_job_whose_heartbeat_stopped_has_failed_even_if_it_then_exits_with_0() {
 }
 
 #[test]
+fn a_late_answer_from_before_an_edit_of_the_heartbeat_is_no_evidence_after_it() {
+    let beats = Some((SECOND, SECOND));
+    let (mut history, web) =
+        History::of(ProcessSpec { heartbeat: heartbeat(40), ..plain() }, Fate { beats, ..Fate::default() });
+    history.live(9 * SECOND);
+    history.world.look_takes = Some(21 * SECOND);
+    history.live(2 * SECOND);
+    assert_eq!(history.world.looks.len(), 1, "a look hangs");
+    history.world.look_takes = Some(100 * SECOND);
+    history.edit(&web, Some(edited(ProcessSpec { heartbeat: heartbeat(20), ..plain() }, 1)));
+    history.turns();
+    history.live(30 * SECOND);
+    history.holds();
+    assert_eq!(history.starts(&web), 1, "it beats every second, and is left alone");
+}
+
+#[test]
 fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     let (mut history, web) = History::of(plain(), Fate::default());
     history.fork(0, Role::Escaped, None, Duration::MAX);
