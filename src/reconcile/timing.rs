@@ -8,6 +8,8 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 
 /// The longest wait after a start that failed for want of something that may soon be there again.
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
+/// No failure is followed by a start sooner, whatever the file says: a program that is not there must not cost a core.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// How often what outlived a SIGKILL is sent another: it may have forked in between, or not have been ours to kill.
@@ -86,10 +88,9 @@ pub(super) fn slot_at(last: Option<Moment>, schedule: Schedule, now: Moment) -> 
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.
 pub(super) fn delay(backoff: &Backoff, streak: u32) -> Duration {
-    match streak {
-        0 => Duration::ZERO,
-        n => backoff.initial.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(backoff.max),
-    }
+    let Some(doublings) = streak.checked_sub(1) else { return Duration::ZERO };
+    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    backoff.initial.saturating_mul(factor).min(backoff.max).max(SHORTEST_DELAY)
 }
 
 /// What to do about a run's heartbeat.

@@ -93,6 +93,17 @@ fn a_late_answer_from_before_an_edit_of_the_heartbeat_is_no_evidence_after_it() 
 }
 
 #[test]
+fn a_program_that_is_not_there_costs_no_core_even_without_a_delay() {
+    let backoff = Backoff { initial: Duration::ZERO, ..plain().backoff };
+    let missing = Fate { error: Some(2), ..Fate::default() };
+    let (mut history, web) = History::of(ProcessSpec { backoff, ..plain() }, missing);
+    history.world.fates = Some(vec![missing; 1000]);
+    history.live(10 * SECOND);
+    history.holds();
+    assert_eq!(history.observed.records()[&web].tally.start_failures, 101);
+}
+
+#[test]
 fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     let (mut history, web) = History::of(plain(), Fate::default());
     history.fork(0, Role::Escaped, None, Duration::MAX);
