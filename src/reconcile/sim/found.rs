@@ -93,6 +93,41 @@ fn a_late_answer_from_before_an_edit_of_the_heartbeat_is_no_evidence_after_it() 
 }
 
 #[test]
+fn processes_that_start_over_and_over_do_not_keep_another_from_its_end() {
+    let mut history = History::calm();
+    let backoff = Backoff { threshold: Duration::ZERO, ..plain().backoff };
+    let [hot, zoe] = ["hot", "zoe"].map(name_of);
+    history.edit(&zoe, Some(plain()));
+    history.turns();
+    history.starts = 1;
+    history.edit(&hot, Some(ProcessSpec { backoff, ..plain() }));
+    history.edit(&zoe, None);
+    for _ in 0..10 {
+        history.world.fates = Some(vec![Fate { lives: Duration::from_millis(1), ..Fate::default() }]);
+        history.turn();
+        history.pass(Duration::from_millis(1));
+    }
+    history.holds();
+    assert!(!history.observed.records().contains_key(&zoe), "its turn comes although each turn has a start to make");
+}
+
+#[test]
+fn a_thousand_starts_do_not_keep_a_sigkill_waiting() {
+    let (mut history, web) = History::of(plain(), Fate { obeys: None, ..Fate::default() });
+    history.edit(&web, None);
+    history.turns();
+    history.pass(10 * SECOND);
+    history.starts = 1;
+    for n in 0..1000 {
+        history.edit(&name_of(&format!("a{n}")), Some(plain()));
+    }
+    history.turn();
+    history.holds();
+    assert!(history.world.runs[0].killed_at.is_some(), "in the turn in which its grace is over");
+    assert_eq!(history.world.runs.len(), 2, "and one of the thousand was started");
+}
+
+#[test]
 fn a_program_that_is_not_there_costs_no_core_even_without_a_delay() {
     let backoff = Backoff { initial: Duration::ZERO, ..plain().backoff };
     let missing = Fate { error: Some(2), ..Fate::default() };
