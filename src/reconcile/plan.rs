@@ -22,6 +22,8 @@ pub enum Why {
     Removed,
     /// Its file says `suspend`.
     Suspended,
+    /// It was removed or suspended, and was wanted again before it was gone, or is suspended no more.
+    WantedAgain,
     /// Its file changed in what a run is born with.
     SpecChanged,
     /// Its heartbeat stopped.
@@ -111,6 +113,7 @@ impl Why {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
             | Why::GraceOver => false,
@@ -127,6 +130,7 @@ impl Why {
             Why::Requested => "a message asked for it",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
+            Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
             Why::Shutdown => "the monitor ends",

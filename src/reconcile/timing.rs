@@ -51,8 +51,10 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     if tried.born != spec.born {
         return Due::At(Moment::ZERO, Why::SpecChanged);
     }
-    if let Some(why) = last.why.filter(|why| why.is_request()) {
-        return Due::At(Moment::ZERO, why);
+    match last.why {
+        Some(Why::Removed | Why::Suspended) => return Due::At(Moment::ZERO, Why::WantedAgain),
+        Some(why) if why.is_request() => return Due::At(Moment::ZERO, why),
+        Some(_) | None => {}
     }
     match (spec.restart, last.is_success()) {
         (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,

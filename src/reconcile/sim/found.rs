@@ -139,6 +139,17 @@ fn a_program_that_is_not_there_costs_no_core_even_without_a_delay() {
 }
 
 #[test]
+fn what_is_suspended_no_more_is_not_started_because_it_is_suspended() {
+    let (mut history, web) = History::of(plain(), Fate::default());
+    history.edit(&web, Some(edited(ProcessSpec { suspend: true, ..plain() }, 1)));
+    history.live(SECOND);
+    history.edit(&web, Some(edited(plain(), 2)));
+    history.turns();
+    history.holds();
+    assert_eq!(history.starts(&web), 2);
+}
+
+#[test]
 fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     let (mut history, web) = History::of(plain(), Fate::default());
     history.fork(0, Role::Escaped, None, Duration::MAX);

@@ -77,6 +77,7 @@ impl World {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::WantedAgain
             | Why::LeftBehind
             | Why::GraceOver
             | Why::Hurried => false,
@@ -103,6 +104,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::BackoffOver
         | Why::Scheduled
         | Why::Requested
+        | Why::WantedAgain
         | Why::SpecChanged
         | Why::Inherited => true,
         Why::Removed
