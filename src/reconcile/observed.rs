@@ -283,6 +283,8 @@ impl Record {
 
     fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
         self.tried = Some(Tried::of(&spec));
+        // Whoever edits a file need not wait, whether the process was up at that moment or down.
+        self.streak = 0;
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
                 // A look that is under way stays so: its answer is not one to a look that is yet to be made.

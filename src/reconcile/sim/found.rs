@@ -128,6 +128,20 @@ fn a_thousand_starts_do_not_keep_a_sigkill_waiting() {
 }
 
 #[test]
+fn an_edit_that_the_living_run_adopts_clears_the_backoff_as_any_other_does() {
+    let short = Fate { lives: SECOND, exit: Exit::Code(1), ..Fate::default() };
+    let (mut history, web) = History::of(plain(), short);
+    history.world.fates = Some(vec![short; 100]);
+    history.live(Duration::from_millis(19_500));
+    assert_eq!(history.starts(&web), 5);
+    assert_eq!(history.observed.records()[&web].streak, 4);
+    history.edit(&web, Some(edited(plain(), 1)));
+    history.live(3 * SECOND);
+    history.holds();
+    assert_eq!(history.starts(&web), 6, "the delay is the first one again, not the fifth");
+}
+
+#[test]
 fn a_program_that_is_not_there_costs_no_core_even_without_a_delay() {
     let backoff = Backoff { initial: Duration::ZERO, ..plain().backoff };
     let missing = Fate { error: Some(2), ..Fate::default() };
