@@ -8,6 +8,8 @@ mod observed;
 mod plan;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tables;
 mod timing;
 mod view;
 
