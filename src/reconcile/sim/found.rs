@@ -112,6 +112,24 @@ fn processes_that_start_over_and_over_do_not_keep_another_from_its_end() {
 }
 
 #[test]
+fn processes_that_start_over_and_over_do_not_keep_another_from_its_start() {
+    let mut history = History::calm();
+    let backoff = Backoff { threshold: Duration::ZERO, ..plain().backoff };
+    let [hot, hotter, zoe] = ["hot", "hotter", "zoe"].map(name_of);
+    history.starts = 1;
+    history.edit(&hot, Some(ProcessSpec { backoff, ..plain() }));
+    history.edit(&hotter, Some(ProcessSpec { backoff, ..plain() }));
+    history.edit(&zoe, Some(plain()));
+    for _ in 0..10 {
+        history.world.fates = Some(vec![Fate { lives: Duration::from_millis(1), ..Fate::default() }]);
+        history.turn();
+        history.pass(Duration::from_millis(1));
+    }
+    history.holds();
+    assert!(history.starts(&zoe) > 0, "its turn comes although two others are due in each");
+}
+
+#[test]
 fn a_thousand_starts_do_not_keep_a_sigkill_waiting() {
     let (mut history, web) = History::of(plain(), Fate { obeys: None, ..Fate::default() });
     history.edit(&web, None);

@@ -133,7 +133,8 @@ impl History {
         self.answer();
         laws::nothing_is_overlooked(self);
         let desired = Arc::clone(&self.world.desired);
-        settle(&desired, &mut self.observed, &mut self.world, now, self.starts);
+        let settled = settle(&desired, &mut self.observed, &mut self.world, now, self.starts);
+        self.world.check(settled.starts <= self.starts, || format!("{settled:?}, and that is too many starts"));
         laws::hold_after_a_turn(self);
     }
 

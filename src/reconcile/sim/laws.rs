@@ -41,6 +41,7 @@ fn named(action: &Action) -> &Name {
 
 pub(super) fn hold_after_a_turn(history: &mut History) {
     nothing_is_overlooked(history);
+    only_starts_wait_for_their_turn(history);
     nothing_is_starved(history);
     all_that_lives_is_known(history);
     the_shutdown_ends(history);
@@ -57,6 +58,16 @@ pub(super) fn hold_after_a_turn(history: &mut History) {
     for name in names {
         let filed = observed.agenda.filed_at(name);
         it_is_as_desired(world, name, observed.records.get(name).unwrap_or(&nothing), filed, *tick);
+    }
+}
+
+fn only_starts_wait_for_their_turn(history: &mut History) {
+    let History { world, observed, .. } = history;
+    let now = world.now.at;
+    let names = observed.records.keys().filter(|name| observed.agenda.is_due(name, now));
+    for action in reconcile(&world.desired, observed, names, now).actions {
+        let starts = matches!(action, Action::Start(..));
+        world.check(starts, || format!("a turn left this for the next: {action:?}"));
     }
 }
 
