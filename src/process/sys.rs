@@ -240,12 +240,13 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
 unsafe fn execute(order: &Order) -> c_int {
     let mut worst = libc::ENOENT;
     // The last entry is the list's terminating null pointer.
-    for program in &order.programs[..order.programs.len() - 1] {
+    let tried = &order.programs[..order.programs.len() - 1];
+    for program in tried {
         let args = [*program as c_long, order.argv.as_ptr() as c_long, order.env.as_ptr() as c_long, 0];
         // SAFETY: null-terminated lists of C strings that live in the parent.
         let _ = unsafe { call(libc::SYS_execve, args) };
         match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
+            libc::ENOENT | libc::ENOTDIR if tried.len() > 1 => {}
             libc::EACCES => worst = libc::EACCES,
             other => return other,
         }

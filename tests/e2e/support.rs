@@ -170,6 +170,11 @@ impl Colony {
         self.wait(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(()));
     }
 
+    /// Waits until the processes have written something.
+    pub(crate) fn wait_stdout(&self, text: &str) {
+        self.wait(&format!("the output to have {text:?}"), || self.stdout().contains(text).then_some(()));
+    }
+
     /// Waits for a value; when it does not come, shows the log.
     pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}; the log:\n{}", self.log()))
@@ -277,4 +282,36 @@ pub(crate) fn can(what: &str, have: bool) -> bool {
 /// Whether a command runs and succeeds.
 pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
+/// A process file: a shell script.
+pub(crate) fn sh(script: &str) -> String {
+    serde_json::json!({"args": ["sh", "-c", script]}).to_string()
+}
+
+/// A process file: something that lasts, and obeys.
+pub(crate) fn sleeper() -> String {
+    serde_json::json!({"args": ["sleep", "1000"]}).to_string()
+}
+
+/// A series of one process, as it stands in /metrics.
+pub(crate) fn series(name: &str, process: &str) -> String {
+    format!("ncolony_process_{name}{{process=\"{process}\"}}")
+}
+
+/// Sends a signal.
+pub(crate) fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("it lives");
+}
+
+/// Stops a process and waits until it has stopped.
+pub(crate) fn stop_and_wait(pid: i32) {
+    send(pid, Signal::SIGSTOP);
+    wait_for("it to stop", || (state(pid) == Some('T')).then_some(()));
+}
+
+/// The state letter of a process, as /proc shows it.
+pub(crate) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
