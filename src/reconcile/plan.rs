@@ -36,6 +36,8 @@ pub enum Why {
     GraceOver,
     /// The monitor was told twice to end.
     Hurried,
+    /// It outlived a SIGKILL.
+    Undying,
 }
 
 /// Whom a signal is for.
@@ -113,7 +115,8 @@ impl Why {
             | Why::Scheduled
             | Why::HeartbeatStale
             | Why::LeftBehind
-            | Why::GraceOver => false,
+            | Why::GraceOver
+            | Why::Undying => false,
         }
     }
 
@@ -134,6 +137,7 @@ impl Why {
             Why::LeftBehind => "its main process ended",
             Why::GraceOver => "its grace is over",
             Why::Hurried => "the monitor was told twice to end",
+            Why::Undying => "it outlived the last one",
         }
     }
 }
@@ -226,21 +230,25 @@ impl Case<'_> {
         }
     }
 
-    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse.
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
+            Some(at) => self.await_death(run, stopping, at),
             None => self.escalate(run, stopping),
-            Some(_) => Verdict::Wait(None),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) if at + timing::KILL_AGAIN <= self.now => self.kill(run, Why::GraceOver),
-            Some(at) => Verdict::Wait(Some(at + timing::KILL_AGAIN)),
+            Some(at) => self.await_death(run, stopping, at),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
+    }
+
+    /// After SIGKILL there is nothing to do but to wait, for ever, and to send it again: a second copy would be worse.
+    fn await_death(&self, run: &Run, stopping: &Stopping, killed_at: Moment) -> Verdict {
+        let again_at = killed_at + timing::kill_again(stopping.kills);
+        if again_at <= self.now { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {

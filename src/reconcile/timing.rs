@@ -10,8 +10,10 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
-/// How often what outlived a SIGKILL is sent another: it may have forked in between.
-pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
+/// How soon what outlived a SIGKILL is sent another, since it may have forked in between; each further one takes twice as
+/// long, up to the longest.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+const KILL_AGAIN_LONGEST: Duration = Duration::from_secs(60);
 
 /// When a process that is down is due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +95,11 @@ pub(super) fn delay(backoff: &Backoff, streak: u32) -> Duration {
         0 => Duration::ZERO,
         n => backoff.initial.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(backoff.max),
     }
+}
+
+/// How long to wait for the effect of so many SIGKILLs.
+pub(super) fn kill_again(kills: u32) -> Duration {
+    delay(&Backoff { threshold: Duration::ZERO, initial: KILL_AGAIN, max: KILL_AGAIN_LONGEST }, kills)
 }
 
 /// What to do about a run's heartbeat.

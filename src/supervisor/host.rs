@@ -186,6 +186,9 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
+        if why == Why::Undying {
+            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+        }
         tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
