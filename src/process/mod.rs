@@ -67,8 +67,9 @@ enum Main {
     Child,
     /// A process that a monitor before this one started.
     Ghost(Ghost),
-    /// Collected.
-    Gone,
+    /// Collected; the flag says whether its group had a member at every look since. Once it had none, its number may be
+    /// anybody's.
+    Gone(bool),
 }
 
 /// What became of a run.
@@ -166,6 +167,7 @@ impl Children {
         let launched = self.nursery.launch(&mut plan);
         let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
         self.next = self.next.saturating_add(1);
+        self.note_number_passed_on(pid);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
@@ -194,7 +196,7 @@ impl Children {
     pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child | Main::Ghost(_), pid, .. }) => Some(*pid),
-            Some(Kin { main: Main::Gone, .. }) | None => None,
+            Some(Kin { main: Main::Gone(_), .. }) | None => None,
         }
     }
 
@@ -250,7 +252,7 @@ impl Children {
             if let Some(kin) = self.runs.get_mut(&run)
                 && !matches!(kin.main, Main::Ghost(_))
             {
-                kin.main = Main::Gone;
+                kin.main = Main::Gone(true);
             }
             let rest = !self.close_if_empty(run, &marks);
             events.push(Event::Exited(run, exit, rest));
@@ -300,6 +302,17 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         !self.strays.is_empty()
+    }
+
+    /// The kernel has given this number away, so no group of that name is an earlier run's.
+    fn note_number_passed_on(&mut self, pid: pid_t) {
+        for run in &self.leaving {
+            if let Some(Kin { pid: number, main: Main::Gone(has_group), .. }) = self.runs.get_mut(run)
+                && *number == pid
+            {
+                *has_group = false;
+            }
+        }
     }
 
     fn mark(&self, run: Incarnation) -> String {
@@ -394,7 +407,8 @@ impl Children {
             let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
             is_kin.then_some(*run)
         };
-        self.runs.iter().find_map(kin)
+        // Of two with one number the later has it.
+        self.runs.iter().rev().find_map(kin)
     }
 
     fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {
@@ -405,13 +419,13 @@ impl Children {
 
     /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
     fn close_if_empty(&mut self, run: Incarnation, marks: &BTreeSet<String>) -> bool {
-        let Some(kin) = self.runs.get(&run) else { return true };
-        let left = match &kin.main {
+        let Some(kin) = self.runs.get_mut(&run) else { return true };
+        let left = match &mut kin.main {
             Main::Child => true,
             Main::Ghost(ghost) => ghost.is_anything_left(marks),
-            Main::Gone => {
-                self.strays.values().any(|owner| *owner == Some(run))
-                    || tree::is_group_ours(kin.pid, self.strays.keys())
+            Main::Gone(has_group) => {
+                *has_group = *has_group && tree::is_group_ours(kin.pid, self.strays.keys());
+                *has_group || self.strays.values().any(|owner| *owner == Some(run))
             }
         };
         if left {
@@ -427,7 +441,7 @@ impl Children {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
             Some(Kin { main: Main::Ghost(ghost), .. }) => ghost.signal_main(signal),
-            Some(Kin { main: Main::Gone, .. }) | None => Ok(()),
+            Some(Kin { main: Main::Gone(_), .. }) | None => Ok(()),
         }
     }
 
@@ -435,18 +449,18 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         let Some(kin) = self.runs.get(&run) else { return Ok(()) };
-        let lives = match &kin.main {
+        let (lives, has_group) = match &kin.main {
             Main::Ghost(ghost) => {
                 ghost.signal_all(signal);
                 return Ok(());
             }
-            Main::Child => true,
-            Main::Gone => false,
+            Main::Child => (true, true),
+            Main::Gone(has_group) => (false, *has_group),
         };
         let own: Vec<pid_t> =
             self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid).collect();
         // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-        let sent = match lives || tree::is_group_ours(kin.pid, self.strays.keys()) {
+        let sent = match lives || (has_group && tree::is_group_ours(kin.pid, self.strays.keys())) {
             true => tree::send(-kin.pid, signal),
             false => Ok(()),
         };

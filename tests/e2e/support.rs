@@ -69,6 +69,11 @@ impl Setup {
         self.dir.path().join(below)
     }
 
+    /// Everything of this colony is below it.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The command that [`Setup::start`] runs.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.before.clone();
@@ -104,6 +109,22 @@ impl Colony {
     /// The pid of what was started: the monitor, unless it was started through something.
     pub(crate) fn pid(&self) -> i32 {
         self.monitor.id() as i32
+    }
+
+    /// The pid of the monitor where it was started through something, as this test sees it.
+    pub(crate) fn monitor_below(&self) -> i32 {
+        let config = self.path("config").display().to_string();
+        wait_for("the monitor", || {
+            let pids =
+                fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            pids.filter(|pid: &i32| {
+                fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                    let mut words = line.split(|byte| *byte == 0);
+                    words.next() == Some(BINARY.as_bytes()) && words.any(|word| word == config.as_bytes())
+                })
+            })
+            .max()
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
