@@ -142,9 +142,10 @@ impl Host {
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
         let started = self.children.start(name, spec, ends, self.journal.announce(run, name));
-        self.journal.announced();
-        if started.is_err() {
-            self.journal.ended(run);
+        match &started {
+            Ok(_) => self.journal.announced(),
+            // It may have written its line before the step that failed.
+            Err(_) => self.journal.ended(run),
         }
         started
     }

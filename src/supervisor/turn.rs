@@ -231,6 +231,7 @@ impl Supervisor {
         if let Some(watch) = &mut self.watch {
             watch.refresh();
         }
+        self.host.journal.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
