@@ -6,6 +6,7 @@
 //! (as PID 1, or as a subreaper), so a run is over when nothing of it is left: not in its group, not outside of it.
 
 mod birth;
+mod brand;
 mod exits;
 mod ghost;
 mod identity;
@@ -23,6 +24,7 @@ use libc::pid_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use brand::Brands;
 use exits::Exits;
 use ghost::Ghosts;
 use proc_fs::{Adopted, Listed};
@@ -37,6 +39,7 @@ pub struct Children {
     exits: Exits,
     null: File,
     nofile: Option<(u64, u64)>,
+    brands: Brands,
     adopted: Adopted,
     colony: u64,
     next: NonZeroU64,
@@ -118,6 +121,7 @@ impl Children {
             exits: Exits::new(),
             null,
             nofile: raise_nofile(),
+            brands: Brands::new(colony),
             adopted: Adopted::open(),
             colony,
             next,
@@ -160,6 +164,7 @@ impl Children {
             identity: prepared.identity.as_ref(),
             stdio: [self.null.as_fd(), out, err],
             nofile: self.nofile,
+            brand: self.brands.of(run),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
@@ -374,11 +379,11 @@ impl Children {
         self.stray_count = self.strays.len() as u64;
     }
 
-    /// Whose an adopted process is: by its mark, its session or group, or because it was seen below a run.
+    /// Whose an adopted process is: by its mark or brand, its session or group, or because it was seen below a run.
     fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
         let environ = proc_fs::environ(pid);
         let mark = environ.and_then(|environ| proc_fs::variable(&environ, birth::MARK));
-        let marked = mark.and_then(|mark| self.run_of_mark(&mark));
+        let marked = mark.and_then(|mark| self.run_of_mark(&mark)).or_else(|| self.run_of_brand(pid));
         if marked.is_some() {
             return marked;
         }
@@ -389,6 +394,11 @@ impl Children {
         };
         // Of two with one number the later has it.
         self.runs.iter().rev().find_map(kin)
+    }
+
+    fn run_of_brand(&self, pid: pid_t) -> Option<Incarnation> {
+        let run = self.brands.run_of(pid).and_then(NonZeroU64::new).map(Incarnation::new)?;
+        self.runs.contains_key(&run).then_some(run)
     }
 
     fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {

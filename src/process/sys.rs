@@ -28,6 +28,8 @@ pub(super) struct Blueprint<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
     pub nofile: Option<(u64, u64)>,
+    /// The limits of "file locks" that tell whose it is.
+    pub brand: Option<(u64, u64)>,
     pub announce: Option<Announce<'a>>,
 }
 
@@ -78,6 +80,7 @@ struct Order {
     identity: *const Identity,
     stdio: [RawFd; 3],
     nofile: Option<libc::rlimit64>,
+    brand: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
     parent: pid_t,
     report: *mut Report,
@@ -118,7 +121,8 @@ impl Nursery {
             dir: plan.dir.map_or(ptr::null(), |dir| dir.as_ptr()),
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
             stdio: plan.stdio.map(|fd| fd.as_raw_fd()),
-            nofile: plan.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
+            nofile: plan.nofile.map(limit),
+            brand: plan.brand.map(limit),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
             parent: nix::unistd::getpid().as_raw(),
             report: self.report,
@@ -226,9 +230,12 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
                 return (DESCRIPTORS, errno());
             }
         }
-        if let Some(limit) = &order.nofile {
-            // Keeping the monitor's higher limit is harmless, so a refusal is, too.
-            let _ = call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as c_long, ptr::from_ref(limit) as c_long, 0]);
+        // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
+        // either is no reason not to run.
+        for (which, limit) in [(libc::RLIMIT_NOFILE, &order.nofile), (libc::RLIMIT_LOCKS, &order.brand)] {
+            if let Some(limit) = limit {
+                let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
+            }
         }
         if let Some(identity) = order.identity.as_ref()
             && let Err(step) = become_user(identity)
@@ -467,6 +474,10 @@ pub(super) fn close_on_exec_from_3() -> Result<(), i32> {
 pub(super) fn close_on_exec(fd: RawFd) {
     // SAFETY: it changes a flag of the descriptor, if there is one of that number.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+fn limit((soft, hard): (u64, u64)) -> libc::rlimit64 {
+    libc::rlimit64 { rlim_cur: soft, rlim_max: hard }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
