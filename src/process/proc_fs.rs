@@ -14,8 +14,20 @@ pub(super) struct Stat {
     pub parent: pid_t,
     pub group: pid_t,
     pub session: pid_t,
+    pub threads: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub start: u64,
+}
+
+impl Stat {
+    /// Whether it is more than a zombie. A main thread that has ended looks like one while other threads run on.
+    pub(super) fn lives(&self) -> bool {
+        match self.state {
+            b'X' | b'x' => false,
+            b'Z' => self.threads > 1,
+            _ => true,
+        }
+    }
 }
 
 pub(super) fn stat(pid: pid_t) -> Option<Stat> {
@@ -34,16 +46,22 @@ pub(super) fn parse_stat(bytes: &[u8]) -> Option<Stat> {
         parent: number(1)?,
         group: number(2)?,
         session: number(3)?,
+        threads: fields.get(17)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
     })
 }
 
-/// A variable of a process's environment, as it was when the program was executed. `None` as well where the kernel does
-/// not let us look.
-pub(super) fn variable(pid: pid_t, name: &str) -> Option<String> {
+/// A process's environment, as it was when the program was executed. `None` as well where the kernel does not let us
+/// look.
+pub(super) fn environ(pid: pid_t) -> Option<Vec<u8>> {
     let mut environ = Vec::new();
     // The kernel's limit for arguments and environment together is 6 MiB; a process may show more by prctl.
     File::open(format!("/proc/{pid}/environ")).ok()?.take(8 << 20).read_to_end(&mut environ).ok()?;
+    Some(environ)
+}
+
+/// A variable in an environment.
+pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
     environ
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
@@ -128,13 +146,17 @@ mod tests {
     #[test]
     fn a_program_named_like_the_fields_does_not_shift_them() {
         let line = b"42 (a) Z 1 (b)) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        assert_eq!(parse_stat(line), Some(Stat { state: b'S', parent: 7, group: 42, session: 40, start: 12345 }));
+        assert_eq!(
+            parse_stat(line),
+            Some(Stat { state: b'S', parent: 7, group: 42, session: 40, threads: 1, start: 12345 })
+        );
     }
 
     #[test]
     fn torn_or_foreign_text_is_nothing_known() {
         let line = b"42 (a) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        for cut in 0..60 {
+        // From 56 on there is a number in the last field that is read.
+        for cut in 0..56 {
             assert_eq!(parse_stat(&line[..cut]), None, "cut at {cut}");
         }
         assert_eq!(parse_stat(b"not a stat line"), None);

@@ -28,6 +28,8 @@ pub(super) struct Blueprint<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
     pub nofile: Option<(u64, u64)>,
+    /// The limits of "file locks" that tell whose it is.
+    pub brand: Option<(u64, u64)>,
     pub announce: Option<Announce<'a>>,
 }
 
@@ -84,6 +86,7 @@ struct Order {
     pad: [RawFd; 4],
     shares: bool,
     nofile: Option<libc::rlimit64>,
+    brand: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
     parent: pid_t,
     report: *mut Report,
@@ -146,7 +149,8 @@ impl Nursery {
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
-            nofile: plan.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
+            nofile: plan.nofile.map(limit),
+            brand: plan.brand.map(limit),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
             parent: nix::unistd::getpid().as_raw(),
             report: self.report,
@@ -258,9 +262,12 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
                 return (DESCRIPTORS, errno());
             }
         }
-        if let Some(limit) = &order.nofile {
-            // Keeping the monitor's higher limit is harmless, so a refusal is, too.
-            let _ = call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as c_long, ptr::from_ref(limit) as c_long, 0]);
+        // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
+        // either is no reason not to run.
+        for (which, limit) in [(libc::RLIMIT_NOFILE, &order.nofile), (libc::RLIMIT_LOCKS, &order.brand)] {
+            if let Some(limit) = limit {
+                let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
+            }
         }
         if let Some(identity) = order.identity.as_ref()
             && let Err(step) = become_user(identity)
@@ -305,12 +312,13 @@ unsafe fn own_descriptors(order: &Order) -> Result<(), ()> {
 unsafe fn execute(order: &Order) -> c_int {
     let mut worst = libc::ENOENT;
     // The last entry is the list's terminating null pointer.
-    for program in &order.programs[..order.programs.len() - 1] {
+    let tried = &order.programs[..order.programs.len() - 1];
+    for program in tried {
         let args = [*program as c_long, order.argv.as_ptr() as c_long, order.env.as_ptr() as c_long, 0];
         // SAFETY: null-terminated lists of C strings that live in the parent.
         let _ = unsafe { call(libc::SYS_execve, args) };
         match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
+            libc::ENOENT | libc::ENOTDIR if tried.len() > 1 => {}
             libc::EACCES => worst = libc::EACCES,
             other => return other,
         }
@@ -523,6 +531,10 @@ fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
         -1 if from.as_raw_fd() != slot.as_raw_fd() => Err(errno()),
         _ => Ok(()),
     }
+}
+
+fn limit((soft, hard): (u64, u64)) -> libc::rlimit64 {
+    libc::rlimit64 { rlim_cur: soft, rlim_max: hard }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {

@@ -37,7 +37,7 @@ pub(super) fn is_group_ours<'a>(group: pid_t, strays: impl Iterator<Item = &'a p
 /// Signals those of a run that have left its group: its orphans, `own`, which are our children and so cannot be mistaken,
 /// and all that descends from `roots`. A SIGKILL is repeated while more turn up.
 pub(super) fn signal_outside(group: pid_t, roots: &[pid_t], own: &[pid_t], signal: Signal) {
-    let outside = |pid: &pid_t| proc_fs::stat(*pid).is_some_and(|stat| stat.group != group && stat.state != b'Z');
+    let outside = |pid: &pid_t| proc_fs::stat(*pid).is_some_and(|stat| stat.group != group && stat.lives());
     for pid in own.iter().filter(|pid| outside(pid)) {
         let _ = send(*pid, signal);
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pid_files::PidFiles;
@@ -33,6 +34,8 @@ pub(super) struct Host {
     mtimes: HashMap<Incarnation, Wall>,
     /// A start that failed is told in full once, and again when it fails differently.
     told: BTreeMap<Name, StartError>,
+    /// A run that does not die is told of now and then.
+    undying: HashMap<Incarnation, Instant>,
 }
 
 impl Host {
@@ -45,8 +48,8 @@ impl Host {
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
-        let (names, mtimes, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        Host { children, capture, beats, journal, pid_files, default_output, names, mtimes, told }
+        let (names, mtimes, told, undying) = (HashMap::new(), HashMap::new(), BTreeMap::new(), HashMap::new());
+        Host { children, capture, beats, journal, pid_files, default_output, names, mtimes, told, undying }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -113,6 +116,7 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.names.remove(&run);
+        self.undying.remove(&run);
         self.journal.ended(run);
     }
 
@@ -142,11 +146,20 @@ impl Host {
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
         let started = self.children.start(name, spec, ends, self.journal.announce(run, name));
-        self.journal.announced();
-        if started.is_err() {
-            self.journal.ended(run);
+        match &started {
+            Ok(_) => self.journal.announced(),
+            // It may have written its line before the step that failed.
+            Err(_) => self.journal.ended(run),
         }
         started
+    }
+
+    fn tell_undying(&mut self, name: &Name, run: Incarnation) {
+        let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < TELL_AGAIN);
+        if !lately {
+            self.undying.insert(run, Instant::now());
+            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+        }
     }
 
     fn tell_failure(&mut self, name: &Name, error: &StartError) {
@@ -156,6 +169,9 @@ impl Host {
         }
     }
 }
+
+/// How often a trouble that lasts is told of.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Machine for Host {
     fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError> {
@@ -186,7 +202,11 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
-        tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        if why == Why::Undying {
+            self.tell_undying(name, run);
+        } else {
+            tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        }
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
             tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");

@@ -87,6 +87,8 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
     expect_directory(&args.config)?;
     expect_directory(&args.messages)?;
+    // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
+    let journal = journal(args)?;
     let listeners = http::bind(args.listen).map_err(Error::Listen)?;
     for listener in &listeners {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -96,7 +98,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let meters = Meters::new(&registry).map_err(Error::Metrics)?;
     let wakes = Arc::new(Wakes::default());
     let (questions, asked) = mpsc::channel(64);
-    let supervisor = build(args, sink.clone(), meters, &wakes)?;
+    let supervisor = build(args, journal, sink.clone(), meters, &wakes)?;
 
     let (ended, has_ended) = oneshot::channel::<()>();
     let fresh = http::fresh(seconds(args.frequency));
@@ -126,13 +128,23 @@ struct Wakes {
     messages: AtomicBool,
 }
 
-fn build(args: &RunArgs, sink: Sink, meters: Meters, wakes: &Arc<Wakes>) -> Result<Supervisor, Error> {
-    let now = clocks();
+fn journal(args: &RunArgs) -> Result<Journal, Error> {
     let state = args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"));
     let journal = Journal::open(&state).map_err(|journal::Taken::By(pid)| Error::Taken(state, pid))?;
     if let Some(trouble) = journal.trouble() {
         tracing::warn!("{trouble}");
     }
+    Ok(journal)
+}
+
+fn build(
+    args: &RunArgs,
+    journal: Journal,
+    sink: Sink,
+    meters: Meters,
+    wakes: &Arc<Wakes>,
+) -> Result<Supervisor, Error> {
+    let now = clocks();
     let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
     let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
     let beats = Beats::start({

@@ -231,6 +231,7 @@ impl Supervisor {
         if let Some(watch) = &mut self.watch {
             watch.refresh();
         }
+        self.host.journal.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
@@ -270,9 +271,12 @@ impl Supervisor {
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
         let strays = match self.desired.ending {
-            Some(haste) if self.observed.records().is_empty() => match self.end_strays(haste, now.at) {
+            Some(haste) if self.is_over() => match self.end_strays(haste, now.at) {
                 Some(wait) => Some(wait),
-                None => return Turn::Done,
+                None => {
+                    self.tell_what_is_left();
+                    return Turn::Done;
+                }
             },
             Some(_) | None => None,
         };
@@ -291,8 +295,21 @@ impl Supervisor {
         Turn::Sleep(self.promised)
     }
 
+    /// Whether no run is left, but for those that SIGKILL does not end.
+    fn is_over(&self) -> bool {
+        self.observed.undying().count() == self.observed.records().len()
+    }
+
+    fn tell_what_is_left(&self) {
+        for name in self.observed.undying() {
+            tracing::error!(process = %name, "{name} does not die after SIGKILL; it is left behind");
+        }
+    }
+
     /// When no run is left, what was adopted and belongs to none is ended, too. `None` when nothing is left.
     fn end_strays(&mut self, haste: Haste, now: Moment) -> Option<Moment> {
+        // What does not die has had its grace.
+        let haste = if self.observed.records().is_empty() { haste } else { Haste::Now };
         match (self.last, haste) {
             (LastOrders::NotYet, Haste::Graceful) => {
                 self.last = LastOrders::Asked(now);

@@ -69,6 +69,11 @@ impl Setup {
         self.dir.path().join(below)
     }
 
+    /// Everything of this colony is below it.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The command that [`Setup::start`] runs.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.before.clone();
@@ -104,6 +109,22 @@ impl Colony {
     /// The pid of what was started: the monitor, unless it was started through something.
     pub(crate) fn pid(&self) -> i32 {
         self.monitor.id() as i32
+    }
+
+    /// The pid of the monitor where it was started through something, as this test sees it.
+    pub(crate) fn monitor_below(&self) -> i32 {
+        let config = self.path("config").display().to_string();
+        wait_for("the monitor", || {
+            let pids =
+                fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            pids.filter(|pid: &i32| {
+                fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                    let mut words = line.split(|byte| *byte == 0);
+                    words.next() == Some(BINARY.as_bytes()) && words.any(|word| word == config.as_bytes())
+                })
+            })
+            .max()
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -168,6 +189,11 @@ impl Colony {
     /// Waits until the log says something.
     pub(crate) fn wait_log(&self, text: &str) {
         self.wait(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(()));
+    }
+
+    /// Waits until the processes have written something.
+    pub(crate) fn wait_stdout(&self, text: &str) {
+        self.wait(&format!("the output to have {text:?}"), || self.stdout().contains(text).then_some(()));
     }
 
     /// Waits for a value; when it does not come, shows the log.
@@ -277,4 +303,36 @@ pub(crate) fn can(what: &str, have: bool) -> bool {
 /// Whether a command runs and succeeds.
 pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
+/// A process file: a shell script.
+pub(crate) fn sh(script: &str) -> String {
+    serde_json::json!({"args": ["sh", "-c", script]}).to_string()
+}
+
+/// A process file: something that lasts, and obeys.
+pub(crate) fn sleeper() -> String {
+    serde_json::json!({"args": ["sleep", "1000"]}).to_string()
+}
+
+/// A series of one process, as it stands in /metrics.
+pub(crate) fn series(name: &str, process: &str) -> String {
+    format!("ncolony_process_{name}{{process=\"{process}\"}}")
+}
+
+/// Sends a signal.
+pub(crate) fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("it lives");
+}
+
+/// Stops a process and waits until it has stopped.
+pub(crate) fn stop_and_wait(pid: i32) {
+    send(pid, Signal::SIGSTOP);
+    wait_for("it to stop", || (state(pid) == Some('T')).then_some(()));
+}
+
+/// The state letter of a process, as /proc shows it.
+pub(crate) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }

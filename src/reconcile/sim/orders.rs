@@ -80,6 +80,7 @@ impl World {
             | Why::WantedAgain
             | Why::LeftBehind
             | Why::GraceOver
+            | Why::Undying
             | Why::Hurried => false,
         }
     }
@@ -113,6 +114,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Shutdown
         | Why::LeftBehind
         | Why::GraceOver
+        | Why::Undying
         | Why::Hurried => false,
     }
 }
