@@ -79,6 +79,8 @@ pub struct Pulse {
     pub looked_at: Moment,
     /// Whether that look has not been answered yet.
     pub looking: bool,
+    /// When a look was last given up. What the file was like until then is not known.
+    pub blind_at: Option<Moment>,
 }
 
 /// The end of a run, under way.
@@ -168,6 +170,8 @@ pub enum Fact {
     Beat(Name, Incarnation),
     /// The look found none.
     NoBeat(Name, Incarnation),
+    /// The look was given up: whether there was a beat is not known.
+    Blind(Name, Incarnation),
     /// The main process ended; the flag says whether something that it started is left.
     Exited(Name, Incarnation, Exit, bool),
     /// Nothing of the run is left.
@@ -206,6 +210,7 @@ impl Observed {
             Fact::Looking(name, id) => self.of_run(&name, id, |record| record.looking(now.at)),
             Fact::Beat(name, id) => self.of_run(&name, id, |record| record.looked(Some(now))),
             Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
+            Fact::Blind(name, id) => self.of_run(&name, id, |record| record.blind(now.at)),
             Fact::Exited(name, id, exit, rest) => self.of_run(&name, id, |record| record.exited(exit, rest, now)),
             Fact::Emptied(name, id) => self.of_run(&name, id, Record::emptied),
             Fact::Asked(name, ask) => self.record(name).asked(ask),
@@ -285,7 +290,8 @@ impl Record {
         self.tried = Some(Tried::of(&spec));
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
-                run.pulse = Pulse::new(now);
+                // Nobody has looked at that file yet, and a beat can only be told from a first look: it is due at once.
+                run.pulse = Pulse { looked_at: Moment::ZERO, ..Pulse::new(now) };
             }
             run.spec = spec;
         }
@@ -324,6 +330,13 @@ impl Record {
         if let Some(run) = self.life.run_mut() {
             run.pulse.looking = false;
             run.pulse.beat = beat.or(run.pulse.beat);
+        }
+    }
+
+    fn blind(&mut self, now: Moment) {
+        if let Some(run) = self.life.run_mut() {
+            run.pulse.looking = false;
+            run.pulse.blind_at = Some(now);
         }
     }
 
@@ -372,7 +385,7 @@ impl Record {
 
 impl Pulse {
     fn new(from: Moment) -> Pulse {
-        Pulse { from, beat: None, looked_at: from, looking: false }
+        Pulse { from, beat: None, looked_at: from, looking: false, blind_at: None }
     }
 }
 

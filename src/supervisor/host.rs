@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pid_files::PidFiles;
@@ -29,11 +30,25 @@ pub(super) struct Host {
     pub(super) default_output: Output,
     /// The runs that are, by number.
     names: HashMap<Incarnation, Name>,
-    /// What the heartbeats' files bear, to be shown.
-    mtimes: HashMap<Incarnation, Wall>,
+    /// What the looks at heartbeats have shown, to be shown.
+    sights: HashMap<Incarnation, Sight>,
     /// A start that failed is told in full once, and again when it fails differently.
     told: BTreeMap<Name, StartError>,
 }
+
+/// What the looks at a run's heartbeat have shown.
+#[derive(Default)]
+struct Sight {
+    /// The time that the file bore at its last beat.
+    mtime: Option<Wall>,
+    /// Why there is nothing to see.
+    trouble: Option<String>,
+    /// What was last said of that, and when.
+    told: Option<(String, Instant)>,
+}
+
+/// How often a trouble that lasts is told.
+const REPEAT: Duration = Duration::from_secs(60);
 
 impl Host {
     /// Joins the parts.
@@ -45,8 +60,8 @@ impl Host {
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
-        let (names, mtimes, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        Host { children, capture, beats, journal, pid_files, default_output, names, mtimes, told }
+        let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        Host { children, capture, beats, journal, pid_files, default_output, names, sights, told }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -85,7 +100,12 @@ impl Host {
 
     /// The time that a run's heartbeat file bears.
     pub(super) fn beat_mtime(&self, run: Incarnation) -> Option<Wall> {
-        self.mtimes.get(&run).copied()
+        self.sights.get(&run)?.mtime
+    }
+
+    /// Why a run's heartbeat cannot be seen, if it cannot.
+    pub(super) fn beat_trouble(&self, run: Incarnation) -> Option<&str> {
+        self.sights.get(&run)?.trouble.as_deref()
     }
 
     fn fact(&mut self, event: Event) -> Option<Fact> {
@@ -94,7 +114,7 @@ impl Host {
                 let name = self.names.get(&run)?.clone();
                 self.capture.ended(run);
                 self.beats.forget(run);
-                self.mtimes.remove(&run);
+                self.sights.remove(&run);
                 self.pid_files.ended(&name);
                 log_exit(&name, run, exit, rest);
                 if !rest {
@@ -118,15 +138,25 @@ impl Host {
 
     fn beat(&mut self, look: Look) -> Option<Fact> {
         let name = self.names.get(&look.run)?.clone();
+        let sight = self.sights.entry(look.run).or_default();
         match look.seen {
             Seen::Changed { mtime } => {
-                self.mtimes.insert(look.run, mtime);
+                sight.mtime = Some(mtime);
+                sight.trouble = None;
                 Some(Fact::Beat(name, look.run))
             }
-            Seen::Unchanged | Seen::Missing => Some(Fact::NoBeat(name, look.run)),
-            Seen::Refused(why) => {
-                tracing::warn!(process = %name, "its heartbeat cannot be taken: {why}");
+            Seen::Unchanged | Seen::Missing => {
+                sight.trouble = None;
                 Some(Fact::NoBeat(name, look.run))
+            }
+            Seen::Refused(why) => {
+                sight.tell(&name, format!("its heartbeat cannot be taken: {why}"));
+                Some(Fact::NoBeat(name, look.run))
+            }
+            Seen::Unknown => {
+                let why = "the file system of its heartbeat does not answer; until it does, no beat counts as missed";
+                sight.tell(&name, why.to_string());
+                Some(Fact::Blind(name, look.run))
             }
         }
     }
@@ -154,6 +184,18 @@ impl Host {
             tracing::error!(process = %name, "cannot start {name}: {error}; it is tried again with a growing delay");
             self.told.insert(name.clone(), error.clone());
         }
+    }
+}
+
+impl Sight {
+    /// Says what is wrong, but not at every look.
+    fn tell(&mut self, name: &Name, trouble: String) {
+        let is_told = self.told.as_ref().is_some_and(|(told, at)| *told == trouble && at.elapsed() < REPEAT);
+        if !is_told {
+            tracing::warn!(process = %name, "{trouble}");
+            self.told = Some((trouble.clone(), Instant::now()));
+        }
+        self.trouble = Some(trouble);
     }
 }
 

@@ -166,6 +166,10 @@ impl Supervisor {
             {
                 heartbeat.last = Some(mtime);
             }
+            if let Some(trouble) = run.and_then(|run| self.host.beat_trouble(run.id)) {
+                let before = if process.message.is_empty() { "" } else { "; " };
+                process.message.push_str(&format!("{before}{trouble}"));
+            }
             let counts = self.host.capture.counts(&process.name);
             (process.log_bytes, process.log_dropped) = (counts.bytes, counts.dropped);
             process.file = self.config.file_of(&process.name);
