@@ -174,8 +174,11 @@ mod tests {
         Arc::new(ProcessSpec { heartbeat, ..ProcessSpec::unknown(KUBELET, Duration::ZERO) })
     }
 
+    /// What happened, and when.
+    type Then = (u64, fn(Name, Incarnation) -> Fact);
+
     /// A process whose only run began at 100 s and met with these facts, and what its heartbeat comes to at `now`.
-    fn judged(born: Option<Heartbeat>, facts: &[(u64, fn(Name, Incarnation) -> Fact)], now: u64) -> Pulsing {
+    fn judged(born: Option<Heartbeat>, facts: &[Then], now: u64) -> Pulsing {
         let (name, id) = (Name::parse("web").expect("a name"), Incarnation::new(NonZeroU64::MIN));
         let at = |seconds_: u64| Stamp { at: seconds(seconds_), ..Stamp::default() };
         let mut observed = Observed::default();
@@ -194,13 +197,11 @@ mod tests {
         assert_eq!(missed, Pulsing::Stale);
         let hangs = judged(Some(beating(20)), &[(120, Fact::Looking)], 500);
         assert_eq!(hangs, Pulsing::Looking);
-        let facts: &[(u64, fn(Name, Incarnation) -> Fact)] = &[(120, Fact::Looking), (500, Fact::Blind)];
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind)];
         assert_eq!(judged(Some(beating(20)), facts, 500), Pulsing::Look);
-        let facts: &[(u64, fn(Name, Incarnation) -> Fact)] =
-            &[(120, Fact::Looking), (500, Fact::Blind), (519, Fact::Looking), (519, Fact::NoBeat)];
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind), (519, Fact::Looking), (519, Fact::NoBeat)];
         assert_eq!(judged(Some(beating(20)), facts, 519), Pulsing::Wait(seconds(520)));
-        let facts: &[(u64, fn(Name, Incarnation) -> Fact)] =
-            &[(120, Fact::Looking), (500, Fact::Blind), (520, Fact::Looking), (520, Fact::NoBeat)];
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind), (520, Fact::Looking), (520, Fact::NoBeat)];
         assert_eq!(judged(Some(beating(20)), facts, 520), Pulsing::Stale);
     }
 

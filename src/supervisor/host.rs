@@ -1,7 +1,7 @@
 //! The machine that the core's plans are executed on: processes, their output, their heartbeats, the journal. The only
 //! place that logs what is done to a process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub(super) struct Host {
     pub(super) default_output: Output,
     /// The runs that are, by number.
     names: HashMap<Incarnation, Name>,
+    /// Those of them that were told to end, so that their end is no surprise.
+    told_to_end: HashSet<Incarnation>,
     /// What the looks at heartbeats have shown, to be shown.
     sights: HashMap<Incarnation, Sight>,
     /// A start that failed is told in full once, and again when it fails differently.
@@ -61,7 +63,8 @@ impl Host {
         default_output: Output,
     ) -> Host {
         let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        Host { children, capture, beats, journal, pid_files, default_output, names, sights, told }
+        let told_to_end = HashSet::new();
+        Host { children, capture, beats, journal, pid_files, default_output, names, told_to_end, sights, told }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -116,7 +119,7 @@ impl Host {
                 self.beats.forget(run);
                 self.sights.remove(&run);
                 self.pid_files.ended(&name);
-                log_exit(&name, run, exit, rest);
+                self.log_exit(&name, run, exit, rest);
                 if !rest {
                     self.close(run);
                 }
@@ -133,6 +136,7 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.names.remove(&run);
+        self.told_to_end.remove(&run);
         self.journal.ended(run);
     }
 
@@ -158,6 +162,14 @@ impl Host {
                 sight.tell(&name, why.to_string());
                 Some(Fact::Blind(name, look.run))
             }
+        }
+    }
+
+    fn log_exit(&self, name: &Name, run: Incarnation, exit: Exit, rest: bool) {
+        let after = if rest { "; something that it started is left" } else { "" };
+        match exit.is_success() || self.told_to_end.contains(&run) {
+            true => tracing::info!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
+            false => tracing::warn!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
         }
     }
 
@@ -228,7 +240,12 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
-        tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        let what = format!("{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        match is_trouble(why) {
+            true => tracing::warn!(process = %name, run = run.get(), "{what}"),
+            false => tracing::info!(process = %name, run = run.get(), "{what}"),
+        }
+        self.told_to_end.insert(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
             tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");
@@ -252,7 +269,21 @@ impl Machine for Host {
     }
 }
 
-fn log_exit(name: &Name, run: Incarnation, exit: Exit, rest: bool) {
-    let after = if rest { "; something that it started is left" } else { "" };
-    tracing::info!(process = %name, run = run.get(), "{name} ended: {exit}{after}");
+/// Whether somebody may want to know why this came to be needed.
+fn is_trouble(why: Why) -> bool {
+    match why {
+        Why::HeartbeatStale | Why::GraceOver => true,
+        Why::Created
+        | Why::Ended
+        | Why::BackoffOver
+        | Why::Scheduled
+        | Why::Requested
+        | Why::Removed
+        | Why::Suspended
+        | Why::SpecChanged
+        | Why::Shutdown
+        | Why::Inherited
+        | Why::LeftBehind
+        | Why::Hurried => false,
+    }
 }

@@ -6,10 +6,10 @@ use super::config_side::{ConfigSide, Trigger};
 use super::host::Host;
 use super::message_side::MessageSide;
 use super::meters::Meters;
-use crate::model::{Check, Moment, Phase, Signal, Snapshot, Stamp, Wall, WatchView};
+use super::watch_side::WatchSide;
+use crate::model::{Check, Moment, Phase, Signal, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
-use crate::watch::Watch;
 
 /// All of the monitor's state.
 pub(super) struct Supervisor {
@@ -19,7 +19,7 @@ pub(super) struct Supervisor {
     observed: Observed,
     config: ConfigSide,
     messages: MessageSide,
-    watch: Option<Watch>,
+    watch: WatchSide,
     sink: Sink,
     meters: Meters,
     tick: Duration,
@@ -57,8 +57,8 @@ pub(super) struct Parts {
     pub(super) config: ConfigSide,
     /// The messages directory.
     pub(super) messages: MessageSide,
-    /// The watch on both, where there is one.
-    pub(super) watch: Option<Watch>,
+    /// The watch on both.
+    pub(super) watch: WatchSide,
     /// The way out for output.
     pub(super) sink: Sink,
     /// What is counted.
@@ -182,7 +182,7 @@ impl Supervisor {
             reconciled: self.reconciled,
             processes,
             config: self.config.view(),
-            watch: WatchView { active: self.watch.as_ref().is_some_and(Watch::is_active) },
+            watch: self.watch.view(),
             checks: self.checks(),
             strays: self.host.children.strays(),
         }
@@ -199,6 +199,7 @@ impl Supervisor {
     fn checks(&self) -> Vec<Check> {
         let check = |name, trouble: Option<String>| Check { name, trouble, gates: false };
         vec![
+            check("watch", self.watch.trouble().map(str::to_string)),
             check("messages", self.messages.trouble().map(str::to_string)),
             check("journal", self.host.journal.trouble().map(str::to_string)),
             check("pid-files", self.host.pid_files.trouble().map(str::to_string)),
@@ -229,9 +230,7 @@ impl Supervisor {
             return;
         }
         self.next_tick = now.at + self.tick;
-        if let Some(watch) = &mut self.watch {
-            watch.refresh();
-        }
+        self.watch.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
@@ -265,8 +264,9 @@ impl Supervisor {
     fn count(&self) {
         let carry = |counter: &prometheus::IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
         carry(&self.meters.orphans, self.host.children.orphans_reaped());
-        carry(&self.meters.overflows, self.watch.as_ref().map_or(0, Watch::overflows));
-        carry(&self.meters.log_lost, self.sink.lost());
+        carry(&self.meters.overflows, self.watch.overflows());
+        carry(&self.meters.log_dropped, self.sink.own_dropped());
+        carry(&self.meters.output_lost, self.sink.lost());
     }
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
