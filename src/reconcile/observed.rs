@@ -121,6 +121,8 @@ pub struct End {
     pub exit: Exit,
     /// Why we ended it; `None` when it ended of itself.
     pub why: Option<Why>,
+    /// When it began.
+    pub began: Moment,
     /// When its main process ended.
     pub at: Stamp,
     /// How long the run lasted.
@@ -350,7 +352,10 @@ impl Record {
                 return;
             }
         };
-        self.ended(&run, End { exit, why: stopping.why, at: now, lasted: now.at.since(run.since.at) });
+        self.ended(
+            &run,
+            End { exit, why: stopping.why, began: run.since.at, at: now, lasted: now.at.since(run.since.at) },
+        );
         self.life = if rest { Life::Leaving(run, stopping) } else { Life::Down };
     }
 

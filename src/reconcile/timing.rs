@@ -10,6 +10,9 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+/// A run lasts at least this long before an edit ends it: a file that flaps costs one run a second, not twenty, and
+/// leaves the one that runs in peace for as long.
+const SETTLE: Duration = Duration::from_secs(1);
 /// How often what outlived a SIGKILL is sent another: it may have forked in between.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -43,14 +46,22 @@ pub(super) fn due_at(spec: &ProcessSpec, record: &Record) -> Due {
     }
 }
 
+/// When a run that is not what is wanted any more may be ended for it.
+pub(super) fn settled_at(run: &Run) -> Moment {
+    run.since.at + SETTLE
+}
+
 /// A service is due after its last run as its policy says; an edit clears the wait, a changed birth any verdict.
 fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     let Some(last) = &record.last else { return Due::At(Moment::ZERO, Why::Created) };
+    let settled = last.began + SETTLE;
     if tried.born != spec.born {
-        return Due::At(Moment::ZERO, Why::SpecChanged);
+        return Due::At(settled, Why::SpecChanged);
     }
     if let Some(why) = last.why.filter(|why| why.is_request()) {
-        return Due::At(Moment::ZERO, why);
+        // An edit may flap; a person who asks means it.
+        let at = if why == Why::Requested { Moment::ZERO } else { settled };
+        return Due::At(at, why);
     }
     let succeeded = last.why.is_none() && last.exit.is_success();
     match (spec.restart, succeeded) {
@@ -60,7 +71,8 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     let asked = record.asked.is_some();
     match record.streak {
         0 => Due::At(Moment::ZERO, Why::Ended),
-        _ if asked || tried.whole != spec.whole => Due::At(Moment::ZERO, Why::BackoffOver),
+        _ if asked => Due::At(Moment::ZERO, Why::BackoffOver),
+        _ if tried.whole != spec.whole => Due::At(settled, Why::BackoffOver),
         streak => Due::At(last.at.at + delay(&spec.backoff, streak), Why::BackoffOver),
     }
 }
