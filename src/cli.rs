@@ -220,6 +220,16 @@ pub enum Listen {
     At(std::net::SocketAddr),
 }
 
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Listen::Off => f.write_str("off"),
+            Listen::All(port) => write!(f, "{port}"),
+            Listen::At(address) => write!(f, "{address}"),
+        }
+    }
+}
+
 /// `--output`
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum OutputFlag {

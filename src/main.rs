@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use ncolony::cli::{Cli, Command};
-use ncolony::commands::{check, ctl, run};
+use ncolony::commands::{check, ctl, demo, run};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     supervisor::hold_signals();
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
-        Command::Demo(_) => ExitCode::FAILURE,
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
         Command::Ctl(args) => with_signals(|| ctl::run(&args)),
     }

@@ -249,6 +249,33 @@ fn a_message_that_cannot_be_deleted_is_acted_on_once() {
     fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
 }
 
+/// M03
+#[test]
+fn beyond_what_can_be_remembered_nothing_is_acted_on() {
+    if ran_as_nobody("beyond_what_can_be_remembered_nothing_is_acted_on") {
+        return;
+    }
+    let mut place = Place::new();
+    for number in 0..5_000 {
+        place.put(&number.to_string(), ALL);
+    }
+    let lock = |mode| fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(mode)).expect("chmod");
+    lock(0o555);
+    place.inbox.list();
+    let acted_on = drain(&mut place.inbox, place.now, 64).requests.len();
+    assert!((4_096..4_096 + 64).contains(&acted_on), "{acted_on}");
+    lock(0o755);
+    assert_eq!(place.look().requests.len(), 0);
+    let error = place.inbox.dir_error().expect("it is told").to_string();
+    assert!(error.ends_with("can be neither deleted nor renamed: no more are acted on"), "{error}");
+    for name in place.names() {
+        fs::remove_file(place.path(&name)).expect("rm");
+    }
+    place.put("new", ALL);
+    assert_eq!(place.look().requests, [Request::RestartAll], "when there is room, it goes on");
+    assert_eq!(place.inbox.dir_error(), None);
+}
+
 /// M04
 #[test]
 fn a_half_written_message_is_handled_when_it_is_whole() {

@@ -370,8 +370,10 @@ fn the_lines_of_50_writers_are_never_mixed() {
 fn where_both_streams_lead_to_one_place_lines_are_whole_too() {
     let one = |out: OwnedFd, _| Sink::to(out.try_clone()?, out);
     let mut stage = Stage::with(one);
-    let reader = read_all(stage.out.take().expect("a reader"));
     let run = stage.shell("web", PREFIX, "yes out | head -n 200000 & yes err | head -n 200000 >&2; wait");
+    // Nobody reads yet, so that a long write stops somewhere within a line.
+    stage.until("both to print", |stage| stage.counts("web").bytes.iter().all(|bytes| *bytes > 50_000));
+    let reader = read_all(stage.out.take().expect("a reader"));
     stage.wait(run);
     stage.finish();
     let out = reader.join().expect("the reader");

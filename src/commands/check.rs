@@ -3,11 +3,10 @@
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Defaults, Diagnostic, Directory, News, Severity, Trust};
-use crate::model::{Backoff, Moment};
+use crate::model::Moment;
 
 /// What was found.
 struct Verdict {
@@ -39,7 +38,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 }
 
 fn check_directory(path: &Path) -> Result<Verdict, String> {
-    let mut directory = Directory::new(path, DEFAULTS, Trust::default());
+    let mut directory = Directory::new(path, Defaults::STANDARD, Trust::default());
     let scan = directory.scan(Moment::ZERO);
     if let Some(error) = scan.dir_error {
         return Err(error);
@@ -56,7 +55,7 @@ fn check_directory(path: &Path) -> Result<Verdict, String> {
 }
 
 fn check_file(path: &Path) -> Result<Verdict, String> {
-    let diagnostics = config::check_file(path, &DEFAULTS)?;
+    let diagnostics = config::check_file(path, &Defaults::STANDARD)?;
     let is_bad = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     show(diagnostics, path.parent().unwrap_or(Path::new("")));
     Ok(Verdict { good: usize::from(!is_bad), bad: usize::from(is_bad) })
@@ -74,13 +73,3 @@ fn show(diagnostics: Vec<Diagnostic>, dir: &Path) {
 fn tell(out: &mut impl Write, text: &str) {
     let _ = writeln!(out, "{text}");
 }
-
-/// The flags' defaults. No verdict depends on them.
-const DEFAULTS: Defaults = Defaults {
-    backoff: Backoff {
-        threshold: Duration::from_secs(10),
-        initial: Duration::from_secs(1),
-        max: Duration::from_secs(300),
-    },
-    grace: Duration::from_secs(5),
-};

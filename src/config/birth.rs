@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::Report;
 use super::expand::expand;
 use super::node::{Node, Span};
+use super::report::{Report, shown};
 
 /// MAX_ARG_STRLEN of execve(2): the longest argument or variable, its closing NUL included.
 const MAX_ONE: usize = 128 * 1024;
@@ -48,11 +48,19 @@ pub(super) fn command_line(
     let env = if has_command { expanded_env(report, env)? } else { env };
     let env: BTreeMap<String, String> = env.into_iter().map(|(name, value, _)| (name, value)).collect();
     let mut argv = Vec::new();
+    let mut sum = 0;
     for (key, list) in [("command", head), ("args", args)] {
         for text in list.unwrap_or_default() {
             let text =
                 if has_command { expand(&text, MAX_ONE, |name| env.get(name).map(String::as_str)) } else { Some(text) };
-            argv.push(within(report, key, root.span_of(key), text)?);
+            let text = within(report, key, root.span_of(key), text)?;
+            // At once, not in the end: what references make of a small file does not fit into memory.
+            sum += text.len();
+            if sum > MAX_ALL {
+                report.error(&key, root.span_of(key), format!("longer than the kernel's limit of {MAX_ALL} bytes"));
+                return None;
+            }
+            argv.push(text);
         }
     }
     is_within_all(report, root, &argv, &env, config).then_some((argv, env))
@@ -97,7 +105,7 @@ fn is_within_all(
     let start = Span::at(root.span.start);
     let pair = |name: &str, value: &str| name.len() + value.len() + 2;
     if let Some((name, _)) = env.iter().find(|(name, value)| pair(name, value) > MAX_ONE) {
-        let path = format!("env.{}", super::decode::shown(name));
+        let path = format!("env.{}", shown(name));
         report.error(&path, start, format!("longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)"));
         return false;
     }

@@ -157,6 +157,8 @@ fn list(path: &Path) -> Result<Listing, String> {
             names.push(entry.file_name().to_owned());
         }
     }
+    // What is said of them is said in the same order every time.
+    names.sort_unstable();
     Ok(Listing { dir, identity: (stat.st_dev, stat.st_ino), names })
 }
 

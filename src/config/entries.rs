@@ -13,6 +13,7 @@ use super::diagnostic::Diagnostic;
 use super::file::{self, Kind, ReadError, Stamp, Trust};
 use super::manifest::{self, Defaults, Manifest};
 use super::news::News;
+use super::text;
 
 /// Every entry that may be a process file.
 pub(super) struct Entries {
@@ -150,7 +151,7 @@ impl Candidate {
             Err(ReadError::Absent) => return Some(self.without_content(Verdict::Nothing)),
             Err(ReadError::Refused(why)) => return Some(self.unreadable(why)),
             Err(ReadError::TooLarge) => {
-                let diagnostic = manifest::too_large(&self.file);
+                let diagnostic = text::too_large(&self.file);
                 return Some(self.without_content(Verdict::Bad(vec![diagnostic])));
             }
         };

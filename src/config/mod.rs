@@ -1,7 +1,7 @@
 //! The directory of process files: from bytes to what is desired, one file at a time, so that a bad one hurts only itself.
 //!
 //! [`Directory::scan`] looks and says what is desired; [`parse`] judges one text. A text becomes a tree of places
-//! (`json`, `yaml`), the tree becomes typed values (`manifest`), and everything wrong with it a [`Diagnostic`].
+//! (`json`, `yaml`), the tree becomes typed values (`manifest`, by way of `decode`), and everything wrong with it a [`Diagnostic`].
 
 mod birth;
 mod decode;
@@ -11,11 +11,14 @@ mod entries;
 mod expand;
 mod file;
 mod json;
+mod keys;
 mod manifest;
 mod news;
 mod node;
+mod report;
 mod schema;
 mod slots;
+mod text;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Excerpt, Place, Severity};

@@ -93,7 +93,7 @@ pub(super) fn nearest<'w>(text: &str, words: impl IntoIterator<Item = &'w str>, 
     let wanted = fold(text);
     words
         .into_iter()
-        // Each edit changes the length by one at most, and so does each separator that is left out: at most three are.
+        // A sieve: words of quite another length are not near, however their separators are counted.
         .filter(|word| word.len().abs_diff(text.len()) <= limit + 3)
         .map(|word| (edits(&wanted, &fold(word)), word))
         .filter(|(distance, _)| *distance <= limit)

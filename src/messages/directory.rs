@@ -67,18 +67,12 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Directory {
     fd: OwnedFd,
-    id: (u64, u64),
 }
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Directory, Errno> {
         let fd = fcntl::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-        let stat = stat::fstat(&fd)?;
-        Ok(Directory { fd, id: (stat.st_dev, stat.st_ino) })
-    }
-
-    pub(super) fn is_same_as(&self, other: &Directory) -> bool {
-        self.id == other.id
+        Ok(Directory { fd })
     }
 
     /// Its names, from the first; `.` and `..` among them.
@@ -159,4 +153,25 @@ pub(super) fn is_ignored(name: &CStr) -> bool {
     let name = name.to_bytes();
     let endings: [&[u8]; 5] = [b".new", b"~", b".bak", b".swp", b".tmp"];
     name.starts_with(b".") || endings.iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::{Content, Directory};
+
+    #[test]
+    fn what_became_a_link_or_a_fifo_after_the_look_is_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("file"), "text").expect("a file");
+        symlink("file", dir.path().join("link")).expect("a link");
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+        let directory = Directory::open(dir.path()).expect("the directory");
+        assert!(matches!(directory.read(c"file"), Content::Text(_, text) if text == b"text"));
+        for name in [c"link", c"fifo", c"nothing"] {
+            assert!(matches!(directory.read(name), Content::Gone), "{name:?}");
+        }
+    }
 }

@@ -195,9 +195,9 @@ mod tests {
             (b"{\"type\": \"RESTART-GROUP\"}", "RESTART-GROUP needs \"group\", the name of a group"),
             (
                 b"{\"type\": \"RESTART\", \"name\": \"a\", \"name\": \"b\"}",
-                "key \"name\" occurs twice at line 1 column 40",
+                "key \"name\" occurs twice at line 1 column 45",
             ),
-            (b"{\"type\": \"RESTART-ALL\", \"x\": 1, \"x\": 2}", "a key occurs twice at line 1 column 40"),
+            (b"{\"type\": \"RESTART-ALL\", \"x\": 1, \"x\": 2}", "a key occurs twice at line 1 column 39"),
         ];
         for (text, expected) in rows {
             let shown = String::from_utf8_lossy(text);

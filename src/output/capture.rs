@@ -124,6 +124,7 @@ impl Capture {
             }
         }
         self.pump();
+        self.sink.outlets().iter().for_each(|outlet| outlet.kick());
         Drained { more: ready > 0 }
     }
 

@@ -93,12 +93,14 @@ impl Outlet {
 
     /// Opens the buffer for lines.
     pub(super) fn page(&self) -> Page<'_> {
-        Page { outlet: self, state: self.lock() }
+        Page { outlet: self, state: self.lock(), wakes: true }
     }
 
-    /// Takes one line of the monitor's own, or counts it as dropped.
+    /// Takes one line of the monitor's own, or counts it as dropped. The thread is not woken before [`Outlet::kick`]: a
+    /// turn of the loop logs before it starts what it logs about, and must not wait for the processor meanwhile.
     pub(super) fn own_line(&self, line: &[u8]) {
         let mut page = self.page();
+        page.wakes = false;
         if page.state.in_trouble() || page.state.closed || page.state.buffer.len() + line.len() > LIMIT {
             page.state.own_dropped += 1;
             page.state.own_dropped_ever += 1;
@@ -117,6 +119,11 @@ impl Outlet {
         self.lock().note = Some(note);
     }
 
+    /// Has the thread write what waits.
+    pub(super) fn kick(&self) {
+        drop(self.page());
+    }
+
     /// Why nothing can be written, if so.
     pub(super) fn trouble(&self) -> Option<String> {
         let (errno, _) = self.lock().trouble?;
@@ -130,6 +137,7 @@ impl Outlet {
 
     /// Waits until all is written, at most until `deadline`; returns whether it is.
     pub(super) fn flush(&self, deadline: Instant) -> bool {
+        self.kick();
         let mut state = self.lock();
         while !state.is_done() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -298,6 +306,8 @@ impl State {
 pub(super) struct Page<'a> {
     outlet: &'a Outlet,
     state: MutexGuard<'a, State>,
+    /// Whether the thread is woken when it closes.
+    wakes: bool,
 }
 
 impl Page<'_> {
@@ -321,7 +331,7 @@ impl Page<'_> {
 
 impl Drop for Page<'_> {
     fn drop(&mut self) {
-        if self.state.idle && !self.state.buffer.is_empty() {
+        if self.wakes && self.state.idle && !self.state.buffer.is_empty() {
             self.outlet.work.notify_one();
         }
     }

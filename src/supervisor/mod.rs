@@ -80,6 +80,12 @@ pub fn run(args: &RunArgs) -> Result<(), Error> {
 async fn serve(args: &RunArgs) -> Result<(), Error> {
     let sink = Sink::standard().map_err(|error| Error::Loop("cannot use the standard output", error))?;
     log::install(&sink, args.log_format);
+    let outcome = serve_through(args, &sink).await;
+    sink.flush(LAST_WORDS);
+    outcome
+}
+
+async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
     expect_directory(&args.config)?;
     expect_directory(&args.messages)?;
@@ -108,7 +114,6 @@ async fn serve(args: &RunArgs) -> Result<(), Error> {
     let _ = server.await;
     tracing::info!("ended: nothing is left");
     supervisor.host.capture.finish(LAST_WORDS);
-    sink.flush(LAST_WORDS);
     Ok(())
 }
 

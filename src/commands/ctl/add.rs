@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::error::Error;
 use super::{files, json};
 use crate::cli::AddArgs;
+use crate::config::{self, Defaults};
 use crate::messages::{publish_over, sync_directory};
 
 /// Writes the file of a process. It is called NAME, as NColony's is.
@@ -42,14 +43,12 @@ fn write(dir: &Path, path: &Path, beside: &Path, text: &[u8], mode: u32) -> io::
     sync_directory(dir)
 }
 
-/// Looks whether the monitor would take a file of this name and text.
+/// Looks whether the monitor would take a file of this name and text: by the monitor's own code.
 fn validate(name: &str, text: &str) -> Result<(), Error> {
     files::name(name)?;
-    let keys: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-    // The extras win, so they may have taken the place of what was built from the flags.
-    match keys.get("args") {
-        Some(Value::Array(args)) if !args.is_empty() && args.iter().all(Value::is_string) => Ok(()),
-        Some(_) | None => Err(Error::Args),
+    match config::parse(name, text.as_bytes(), &Defaults::STANDARD) {
+        Ok(_) => Ok(()),
+        Err(diagnostics) => Err(Error::Refused(diagnostics)),
     }
 }
 

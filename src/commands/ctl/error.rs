@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::config::Diagnostic;
 use crate::messages;
 use crate::model::NameError;
 
@@ -28,8 +29,8 @@ pub(super) enum Error {
     ExtrasSyntax { path: PathBuf, source: serde_json::Error },
     /// The file of extras holds JSON, but not an object.
     ExtrasShape { path: PathBuf },
-    /// The extras have replaced `args` by something that is no argv.
-    Args,
+    /// The monitor would refuse the file.
+    Refused(Vec<Diagnostic>),
     /// A directory cannot be used.
     Directory { flag: &'static str, path: PathBuf, source: io::Error },
     /// The process is described by a file of another name.
@@ -59,7 +60,10 @@ impl fmt::Display for Error {
             Error::Extras { path, .. } => write!(f, "cannot read --extras {}", path.display()),
             Error::ExtrasSyntax { path, .. } => write!(f, "--extras {} is not JSON", path.display()),
             Error::ExtrasShape { path } => write!(f, "--extras {} holds no JSON object", path.display()),
-            Error::Args => f.write_str("--extras gives \"args\" another value than a list of texts"),
+            Error::Refused(diagnostics) => {
+                f.write_str("the monitor would refuse this file; nothing is written")?;
+                diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
+            }
             Error::Directory { flag, path, .. } => write!(f, "cannot use {flag} {}", path.display()),
             Error::OtherFile { name, path } => write!(f, "{} describes {name:?} already", path.display()),
             Error::Unknown { name, dir, .. } => write!(f, "no process {name:?} in {}", dir.display()),
@@ -87,7 +91,7 @@ impl std::error::Error for Error {
             | Error::NoCommand
             | Error::NoGroup
             | Error::ExtrasShape { .. }
-            | Error::Args
+            | Error::Refused(_)
             | Error::OtherFile { .. }
             | Error::Unknown { .. } => None,
         }
@@ -111,7 +115,6 @@ impl Error {
             Error::Unknown { nearest: None, .. } => {
                 Some("its file would be NAME, NAME.json, NAME.yaml or NAME.yml there".to_string())
             }
-            Error::Args => Some("leave \"args\" out of it, or write [\"CMD\", \"ARG\", …]".to_string()),
             Error::Name { .. }
             | Error::Env(_)
             | Error::EnvInherit(_)
@@ -119,6 +122,7 @@ impl Error {
             | Error::NoGroup
             | Error::Extras { .. }
             | Error::ExtrasSyntax { .. }
+            | Error::Refused(_)
             | Error::Write { .. }
             | Error::Delete { .. }
             | Error::Message(_) => None,

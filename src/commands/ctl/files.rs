@@ -90,7 +90,9 @@ fn unknown(dir: &Path, text: &str) -> Error {
     let files: Vec<String> = fs::read_dir(dir)
         .into_iter()
         .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|file| name(stem(file)).is_ok())
         .collect();
     let nearest = nearest(text, files.iter().map(|file| stem(file))).map(str::to_string);
