@@ -274,11 +274,10 @@ fn suspended(setup: Setup, count: usize) -> Setup {
 #[test]
 fn five_thousand_files_cost_nothing_at_rest_and_an_edit_among_them_is_applied() {
     let setup = suspended(Setup::new().file("web", SLEEPER).file("db", SLEEPER), 5000);
-    let colony = setup.flags(&["--frequency", "10"]).start();
+    let colony = setup.flags(&["--frequency", "4"]).start();
     let (web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
-    colony.wait_metric("ncolony_config_generation ", is_one);
     colony.wait("readiness", || (colony.get("/healthz").0 == 200).then_some(()));
-    let share = colony.cpu_share(|| thread::sleep(Duration::from_secs(5)));
+    let share = colony.cpu_share(|| thread::sleep(Duration::from_secs(4)));
     assert!(share < at_most(0.01), "{share}");
     colony.write("db", OTHER_SLEEPER);
     colony.wait_pid("db", Some(db));
@@ -369,10 +368,12 @@ fn when_the_kernel_has_more_to_tell_than_its_queue_holds_nothing_is_lost() {
     let web = colony.wait_pid("web", None);
     colony.wait_metric(WATCHED, is_one);
     colony.signal(Signal::SIGSTOP);
-    let ignored = colony.path("config/.ignored");
-    for number in 0..limit / 2 + 100 {
-        // Two events or more, never twice the same in a row, so that none are merged.
-        fs::write(ignored.with_extension(number.to_string()), "").expect("a file");
+    let (one, two) = (colony.path("config/.one"), colony.path("config/.two"));
+    fs::write(&one, "").expect("a file");
+    for _ in 0..limit / 4 + 100 {
+        // Two events each, and no two in a row alike, so that none are merged.
+        fs::rename(&one, &two).expect("renaming");
+        fs::rename(&two, &one).expect("renaming");
     }
     colony.write("web", OTHER_SLEEPER);
     colony.signal(Signal::SIGCONT);
@@ -425,8 +426,6 @@ fn an_edit_of_what_a_run_is_born_with_restarts_it() {
     if !can("root", Uid::effective().is_root()) {
         return;
     }
-    let colony = Colony::with(&[("web", &with_key("suspend", "false")), ("db", SLEEPER)]);
-    let (mut web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
     let rows = [
         ("args", r#"["sleep", "1001"]"#),
         ("command", r#"["sleep"]"#),
@@ -439,16 +438,24 @@ fn an_edit_of_what_a_run_is_born_with_restarts_it() {
         ("mine", r#""another""#),
         ("yours", "1"),
     ];
+    // A process for each row.
+    let before = with_key("suspend", "false");
+    let setup = Setup::new().file("untouched", &before);
+    let colony = rows.iter().fold(setup, |setup, (key, _)| setup.file(&format!("web-{key}"), &before)).start();
+    let pids = rows.map(|(key, _)| colony.wait_pid(&format!("web-{key}"), None));
+    let untouched = colony.wait_pid("untouched", None);
     for (key, value) in rows {
         let text = match key {
             "command" => r#"{"command": ["sleep"], "args": ["1000"]}"#.to_string(),
             _ => with_key(key, value),
         };
-        colony.write("web", &text);
-        web = colony.wait_pid("web", Some(web));
+        colony.write(&format!("web-{key}"), &text);
     }
-    assert_eq!(colony.count("SIGTERM to the main process of web: its file changed"), rows.len());
-    runs_on(&colony, "db", db);
+    for ((key, _), pid) in rows.iter().zip(pids) {
+        colony.wait_pid(&format!("web-{key}"), Some(pid));
+        assert_eq!(colony.count(&format!("SIGTERM to the main process of web-{key}: its file changed")), 1);
+    }
+    runs_on(&colony, "untouched", untouched);
 }
 
 #[test]
