@@ -50,7 +50,7 @@ struct Sight {
 }
 
 /// How often a trouble that lasts is told.
-const REPEAT: Duration = Duration::from_secs(60);
+pub(super) const REPEAT: Duration = Duration::from_secs(60);
 
 impl Host {
     /// Joins the parts.

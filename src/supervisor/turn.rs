@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::config_side::{ConfigSide, Trigger};
-use super::host::Host;
+use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
 use super::watch_side::WatchSide;
@@ -28,6 +28,10 @@ pub(super) struct Supervisor {
     next_tick: Moment,
     /// When this turn should have come at the latest.
     promised: Moment,
+    /// When it was last said that one came late.
+    stall_told: Option<Moment>,
+    /// What was last said to be wrong with the output.
+    output_told: Option<String>,
     reconciled: Option<Moment>,
     last: LastOrders,
 }
@@ -106,6 +110,8 @@ impl Supervisor {
             started: now.wall,
             next_tick: now.at,
             promised: now.at,
+            stall_told: None,
+            output_told: None,
             reconciled: None,
             last: LastOrders::NotYet,
         }
@@ -210,10 +216,14 @@ impl Supervisor {
     fn notice_stall(&mut self, now: Stamp) {
         let late = now.at.since(self.promised);
         if late > STALL {
-            tracing::warn!(
-                "this monitor did not run for {:.1} s; heartbeats from before count for one period more",
-                late.as_secs_f64()
-            );
+            // A machine that is too slow makes it so again and again.
+            if self.stall_told.is_none_or(|told| now.at.since(told) >= REPEAT) {
+                tracing::warn!(
+                    "this monitor did not run for {:.1} s; heartbeats from before count for one period more",
+                    late.as_secs_f64()
+                );
+                self.stall_told = Some(now.at);
+            }
             self.observed.observe(Fact::Stalled, now);
         }
     }
@@ -231,11 +241,24 @@ impl Supervisor {
         }
         self.next_tick = now.at + self.tick;
         self.watch.refresh();
+        self.tell_output();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
         self.touch_all(&desired);
         self.desired = desired;
+    }
+
+    /// Says that lines are lost, while that can be said: the log is not always where the lines go.
+    fn tell_output(&mut self) {
+        let trouble = self.sink.trouble();
+        if trouble != self.output_told {
+            match &trouble {
+                Some(trouble) => tracing::warn!("{trouble}; lines are dropped until it can be written again"),
+                None => tracing::info!("the output can be written again"),
+            }
+            self.output_told = trouble;
+        }
     }
 
     fn touch_all(&mut self, desired: &Desired) {

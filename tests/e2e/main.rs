@@ -1,7 +1,9 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
 mod config_dir;
+mod health;
 mod heartbeat;
 mod lifecycle;
+mod logs;
 mod schedule;
 mod support;
