@@ -208,11 +208,15 @@ impl Case<'_> {
         if spec.suspend {
             return self.stop(run, Why::Suspended);
         }
-        if run.spec.born != spec.born {
+        let settled_at = timing::settled_at(run);
+        if run.spec.born != spec.born && settled_at <= self.now {
             return self.stop(run, Why::SpecChanged);
         }
         if record.asked.is_some() {
             return self.stop(run, Why::Requested);
+        }
+        if run.spec.born != spec.born {
+            return Verdict::Wait(Some(settled_at));
         }
         if run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));

@@ -72,7 +72,9 @@ impl ConfigSide {
         }
         let began = Instant::now();
         let scan = self.directory.scan(now.at);
-        self.pace.spend(began.elapsed());
+        if trigger == Trigger::Event {
+            self.pace.spend(began.elapsed());
+        }
         meters.scans.with_label_values(&[trigger.as_str()]).inc();
         self.wanted = None;
         self.take(scan, now)

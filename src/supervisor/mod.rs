@@ -10,6 +10,7 @@ mod pace;
 mod pid_files;
 mod signals;
 mod turn;
+mod watch_side;
 
 use std::fmt;
 use std::future::pending;
@@ -43,6 +44,7 @@ use meters::Meters;
 use pid_files::PidFiles;
 use signals::{Asked, Signals};
 use turn::{Parts, Supervisor, Turn};
+use watch_side::{Start, WatchSide};
 
 pub use signals::{hold as hold_signals, release as release_signals};
 
@@ -157,7 +159,7 @@ fn build(
         host,
         config: ConfigSide::new(args.config.display().to_string(), directory, now.at),
         messages: MessageSide::new(&args.messages),
-        watch: watch(args, wakes),
+        watch: WatchSide::new((!args.no_watch).then(|| watch(args, wakes))),
         sink,
         meters,
         tick: seconds(args.frequency),
@@ -166,25 +168,18 @@ fn build(
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
 }
 
-/// Without inotify everything works at the tick's pace.
-fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Option<Watch> {
-    if args.no_watch {
-        return None;
-    }
+/// How to watch both directories. Without inotify everything works at the tick's pace.
+fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Start {
     let wakes = Arc::clone(wakes);
     let dirs = [args.config.clone(), args.messages.clone()];
-    let hint = move |which: usize| {
-        let flag = if which == 0 { &wakes.config } else { &wakes.messages };
-        flag.store(true, Ordering::Release);
-        wakes.notify.notify_one();
-    };
-    match Watch::start(&dirs, hint) {
-        Ok(watch) => Some(watch),
-        Err(error) => {
-            tracing::warn!("{error}");
-            None
-        }
-    }
+    Box::new(move || {
+        let wakes = Arc::clone(&wakes);
+        Watch::start(&dirs, move |which| {
+            let flag = if which == 0 { &wakes.config } else { &wakes.messages };
+            flag.store(true, Ordering::Release);
+            wakes.notify.notify_one();
+        })
+    })
 }
 
 async fn turn_until_done(

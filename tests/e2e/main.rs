@@ -1,8 +1,13 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
+mod config_dir;
 mod copies;
 mod crash;
 mod descendants;
 mod exits;
+mod health;
+mod heartbeat;
 mod lifecycle;
+mod logs;
+mod schedule;
 mod support;

@@ -30,9 +30,29 @@ struct Failure {
 
 #[derive(Clone, Copy, Debug)]
 struct Ending {
+    /// From when another run may follow an edit: a second after this one began.
+    settled: Moment,
     at: Moment,
-    requested: bool,
+    by: EndedBy,
     success: bool,
+}
+
+/// Who ended a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum EndedBy {
+    Itself,
+    /// We, for its heartbeat: a failure.
+    Verdict,
+    /// We, since a message asked for it.
+    Message,
+    /// We, for what is or was desired.
+    Us,
+}
+
+impl EndedBy {
+    fn is_request(self) -> bool {
+        matches!(self, EndedBy::Message | EndedBy::Us)
+    }
 }
 
 impl Ledger {
@@ -71,21 +91,15 @@ impl Ledger {
         self.tried = Some((spec.born, spec.whole));
     }
 
-    pub(super) fn ended(
-        &mut self,
-        exit: Exit,
-        ended_by_us: Option<bool>,
-        lasted: Duration,
-        threshold: Duration,
-        now: Moment,
-    ) {
+    pub(super) fn ended(&mut self, exit: Exit, by: EndedBy, lasted: Duration, threshold: Duration, now: Moment) {
         self.exits += 1;
-        let requested = ended_by_us == Some(true);
-        if !requested {
+        if !by.is_request() {
             self.streak = if lasted < threshold { self.streak + 1 } else { 0 };
         }
         self.failed = None;
-        self.ended = Some(Ending { at: now, requested, success: ended_by_us.is_none() && exit == Exit::Code(0) });
+        let began = Moment::from_nanos(now.as_nanos() - lasted.as_nanos() as u64);
+        let settled = began + Duration::from_secs(1);
+        self.ended = Some(Ending { settled, at: now, by, success: by == EndedBy::Itself && exit == Exit::Code(0) });
     }
 
     pub(super) fn asks(&mut self, ask: Ask) {
@@ -108,11 +122,18 @@ impl Ledger {
         }
         if let Some(schedule) = spec.schedule {
             let next = self.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-            let retry = self.ended.filter(|ended| spec.restart != Restart::Never && !ended.requested && !ended.success);
+            let retry =
+                self.ended.filter(|ended| spec.restart != Restart::Never && !ended.by.is_request() && !ended.success);
             return retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))));
         }
         let Some(ended) = self.ended else { return Moment::ZERO };
-        if born != spec.born || self.asked == Some(Ask::Named) || ended.requested {
+        if self.asked == Some(Ask::Named) {
+            return Moment::ZERO;
+        }
+        if born != spec.born || ended.by == EndedBy::Us {
+            return ended.settled;
+        }
+        if ended.by == EndedBy::Message {
             return Moment::ZERO;
         }
         let again = match spec.restart {
@@ -122,7 +143,8 @@ impl Ledger {
         };
         match (again, waits) {
             (false, _) => Moment::NEVER,
-            (true, false) => Moment::ZERO,
+            _ if self.streak == 0 || self.asked.is_some() => Moment::ZERO,
+            (true, false) => ended.settled,
             (true, true) => ended.at + self.pause(spec, self.streak),
         }
     }
