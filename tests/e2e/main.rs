@@ -1,4 +1,5 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
 mod lifecycle;
+mod mistakes;
 mod support;
