@@ -98,12 +98,12 @@ impl Nursery {
         Ok(Nursery { stack, report })
     }
 
-    /// Makes a child and waits until it executes its program. All signals are blocked meanwhile, so that no handler of
+    /// Makes a child and waits until it executes its program; returns its pid and, where there are pidfds, its own. All signals are blocked meanwhile, so that no handler of
     /// ours runs in the child, whose memory is ours.
     ///
     /// # Errors
     /// The step that failed, and the errno.
-    pub(super) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<pid_t, (Step, i32)> {
+    pub(super) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
         let mut announce = plan.announce.as_mut().map(|announce| RawAnnounce {
             to: announce.to.as_raw_fd(),
             line: announce.line.as_mut_ptr(),
@@ -125,11 +125,11 @@ impl Nursery {
         };
         // SAFETY: the page was mapped for this and no child runs.
         unsafe { self.report.write_volatile(Report { step: -1, errno: 0 }) };
-        let pid = self.clone_blocked(&mut order).map_err(|errno| (Step::Fork, errno))?;
+        let (pid, pidfd) = self.clone_blocked(&mut order).map_err(|errno| (Step::Fork, errno))?;
         // SAFETY: as above; the child has executed another program or is gone.
         let report = unsafe { self.report.read_volatile() };
         match STEPS.get(usize::try_from(report.step).unwrap_or(usize::MAX)) {
-            None => Ok(pid),
+            None => Ok((pid, pidfd)),
             Some(step) => {
                 // It has exited; nobody else may collect it.
                 let _ = wait(Which::Pid(pid), Wait::Block);
@@ -138,7 +138,7 @@ impl Nursery {
         }
     }
 
-    fn clone_blocked(&mut self, order: &mut Order) -> Result<pid_t, i32> {
+    fn clone_blocked(&mut self, order: &mut Order) -> Result<(pid_t, Option<OwnedFd>), i32> {
         let mut all: libc::sigset_t = zeroed();
         let mut before: libc::sigset_t = zeroed();
         // SAFETY: both sets are valid; the mask is put back below on every path.
@@ -147,24 +147,42 @@ impl Nursery {
             libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         }
         let order: *mut c_void = ptr::from_mut(order).cast();
-        let shared = self.clone_with(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, order);
-        let result = match shared {
-            // A sandbox that refuses shared memory may allow a copy; CLONE_VFORK still holds us back.
-            Err(libc::EPERM | libc::ENOSYS | libc::EINVAL) => self.clone_with(libc::CLONE_VFORK | libc::SIGCHLD, order),
-            other => other,
-        };
+        let mut result = Err(libc::ENOSYS);
+        for flags in WAYS_TO_CLONE {
+            result = self.clone_with(flags, order);
+            // Whether a sandbox refuses the flags or no descriptor is left for the pidfd: the next way asks for less.
+            if !matches!(result, Err(libc::EPERM | libc::ENOSYS | libc::EINVAL | libc::EMFILE | libc::ENFILE)) {
+                break;
+            }
+        }
         // SAFETY: `before` was filled in above.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
         result
     }
 
-    fn clone_with(&mut self, flags: c_int, order: *mut c_void) -> Result<pid_t, i32> {
+    fn clone_with(&mut self, flags: c_int, order: *mut c_void) -> Result<(pid_t, Option<OwnedFd>), i32> {
+        let mut pidfd: c_int = -1;
         // SAFETY: the stack is ours, STACK bytes long, grows down, and is used by this child alone; `order` outlives the
-        // child's use of it, since CLONE_VFORK suspends this thread until the child has executed or exited.
-        let pid = unsafe { libc::clone(child, self.stack.byte_add(STACK), flags, order) };
-        if pid < 0 { Err(errno()) } else { Ok(pid) }
+        // child's use of it, since CLONE_VFORK suspends this thread until the child has executed or exited. The kernel
+        // writes the pidfd, if it makes one, before it returns.
+        let pid = unsafe { libc::clone(child, self.stack.byte_add(STACK), flags, order, &raw mut pidfd) };
+        if pid < 0 {
+            return Err(errno());
+        }
+        // A kernel without pidfds ignores the flag.
+        let has_pidfd = flags & libc::CLONE_PIDFD != 0 && pidfd >= 0;
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok((pid, has_pidfd.then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })))
     }
 }
+
+/// From the best to the plainest: without a pidfd an exit is looked for among all children, and without shared memory the
+/// page tables are copied. CLONE_VFORK holds us back in each.
+const WAYS_TO_CLONE: [c_int; 3] = [
+    libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
+    libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+    libc::CLONE_VFORK | libc::SIGCHLD,
+];
 
 // SAFETY: the two mappings are reached through `&mut self` only, so whichever thread owns the value owns them.
 unsafe impl Send for Nursery {}

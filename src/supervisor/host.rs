@@ -67,9 +67,9 @@ impl Host {
         found
     }
 
-    /// What has ended since the last look, as facts.
-    pub(super) fn reap(&mut self) -> Vec<Fact> {
-        let events = self.children.reap();
+    /// What has ended since the last look, as facts; with `all`, every child is looked at.
+    pub(super) fn reap(&mut self, all: bool) -> Vec<Fact> {
+        let events = if all { self.children.sweep() } else { self.children.reap() };
         events.into_iter().filter_map(|event| self.fact(event)).collect()
     }
 
