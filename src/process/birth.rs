@@ -1,7 +1,7 @@
 //! From a spec to what the child is made of, and from a failed step to words.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -17,6 +17,8 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// What a child is made of.
 pub(super) struct Prepared {
     pub programs: Vec<CString>,
+    /// The child's own.
+    pub path: Option<OsString>,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
     pub dir: Option<CString>,
@@ -28,20 +30,21 @@ pub(super) struct Prepared {
 /// # Errors
 /// What can be known to be wrong before there is a child.
 pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
-    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    let mut env: BTreeMap<OsString, OsString> =
+        birth.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     for inherited in &birth.env_inherit {
-        // An unset one becomes the empty string, as in NColony.
+        // As in NColony: what is inherited wins, and an unset one becomes the empty string.
         env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
     }
-    env.extend(birth.env.iter().map(|(name, value)| (name.into(), value.into())));
-    let path = env.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = env.get(OsStr::new("PATH")).cloned();
     env.insert("NCOLONY_NAME".into(), name.as_str().into());
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
 
     let program = birth.argv.first().map_or("", String::as_str);
     Ok(Prepared {
-        programs: candidates(program, &path).collect::<Result<_, _>>()?,
+        programs: candidates(program, path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH))).collect::<Result<_, _>>()?,
+        path,
         argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
         dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into())).transpose()?,
@@ -52,7 +55,7 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
 
-fn candidates(program: &str, path: &std::ffi::OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
+fn candidates(program: &str, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
     let fixed = program.contains('/').then(|| c_string(program.into()));
     let searched = path.as_bytes().split(|byte| *byte == b':').filter_map({
         let search = !program.contains('/');
@@ -94,17 +97,21 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, step: Step, errno: i32
         Step::Uid => format!("cannot become user {}: {reason}", uid.unwrap_or_default()),
         Step::Verify => "its user or group is not the one asked for; it was not run".to_string(),
         Step::Directory => format!("cannot enter its working directory {}: {reason}", dir.display()),
-        Step::Exec => exec_failed(program, birth, prepared, errno),
+        Step::Exec => exec_failed(program, prepared, errno),
     };
     StartError { step, errno, what }
 }
 
-fn exec_failed(program: &str, birth: &Birth, prepared: &Prepared, errno: i32) -> String {
+fn exec_failed(program: &str, prepared: &Prepared, errno: i32) -> String {
     let searched = !program.contains('/');
     match Errno::from_raw(errno) {
         Errno::ENOENT if searched => {
-            let path = birth.env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-            let hint = if prepared.programs.is_empty() { " (only absolute entries are searched)" } else { "" };
+            let path = prepared.path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH)).to_string_lossy();
+            let hint = match &prepared.path {
+                None => "; it has no PATH of its own: give it one in env, or the monitor's with env_inherit",
+                Some(_) if prepared.programs.is_empty() => " (only absolute entries are searched)",
+                Some(_) => "",
+            };
             format!("program {program:?} not found in PATH {path}{hint}")
         }
         Errno::ENOENT if Path::new(program).exists() => {

@@ -2,4 +2,5 @@
 
 mod lifecycle;
 mod mistakes;
+mod original;
 mod support;

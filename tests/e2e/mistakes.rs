@@ -169,3 +169,20 @@ fn a_link_to_nothing_is_told_by_the_monitor_and_by_check() {
     fs::remove_file(config.join("lost")).expect("it is there");
     wait_gone(pid);
 }
+
+// L01
+#[test]
+fn a_program_that_is_not_found_names_the_path_that_was_searched() {
+    let colony = Setup::new()
+        .env("PATH", "/usr/bin:/bin:/of/the/monitor")
+        .file("inherits", r#"{"args": ["no-such-program"], "env_inherit": ["PATH"]}"#)
+        .file("bare", r#"{"args": ["no-such-program"]}"#)
+        .start();
+    colony.wait_log(
+        "cannot start inherits: program \"no-such-program\" not found in PATH /usr/bin:/bin:/of/the/monitor;",
+    );
+    colony.wait_log(
+        "cannot start bare: program \"no-such-program\" not found in PATH /bin:/usr/bin; it has no PATH of its own: \
+         give it one in env, or the monitor's with env_inherit;",
+    );
+}
