@@ -11,14 +11,14 @@ use super::identity;
 use super::sys::Identity;
 use crate::model::{Birth, Name, StartError, Step};
 
-/// Where a program is looked up when the child has no PATH (NColony's rule).
+/// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What a child is made of.
 pub(super) struct Prepared {
     pub programs: Vec<CString>,
-    /// The child's own.
-    pub path: Option<OsString>,
+    /// Where its program is looked for.
+    pub path: OsString,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
     pub dir: Option<CString>,
@@ -36,14 +36,14 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
         // As in NColony: what is inherited wins, and an unset one becomes the empty string.
         env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
     }
-    let path = env.get(OsStr::new("PATH")).cloned();
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(default_path);
     env.insert("NCOLONY_NAME".into(), name.as_str().into());
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
 
     let program = birth.argv.first().map_or("", String::as_str);
     Ok(Prepared {
-        programs: candidates(program, path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH))).collect::<Result<_, _>>()?,
+        programs: candidates(program, &path).collect::<Result<_, _>>()?,
         path,
         argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
@@ -54,6 +54,17 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
 
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
+
+/// On newer Twisted NColony looks in the monitor's PATH, so that is searched too: in many an image the programs are in
+/// `/usr/local/bin`. The child does not get the variable.
+fn default_path() -> OsString {
+    let mut path = OsString::from(DEFAULT_PATH);
+    if let Some(monitors) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(monitors);
+    }
+    path
+}
 
 fn candidates(program: &str, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
     let fixed = program.contains('/').then(|| c_string(program.into()));
@@ -106,12 +117,8 @@ fn exec_failed(program: &str, prepared: &Prepared, errno: i32) -> String {
     let searched = !program.contains('/');
     match Errno::from_raw(errno) {
         Errno::ENOENT if searched => {
-            let path = prepared.path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH)).to_string_lossy();
-            let hint = match &prepared.path {
-                None => "; it has no PATH of its own: give it one in env, or the monitor's with env_inherit",
-                Some(_) if prepared.programs.is_empty() => " (only absolute entries are searched)",
-                Some(_) => "",
-            };
+            let hint = if prepared.programs.is_empty() { " (only absolute entries are searched)" } else { "" };
+            let path = prepared.path.display();
             format!("program {program:?} not found in PATH {path}{hint}")
         }
         Errno::ENOENT if Path::new(program).exists() => {

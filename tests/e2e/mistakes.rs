@@ -1,6 +1,7 @@
 //! What a new user does wrong, and is told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -142,9 +143,8 @@ fn a_pid_file_that_cannot_be_written_is_told_once_not_at_each_start() {
     let setup =
         Setup::new().file("web", r#"{"args": ["true"], "backoff": {"initialSeconds": 0.01, "maxSeconds": 0.01}}"#);
     let pids = setup.path("pids");
+    fs::create_dir_all(pids.join("web/in the way")).expect("a directory");
     let colony = setup.flags(&["--pid", text(&pids)]).start();
-    let in_the_way = pids.join("web");
-    fs::create_dir_all(in_the_way.join("full")).expect("a directory");
     colony.wait_log("cannot write");
     let starts = r#"ncolony_process_starts_total{process="web"}"#;
     let then = colony.metric(starts).unwrap_or(0.0);
@@ -178,11 +178,24 @@ fn a_program_that_is_not_found_names_the_path_that_was_searched() {
         .file("inherits", r#"{"args": ["no-such-program"], "env_inherit": ["PATH"]}"#)
         .file("bare", r#"{"args": ["no-such-program"]}"#)
         .start();
-    colony.wait_log(
-        "cannot start inherits: program \"no-such-program\" not found in PATH /usr/bin:/bin:/of/the/monitor;",
-    );
-    colony.wait_log(
-        "cannot start bare: program \"no-such-program\" not found in PATH /bin:/usr/bin; it has no PATH of its own: \
-         give it one in env, or the monitor's with env_inherit;",
-    );
+    let told = |name: &str, path: &str| {
+        colony.wait_log(&format!("cannot start {name}: program \"no-such-program\" not found in PATH {path};"));
+    };
+    told("inherits", "/usr/bin:/bin:/of/the/monitor");
+    told("bare", "/bin:/usr/bin:/usr/bin:/bin:/of/the/monitor");
+}
+
+// On today's Twisted the original looks it up there: in many an image python is in /usr/local/bin.
+#[test]
+fn a_program_that_only_the_monitors_path_has_is_found_by_a_process_without_one() {
+    let setup = Setup::new().file("web", r#"{"args": ["only-here"]}"#);
+    let bin = setup.path("bin");
+    fs::create_dir(&bin).expect("a directory");
+    let program = bin.join("only-here");
+    fs::write(&program, "#!/bin/sh\necho \"found, PATH=$PATH\"\nexec sleep 1000\n").expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("chmod");
+    let colony = setup.env("PATH", &format!("/usr/bin:/bin:{}", bin.display())).start();
+    colony.wait_pid("web", None);
+    colony.wait("its word", || colony.stdout().contains("[web] found").then_some(()));
+    assert!(!colony.stdout().contains(text(&bin)), "the variable itself is not inherited: {}", colony.stdout());
 }
