@@ -3,4 +3,5 @@
 mod lifecycle;
 mod mistakes;
 mod original;
+mod servers;
 mod support;
