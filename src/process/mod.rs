@@ -113,7 +113,8 @@ impl Children {
             .write(true)
             .open("/dev/null")
             .map_err(|source| Unable { what: "cannot open /dev/null", source })?;
-        let nursery = Nursery::new().map_err(|source| Unable { what: "cannot map a stack for children", source })?;
+        let nursery =
+            Nursery::new(null.as_fd()).map_err(|source| Unable { what: "cannot make room for children", source })?;
         Ok(Children {
             nursery,
             exits: Exits::new(),
