@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::config_side::{ConfigSide, Trigger};
 use super::host::{Host, REPEAT};
-use super::message_side::MessageSide;
+use super::message_side::{Known, MessageSide};
 use super::meters::Meters;
 use super::watch_side::WatchSide;
 use crate::model::{Check, Moment, Phase, Signal, Snapshot, Stamp, Wall};
@@ -282,7 +282,8 @@ impl Supervisor {
                 self.observed.observe(Fact::Edited(name), now);
             }
         }
-        for fact in self.messages.read(now.at, &self.desired, &self.meters) {
+        let known = Known { desired: &self.desired, config: &self.config };
+        for fact in self.messages.read(now.at, &known, &self.meters) {
             self.observed.observe(fact, now);
         }
     }

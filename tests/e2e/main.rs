@@ -9,5 +9,8 @@ mod health;
 mod heartbeat;
 mod lifecycle;
 mod logs;
+mod mistakes;
+mod original;
 mod schedule;
+mod servers;
 mod support;

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     flags: Vec<String>,
     env: Vec<(String, String)>,
     before: Vec<String>,
+    within: Option<PathBuf>,
 }
 
 impl Setup {
@@ -39,7 +40,7 @@ impl Setup {
         for name in ["config", "messages"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None }
     }
 
     /// Adds flags of `ncolony run`.
@@ -56,6 +57,12 @@ impl Setup {
     /// A command that executes the monitor: `unshare --pid --fork`, say.
     pub(crate) fn through(mut self, command: &[&str]) -> Setup {
         self.before = command.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The monitor's working directory.
+    pub(crate) fn within(mut self, dir: &Path) -> Setup {
+        self.within = Some(dir.to_path_buf());
         self
     }
 
@@ -86,6 +93,9 @@ impl Setup {
         command.arg("--config").arg(self.path("config")).arg("--messages").arg(self.path("messages"));
         command.args(&self.flags).envs(self.env.iter().cloned());
         command.stdin(Stdio::null());
+        self.within.iter().for_each(|dir| {
+            command.current_dir(dir);
+        });
         command.stdout(File::create(self.path("stdout")).expect("a file"));
         command.stderr(File::create(self.path("stderr")).expect("a file"));
         command
@@ -232,7 +242,7 @@ impl Colony {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None }
     }
 }
 
