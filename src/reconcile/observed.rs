@@ -94,8 +94,6 @@ pub struct Stopping {
     pub rest_asked: bool,
     /// When SIGKILL was last sent.
     pub killed_at: Option<Moment>,
-    /// How often it was sent.
-    pub kills: u32,
 }
 
 /// From what a start was made.
@@ -194,16 +192,6 @@ impl Observed {
     /// What is known of each process, by name.
     pub fn records(&self) -> &BTreeMap<Name, Record> {
         &self.records
-    }
-
-    /// Processes that a SIGKILL did not end within the time that it takes: a device, a file system or a freezer holds them.
-    pub fn undying(&self) -> impl Iterator<Item = &Name> {
-        let undying = |life: &Life| match life {
-            Life::Down | Life::Up(_) => false,
-            // The second is sent when the first has had its time.
-            Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => stopping.kills > 1,
-        };
-        self.records.iter().filter(move |(_, record)| undying(&record.life)).map(|(name, _)| name)
     }
 
     /// When to look next, whatever happens in between; `Moment::ZERO`: now.
@@ -317,7 +305,7 @@ impl Record {
     fn signalled(&mut self, target: Target, signal: Signal, why: Why, now: Moment) {
         let stopping = match &mut self.life {
             Life::Down => return,
-            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None, kills: 0 },
+            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None },
             Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => *stopping,
         };
         let killed = signal == Signal::KILL;
@@ -327,7 +315,6 @@ impl Record {
         let stopping = Stopping {
             rest_asked: stopping.rest_asked || target == Target::Tree,
             killed_at: if killed { Some(now) } else { stopping.killed_at },
-            kills: stopping.kills.saturating_add(u32::from(killed)),
             ..stopping
         };
         self.life = match std::mem::take(&mut self.life) {
@@ -360,9 +347,7 @@ impl Record {
 
     fn exited(&mut self, exit: Exit, rest: bool, now: Stamp) {
         let (run, stopping) = match std::mem::take(&mut self.life) {
-            Life::Up(run) => {
-                (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None, kills: 0 })
-            }
+            Life::Up(run) => (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None }),
             Life::Stopping(run, stopping) => (run, stopping),
             // Its end was told already.
             other @ (Life::Down | Life::Leaving(..)) => {

@@ -2,6 +2,7 @@
 
 mod config_side;
 mod directories;
+mod ending;
 mod host;
 mod journal;
 mod log;
@@ -99,7 +100,8 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     directories::prepare(args)?;
     // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
     let journal = journal(args)?;
-    let listeners = http::bind(args.listen).map_err(|error| Error::Listen(args.listen, error))?;
+    let cannot_listen = |error| Error::Listen(args.listen, error);
+    let listeners = http::bind(args.listen).map_err(cannot_listen)?;
     for listener in &listeners {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!("status page, /metrics and /healthz on http://{address}/");
@@ -113,7 +115,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let (ended, has_ended) = oneshot::channel::<()>();
     let fresh = http::fresh(seconds(args.frequency));
     let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
-    let listeners = listeners.map_err(|error| Error::Listen(args.listen, error))?;
+    let listeners = listeners.map_err(cannot_listen)?;
     let server = tokio::task::spawn_local(http::serve(listeners, Ask::new(questions), registry, fresh, async {
         // An error means that the loop is gone, which is the same.
         let _ = has_ended.await;
@@ -122,7 +124,10 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     drop(ended);
     // It bounds its drain itself.
     let _ = server.await;
-    tracing::info!("ended: nothing is left");
+    match supervisor.left_behind() {
+        false => tracing::info!("ended: nothing is left"),
+        true => tracing::warn!("ended, but not all has died"),
+    }
     supervisor.host.capture.finish(LAST_WORDS);
     Ok(())
 }

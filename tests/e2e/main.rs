@@ -11,6 +11,8 @@ mod lifecycle;
 mod logs;
 mod mistakes;
 mod original;
+mod requests;
 mod schedule;
 mod servers;
+mod shutdown;
 mod support;
