@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Colony, Setup, can, lives, send, series, sh, sleeper, succeeds, wait_for, wait_gone};
+use crate::support::{Colony, Setup, can, lives, parent, send, series, sh, sleeper, succeeds, wait_for, wait_gone};
 
 /// Starts one grandchild in the group, and a daemon that has left group, session and parents, with this environment.
 fn family(dir: &std::path::Path, env: &str) -> String {
@@ -240,11 +240,6 @@ fn a_new_run_that_gets_the_number_of_one_that_is_leaving_is_not_signalled_for_it
     });
     assert!(!colony.log().contains(&format!("{new} ended")), "{}", colony.log());
     assert_eq!(colony.metric(&series("up", &new)), Some(1.0));
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A cgroup that holds no more than so many processes.

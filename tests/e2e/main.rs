@@ -2,7 +2,9 @@
 
 mod copies;
 mod crash;
+mod credentials;
 mod descendants;
 mod exits;
 mod lifecycle;
+mod pid1;
 mod support;
