@@ -168,8 +168,8 @@ fn who_cannot_become_the_user_asked_for_starts_nothing() {
         .file("root", &json!({"args": ["sleep", "1000"], "uid": 0}).to_string())
         .file("web", &sleeper())
         .start();
-    colony.wait_log("cannot start nobody: cannot set its supplementary groups: Operation not permitted (EPERM)");
-    colony.wait_log("cannot start group: cannot set its supplementary groups: Operation not permitted (EPERM)");
+    colony.wait_log("cannot start nobody: cannot become group 65534: Invalid argument (EINVAL)");
+    colony.wait_log("cannot start group: cannot become group 65534: Invalid argument (EINVAL)");
     // What asks for what it is already is no trouble.
     colony.wait_pid("root", None);
     colony.wait_pid("web", None);
@@ -201,7 +201,7 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
         nix::unistd::chown(&setup.path(below), Some(65534.into()), None).expect("root");
     }
     let colony = setup.start();
-    colony.wait_log("cannot start root: cannot set its supplementary groups: Operation not permitted (EPERM)");
+    colony.wait_log("cannot start root: cannot become group 0: Operation not permitted (EPERM)");
     colony.wait_log("cannot start group: cannot ");
     colony.wait_pid("same", None);
     colony.wait_pid("web", None);
