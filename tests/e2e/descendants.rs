@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Colony, Setup, can, lives, parent, send, series, sh, sleeper, succeeds, wait_for, wait_gone};
 
 /// Starts one grandchild in the group, and a daemon that has left group, session and parents, with this environment.
-fn family(dir: &std::path::Path, env: &str) -> String {
+pub(crate) fn family(dir: &std::path::Path, env: &str) -> String {
     let dir = dir.display();
     format!(
         "sleep 1000 & echo $! > {dir}/inside.new; mv {dir}/inside.new {dir}/inside
@@ -17,7 +17,7 @@ fn family(dir: &std::path::Path, env: &str) -> String {
     )
 }
 
-fn read_pid(path: &std::path::Path) -> i32 {
+pub(crate) fn read_pid(path: &std::path::Path) -> i32 {
     wait_for("a pid", || fs::read_to_string(path).ok()?.trim().parse().ok())
 }
 

@@ -7,4 +7,5 @@ mod descendants;
 mod exits;
 mod lifecycle;
 mod pid1;
+mod sandbox;
 mod support;
