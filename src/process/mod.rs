@@ -41,6 +41,8 @@ pub struct Children {
     nofile: Option<(u64, u64)>,
     brands: Brands,
     adopted: Adopted,
+    /// Whether orphans come to us.
+    adopts: bool,
     colony: u64,
     next: NonZeroU64,
     /// The runs of which something is left.
@@ -107,7 +109,8 @@ impl Children {
     pub fn new(colony: u64, next: NonZeroU64) -> Result<Children, Unable> {
         keep_descriptors_from_children();
         // Where it is refused, orphans go to PID 1 as they do without us, and a run's rest is its group.
-        if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        let adopts = nix::sys::prctl::set_child_subreaper(true);
+        if let Err(error) = adopts {
             tracing::warn!(%error, "cannot become a subreaper; orphans of the processes will not be collected here");
         }
         if !proc_fs::is_ours() {
@@ -129,6 +132,7 @@ impl Children {
             nofile: raise_nofile(),
             brands: Brands::new(colony),
             adopted: Adopted::open(),
+            adopts: adopts.is_ok() || std::process::id() == 1,
             colony,
             next,
             runs: BTreeMap::new(),
@@ -418,7 +422,7 @@ impl Children {
         let left = match self.runs.get_mut(&run) {
             Some(Kin { main: Main::Child, .. }) => true,
             Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
-                *has_group = *has_group && tree::is_group_ours(*pid, self.strays.keys());
+                *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
                 *has_group || self.strays.values().any(|owner| *owner == Some(run))
             }
             None => self.ghosts.contains(run) && self.ghosts.is_left(run),
@@ -459,7 +463,7 @@ impl Children {
             // They are held before the group is told: once their parents are dead they are not found below them.
             let outside = tree::outside(kin.pid, &roots, &own, &mut told);
             // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-            if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.strays.keys()))) {
+            if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys()))) {
                 sent = tree::send(-kin.pid, signal);
             }
             for one in &outside {

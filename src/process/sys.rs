@@ -36,7 +36,7 @@ pub(super) struct Blueprint<'a> {
 /// Whom the child becomes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
-    /// `None`: the groups are right already.
+    /// In ascending order; `None`: the groups are right already.
     pub groups: Option<Vec<u32>>,
     pub gid: u32,
     /// `None`: the user is right already.
@@ -85,6 +85,8 @@ struct Order {
     identity: *const Identity,
     pad: [RawFd; 4],
     shares: bool,
+    /// Room for as many groups as the identity has.
+    groups: Vec<u32>,
     nofile: Option<libc::rlimit64>,
     brand: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
@@ -149,6 +151,7 @@ impl Nursery {
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
+            groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
             nofile: plan.nofile.map(limit),
             brand: plan.brand.map(limit),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
@@ -237,7 +240,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
     // SAFETY: `launch` passes a valid `Order` that stays in place until this process executes or exits; see the module's
     // head for what may be called here.
     unsafe {
-        let order = &*order.cast::<Order>();
+        let order = &mut *order.cast::<Order>();
         let (step, errno) = be_born(order);
         (*order.report).errno = errno;
         (*order.report).step = step;
@@ -247,7 +250,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn be_born(order: &Order) -> (c_int, c_int) {
+unsafe fn be_born(order: &mut Order) -> (c_int, c_int) {
     // SAFETY: raw system calls on memory that `launch` prepared.
     unsafe {
         if call(libc::SYS_setsid, [0; 4]).is_err() {
@@ -270,7 +273,7 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
             }
         }
         if let Some(identity) = order.identity.as_ref()
-            && let Err(step) = become_user(identity)
+            && let Err(step) = become_user(identity, &mut order.groups)
         {
             return (step, errno());
         }
@@ -331,13 +334,19 @@ unsafe fn execute(order: &Order) -> c_int {
 ///
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn become_user(identity: &Identity) -> Result<(), c_int> {
+unsafe fn become_user(identity: &Identity, room: &mut [u32]) -> Result<(), c_int> {
     // SAFETY: raw system calls; the pointers are to live memory of the right size.
     unsafe {
         let gid = c_long::from(identity.gid);
         if let Some(groups) = &identity.groups {
             call(libc::SYS_setgroups, [groups.len() as c_long, groups.as_ptr() as c_long, 0, 0])
                 .map_err(|()| GROUPS)?;
+            // More than there is room for is an error.
+            let count = call(libc::SYS_getgroups, [room.len() as c_long, room.as_mut_ptr() as c_long, 0, 0])
+                .map_err(|()| VERIFY)?;
+            if !room.iter().take(count as usize).all(|group| groups.binary_search(group).is_ok()) {
+                return Err(VERIFY);
+            }
         }
         call(libc::SYS_setresgid, [gid, gid, gid, 0]).map_err(|()| GID)?;
         let mut ids = [0u32; 6];

@@ -5,10 +5,10 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Colony, Setup, can, lives, send, series, sh, sleeper, succeeds, wait_for, wait_gone};
+use crate::support::{Colony, Setup, can, lives, parent, send, series, sh, sleeper, succeeds, wait_for, wait_gone};
 
 /// Starts one grandchild in the group, and a daemon that has left group, session and parents, with this environment.
-fn family(dir: &std::path::Path, env: &str) -> String {
+pub(crate) fn family(dir: &std::path::Path, env: &str) -> String {
     let dir = dir.display();
     format!(
         "sleep 1000 & echo $! > {dir}/inside.new; mv {dir}/inside.new {dir}/inside
@@ -17,7 +17,7 @@ fn family(dir: &std::path::Path, env: &str) -> String {
     )
 }
 
-fn read_pid(path: &std::path::Path) -> i32 {
+pub(crate) fn read_pid(path: &std::path::Path) -> i32 {
     wait_for("a pid", || fs::read_to_string(path).ok()?.trim().parse().ok())
 }
 
@@ -240,11 +240,6 @@ fn a_new_run_that_gets_the_number_of_one_that_is_leaving_is_not_signalled_for_it
     });
     assert!(!colony.log().contains(&format!("{new} ended")), "{}", colony.log());
     assert_eq!(colony.metric(&series("up", &new)), Some(1.0));
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A cgroup that holds no more than so many processes.

@@ -3,6 +3,7 @@
 mod config_dir;
 mod copies;
 mod crash;
+mod credentials;
 mod descendants;
 mod exits;
 mod health;
@@ -11,7 +12,9 @@ mod lifecycle;
 mod logs;
 mod mistakes;
 mod original;
+mod pid1;
 mod requests;
+mod sandbox;
 mod schedule;
 mod servers;
 mod shutdown;

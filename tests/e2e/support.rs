@@ -32,6 +32,7 @@ pub(crate) struct Setup {
     env: Vec<(String, String)>,
     before: Vec<String>,
     within: Option<PathBuf>,
+    binary: PathBuf,
 }
 
 impl Setup {
@@ -40,7 +41,7 @@ impl Setup {
         for name in ["config", "messages"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 
     /// Adds flags of `ncolony run`.
@@ -76,6 +77,12 @@ impl Setup {
         self.dir.path().join(below)
     }
 
+    /// A copy of the binary to start instead.
+    pub(crate) fn binary(mut self, path: &Path) -> Setup {
+        self.binary = path.to_path_buf();
+        self
+    }
+
     /// Everything of this colony is below it.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
@@ -84,7 +91,7 @@ impl Setup {
     /// The command that [`Setup::start`] runs.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.before.clone();
-        words.push(BINARY.into());
+        words.push(self.binary.display().to_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("run").args(["--listen", "127.0.0.1:0"]);
         if !self.flags.iter().any(|flag| flag == "--frequency") {
@@ -131,18 +138,7 @@ impl Colony {
 
     /// The pid of the monitor where it was started through something, as this test sees it.
     pub(crate) fn monitor_below(&self) -> i32 {
-        let config = self.path("config").display().to_string();
-        wait_for("the monitor", || {
-            let pids =
-                fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-            pids.filter(|pid: &i32| {
-                fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-                    let mut words = line.split(|byte| *byte == 0);
-                    words.next() == Some(BINARY.as_bytes()) && words.any(|word| word == config.as_bytes())
-                })
-            })
-            .max()
-        })
+        wait_for("the monitor", || monitor_of(self.dir.path()))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -242,7 +238,7 @@ impl Colony {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 }
 
@@ -250,8 +246,9 @@ impl Drop for Colony {
     fn drop(&mut self) {
         if self.monitor.try_wait().is_ok_and(|status| status.is_none()) {
             // Twice, so that it hurries; what does not obey is killed, and its processes with their groups.
-            let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
-            let _ = kill(Pid::from_raw(self.pid()), Signal::SIGINT);
+            let monitor = Pid::from_raw(monitor_of(self.dir.path()).unwrap_or(self.pid()));
+            let _ = kill(monitor, Signal::SIGTERM);
+            let _ = kill(monitor, Signal::SIGINT);
             if wait_until("the end", || self.monitor.try_wait().ok().flatten()).is_none() {
                 let _ = self.monitor.kill();
                 let _ = self.monitor.wait();
@@ -399,4 +396,38 @@ pub(crate) fn cpu_time(pid: i32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
     let stats = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
     Duration::from_nanos(stats.filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok()).sum())
+}
+
+/// The pid of the monitor that works in a directory, whatever it was started through.
+pub(crate) fn monitor_of(dir: &Path) -> Option<i32> {
+    let config = dir.join("config").display().to_string();
+    let is_monitor = |line: &[u8]| {
+        let mut words = line.split(|byte| *byte == 0);
+        words.next().is_some_and(|word| word.ends_with(b"ncolony")) && words.any(|word| word == config.as_bytes())
+    };
+    let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let found: Vec<i32> =
+        pids.filter(|pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_monitor(&line))).collect();
+    // A process that is just being made shows the monitor's words.
+    found.iter().copied().find(|pid| parent(*pid).is_some_and(|parent| !found.contains(&parent)))
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A field of /proc/PID/status.
+pub(crate) fn status(pid: i32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_string())
+}
+
+/// Starts the monitor as PID 1 of a namespace of its own, if that can be.
+pub(crate) fn as_pid_1(setup: Setup) -> Option<Setup> {
+    let works = succeeds("unshare", &["--pid", "--fork", "--mount-proc", "true"]);
+    can("a pid namespace", works)
+        .then(|| setup.through(&["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]))
 }
