@@ -122,7 +122,7 @@ impl Ghosts {
             if is_alive((pid, start)) {
                 // It may refuse, being another user's; there is nothing else to be done about it.
                 let _ = match &pidfd {
-                    Ok(pidfd) => tree::send_through(pidfd, signal),
+                    Ok(pidfd) => tree::send_through(pidfd, pid, signal),
                     Err(_) => tree::send(pid, signal),
                 };
             }
@@ -229,7 +229,7 @@ impl Ghost {
 
     fn signal(&self, signal: Signal) -> Result<(), i32> {
         match &self.main {
-            Main::Alive(Some(pidfd)) => tree::send_through(pidfd, signal),
+            Main::Alive(Some(pidfd)) => tree::send_through(pidfd, self.pid, signal),
             Main::Alive(None) if is_same(self.pid, self.born) => tree::send(self.pid, signal),
             Main::Alive(None) | Main::Untold | Main::Gone => Ok(()),
         }

@@ -6,6 +6,7 @@
 //! (as PID 1, or as a subreaper), so a run is over when nothing of it is left: not in its group, not outside of it.
 
 mod birth;
+mod brand;
 mod exits;
 mod ghost;
 mod identity;
@@ -23,6 +24,7 @@ use libc::pid_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use brand::Brands;
 use exits::Exits;
 use ghost::Ghosts;
 use proc_fs::{Adopted, Listed};
@@ -37,7 +39,10 @@ pub struct Children {
     exits: Exits,
     null: File,
     nofile: Option<(u64, u64)>,
+    brands: Brands,
     adopted: Adopted,
+    /// Whether orphans come to us.
+    adopts: bool,
     colony: u64,
     next: NonZeroU64,
     /// The runs of which something is left.
@@ -65,8 +70,9 @@ struct Kin {
 enum Main {
     /// Our child, not collected yet.
     Child,
-    /// Collected.
-    Gone,
+    /// Collected; the flag says whether its group had a member at every look since. Once it had none, its number may be
+    /// anybody's.
+    Gone(bool),
 }
 
 /// What became of a run.
@@ -103,7 +109,8 @@ impl Children {
     pub fn new(colony: u64, next: NonZeroU64) -> Result<Children, Unable> {
         keep_descriptors_from_children();
         // Where it is refused, orphans go to PID 1 as they do without us, and a run's rest is its group.
-        if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        let adopts = nix::sys::prctl::set_child_subreaper(true);
+        if let Err(error) = adopts {
             tracing::warn!(%error, "cannot become a subreaper; orphans of the processes will not be collected here");
         }
         if !proc_fs::is_ours() {
@@ -116,13 +123,16 @@ impl Children {
             .write(true)
             .open("/dev/null")
             .map_err(|source| Unable { what: "cannot open /dev/null", source })?;
-        let nursery = Nursery::new().map_err(|source| Unable { what: "cannot map a stack for children", source })?;
+        let nursery =
+            Nursery::new(null.as_fd()).map_err(|source| Unable { what: "cannot make room for children", source })?;
         Ok(Children {
             nursery,
             exits: Exits::new(),
             null,
             nofile: raise_nofile(),
+            brands: Brands::new(colony),
             adopted: Adopted::open(),
+            adopts: adopts.is_ok() || std::process::id() == 1,
             colony,
             next,
             runs: BTreeMap::new(),
@@ -164,11 +174,13 @@ impl Children {
             identity: prepared.identity.as_ref(),
             stdio: [self.null.as_fd(), out, err],
             nofile: self.nofile,
+            brand: self.brands.of(run),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
         let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
         self.next = self.next.saturating_add(1);
+        self.note_number_passed_on(pid);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
@@ -188,7 +200,7 @@ impl Children {
     pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child, pid, .. }) => Some(*pid),
-            Some(Kin { main: Main::Gone, .. }) => None,
+            Some(Kin { main: Main::Gone(_), .. }) => None,
             None => self.ghosts.pid(run),
         }
     }
@@ -243,7 +255,7 @@ impl Children {
         }
         for (run, exit) in ended {
             if let Some(kin) = self.runs.get_mut(&run) {
-                kin.main = Main::Gone;
+                kin.main = Main::Gone(true);
             }
             let rest = !self.close_if_empty(run);
             events.push(Event::Exited(run, exit, rest));
@@ -293,6 +305,17 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         !self.strays.is_empty()
+    }
+
+    /// The kernel has given this number away, so no group of that name is an earlier run's.
+    fn note_number_passed_on(&mut self, pid: pid_t) {
+        for run in &self.leaving {
+            if let Some(Kin { pid: number, main: Main::Gone(has_group), .. }) = self.runs.get_mut(run)
+                && *number == pid
+            {
+                *has_group = false;
+            }
+        }
     }
 
     fn mark(&self, run: Incarnation) -> String {
@@ -366,11 +389,11 @@ impl Children {
         self.stray_count = self.strays.len() as u64;
     }
 
-    /// Whose an adopted process is: by its mark, its session or group, or because it was seen below a run.
+    /// Whose an adopted process is: by its mark or brand, its session or group, or because it was seen below a run.
     fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
         let environ = proc_fs::environ(pid);
         let mark = environ.and_then(|environ| proc_fs::variable(&environ, birth::MARK));
-        let marked = mark.and_then(|mark| self.run_of_mark(&mark));
+        let marked = mark.and_then(|mark| self.run_of_mark(&mark)).or_else(|| self.run_of_brand(pid));
         if marked.is_some() {
             return marked;
         }
@@ -379,7 +402,13 @@ impl Children {
             let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
             is_kin.then_some(*run)
         };
-        self.runs.iter().find_map(kin)
+        // Of two with one number the later has it.
+        self.runs.iter().rev().find_map(kin)
+    }
+
+    fn run_of_brand(&self, pid: pid_t) -> Option<Incarnation> {
+        let run = self.brands.run_of(pid).and_then(NonZeroU64::new).map(Incarnation::new)?;
+        self.runs.contains_key(&run).then_some(run)
     }
 
     fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {
@@ -390,10 +419,11 @@ impl Children {
 
     /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
     fn close_if_empty(&mut self, run: Incarnation) -> bool {
-        let left = match self.runs.get(&run) {
+        let left = match self.runs.get_mut(&run) {
             Some(Kin { main: Main::Child, .. }) => true,
-            Some(Kin { main: Main::Gone, pid, .. }) => {
-                self.strays.values().any(|owner| *owner == Some(run)) || tree::is_group_ours(*pid, self.strays.keys())
+            Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
+                *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
+                *has_group || self.strays.values().any(|owner| *owner == Some(run))
             }
             None => self.ghosts.contains(run) && self.ghosts.is_left(run),
         };
@@ -409,7 +439,7 @@ impl Children {
     fn signal_main(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
-            Some(Kin { main: Main::Gone, .. }) => Ok(()),
+            Some(Kin { main: Main::Gone(_), .. }) => Ok(()),
             None => self.ghosts.signal_main(run, signal),
         }
     }
@@ -423,14 +453,17 @@ impl Children {
             let listed = self.adopted.list();
             self.census(listed);
             let Some(kin) = self.runs.get(&run) else { return sent };
-            let lives = matches!(kin.main, Main::Child);
+            let (lives, has_group) = match &kin.main {
+                Main::Child => (true, true),
+                Main::Gone(has_group) => (false, *has_group),
+            };
             let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
             let own: Vec<pid_t> = own.collect();
             let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
             // They are held before the group is told: once their parents are dead they are not found below them.
             let outside = tree::outside(kin.pid, &roots, &own, &mut told);
             // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-            if sweep == 0 && (lives || tree::is_group_ours(kin.pid, self.strays.keys())) {
+            if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys()))) {
                 sent = tree::send(-kin.pid, signal);
             }
             for one in &outside {

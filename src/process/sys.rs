@@ -9,7 +9,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
 use libc::{c_long, pid_t};
@@ -24,17 +24,19 @@ pub(super) struct Blueprint<'a> {
     pub env: &'a [CString],
     pub dir: Option<&'a CString>,
     pub identity: Option<&'a Identity>,
-    /// For 0, 1 and 2; none of them may be below 3, save 1 for 1 and 2 for 2.
+    /// For 0, 1 and 2.
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
     pub nofile: Option<(u64, u64)>,
+    /// The limits of "file locks" that tell whose it is.
+    pub brand: Option<(u64, u64)>,
     pub announce: Option<Announce<'a>>,
 }
 
 /// Whom the child becomes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
-    /// `None`: the groups are right already.
+    /// In ascending order; `None`: the groups are right already.
     pub groups: Option<Vec<u32>>,
     pub gid: u32,
     /// `None`: the user is right already.
@@ -55,10 +57,15 @@ pub struct Announce<'a> {
     pub born: std::ops::Range<usize>,
 }
 
-/// A stack for the child, and a page that it reports through; both used by one child at a time.
+/// A stack for the child, a page that it reports through, and low descriptors that it starts from; all used by one child at
+/// a time.
 pub(super) struct Nursery {
     stack: *mut c_void,
     report: *mut Report,
+    /// For 0, 1, 2 and the announcement. They are low, since they are made early, so a table that ends after them is small.
+    pad: [OwnedFd; 4],
+    /// Whether children can take a table of descriptors of their own.
+    shares: bool,
 }
 
 #[repr(C)]
@@ -76,15 +83,18 @@ struct Order {
     env: Vec<*const c_char>,
     dir: *const c_char,
     identity: *const Identity,
-    stdio: [RawFd; 3],
+    pad: [RawFd; 4],
+    shares: bool,
+    /// Room for as many groups as the identity has.
+    groups: Vec<u32>,
     nofile: Option<libc::rlimit64>,
+    brand: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
     parent: pid_t,
     report: *mut Report,
 }
 
 struct RawAnnounce {
-    to: RawFd,
     line: *mut u8,
     len: usize,
     pid: std::ops::Range<usize>,
@@ -92,10 +102,13 @@ struct RawAnnounce {
 }
 
 impl Nursery {
-    pub(super) fn new() -> io::Result<Nursery> {
+    /// To be called early, while descriptors are low.
+    pub(super) fn new(null: BorrowedFd<'_>) -> io::Result<Nursery> {
+        let pad = || null.try_clone_to_owned();
+        let pad = [pad()?, pad()?, pad()?, pad()?];
         let stack = map(STACK, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE)?;
         let report = map(size_of::<Report>(), libc::MAP_SHARED | libc::MAP_ANONYMOUS)?.cast();
-        Ok(Nursery { stack, report })
+        Ok(Nursery { stack, report, pad, shares: true })
     }
 
     /// Makes a child and waits until it executes its program; returns its pid and, where there are pidfds, its own. All signals are blocked meanwhile, so that no handler of
@@ -104,8 +117,27 @@ impl Nursery {
     /// # Errors
     /// The step that failed, and the errno.
     pub(super) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
+        self.furnish(plan).map_err(|errno| (Step::Descriptors, errno))?;
+        let mut launched = self.launch_once(plan);
+        if self.shares && matches!(launched, Err((Step::Descriptors, _))) {
+            // A sandbox refuses both ways to a table of its own: then it gets a copy.
+            self.shares = false;
+            launched = self.launch_once(plan);
+        }
+        // Else the pipes would never end.
+        let _ = (1..4).try_for_each(|slot| place(self.pad[0].as_fd(), &self.pad[slot]));
+        launched
+    }
+
+    fn furnish(&self, plan: &Blueprint<'_>) -> Result<(), i32> {
+        for (from, slot) in plan.stdio.iter().zip(&self.pad) {
+            place(*from, slot)?;
+        }
+        plan.announce.as_ref().map_or(Ok(()), |announce| place(announce.to, &self.pad[3]))
+    }
+
+    fn launch_once(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
         let mut announce = plan.announce.as_mut().map(|announce| RawAnnounce {
-            to: announce.to.as_raw_fd(),
             line: announce.line.as_mut_ptr(),
             len: announce.line.len(),
             pid: announce.pid.clone(),
@@ -117,8 +149,11 @@ impl Nursery {
             env: pointers(plan.env),
             dir: plan.dir.map_or(ptr::null(), |dir| dir.as_ptr()),
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
-            stdio: plan.stdio.map(|fd| fd.as_raw_fd()),
-            nofile: plan.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
+            pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
+            shares: self.shares,
+            groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
+            nofile: plan.nofile.map(limit),
+            brand: plan.brand.map(limit),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
             parent: nix::unistd::getpid().as_raw(),
             report: self.report,
@@ -146,10 +181,11 @@ impl Nursery {
             libc::sigfillset(&mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         }
+        let files = if order.shares { libc::CLONE_FILES } else { 0 };
         let order: *mut c_void = ptr::from_mut(order).cast();
         let mut result = Err(libc::ENOSYS);
         for flags in WAYS_TO_CLONE {
-            result = self.clone_with(flags, order);
+            result = self.clone_with(flags | files, order);
             // Whether a sandbox refuses the flags or no descriptor is left for the pidfd: the next way asks for less.
             if !matches!(result, Err(libc::EPERM | libc::ENOSYS | libc::EINVAL | libc::EMFILE | libc::ENFILE)) {
                 break;
@@ -204,7 +240,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
     // SAFETY: `launch` passes a valid `Order` that stays in place until this process executes or exits; see the module's
     // head for what may be called here.
     unsafe {
-        let order = &*order.cast::<Order>();
+        let order = &mut *order.cast::<Order>();
         let (step, errno) = be_born(order);
         (*order.report).errno = errno;
         (*order.report).step = step;
@@ -214,24 +250,30 @@ extern "C" fn child(order: *mut c_void) -> c_int {
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn be_born(order: &Order) -> (c_int, c_int) {
+unsafe fn be_born(order: &mut Order) -> (c_int, c_int) {
     // SAFETY: raw system calls on memory that `launch` prepared.
     unsafe {
         if call(libc::SYS_setsid, [0; 4]).is_err() {
             return (SESSION, errno());
         }
         default_signals();
-        for (to, from) in (0..).zip(order.stdio) {
-            if from != to && call(libc::SYS_dup3, [c_long::from(from), c_long::from(to), 0, 0]).is_err() {
+        if order.shares && own_descriptors(order).is_err() {
+            return (DESCRIPTORS, errno());
+        }
+        for (to, from) in (0..3).zip(order.pad) {
+            if call(libc::SYS_dup3, [c_long::from(from), to, 0, 0]).is_err() {
                 return (DESCRIPTORS, errno());
             }
         }
-        if let Some(limit) = &order.nofile {
-            // Keeping the monitor's higher limit is harmless, so a refusal is, too.
-            let _ = call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as c_long, ptr::from_ref(limit) as c_long, 0]);
+        // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
+        // either is no reason not to run.
+        for (which, limit) in [(libc::RLIMIT_NOFILE, &order.nofile), (libc::RLIMIT_LOCKS, &order.brand)] {
+            if let Some(limit) = limit {
+                let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
+            }
         }
         if let Some(identity) = order.identity.as_ref()
-            && let Err(step) = become_user(identity)
+            && let Err(step) = become_user(identity, &mut order.groups)
         {
             return (step, errno());
         }
@@ -239,7 +281,7 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
             return (DIRECTORY, errno());
         }
         if let Some(announce) = order.announce.as_mut() {
-            write_announcement(announce);
+            write_announcement(announce, order.pad[3]);
         }
         // A monitor that was killed meanwhile must not leave a run that nobody knows.
         if call(libc::SYS_getppid, [0; 4]) != Ok(c_long::from(order.parent)) {
@@ -251,6 +293,21 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
     }
 }
 
+/// A table of descriptors of its own that ends after the pad; before that, the table is the parent's.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn own_descriptors(order: &Order) -> Result<(), ()> {
+    let above = order.pad.iter().copied().max().unwrap_or(2) + 1;
+    // CLOSE_RANGE_UNSHARE, which is 2. Old kernels and some sandboxes have unshare alone, which copies all.
+    // SAFETY: raw system calls without memory.
+    unsafe {
+        call(libc::SYS_close_range, [c_long::from(above), c_long::from(u32::MAX), 2, 0])
+            .or_else(|()| call(libc::SYS_unshare, [c_long::from(libc::CLONE_FILES), 0, 0, 0]))
+            .map(drop)
+    }
+}
+
 /// Along PATH as execvp does it: a program that may not be executed is remembered while the search goes on.
 ///
 /// # Safety
@@ -258,12 +315,13 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
 unsafe fn execute(order: &Order) -> c_int {
     let mut worst = libc::ENOENT;
     // The last entry is the list's terminating null pointer.
-    for program in &order.programs[..order.programs.len() - 1] {
+    let tried = &order.programs[..order.programs.len() - 1];
+    for program in tried {
         let args = [*program as c_long, order.argv.as_ptr() as c_long, order.env.as_ptr() as c_long, 0];
         // SAFETY: null-terminated lists of C strings that live in the parent.
         let _ = unsafe { call(libc::SYS_execve, args) };
         match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
+            libc::ENOENT | libc::ENOTDIR if tried.len() > 1 => {}
             libc::EACCES => worst = libc::EACCES,
             other => return other,
         }
@@ -276,13 +334,19 @@ unsafe fn execute(order: &Order) -> c_int {
 ///
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn become_user(identity: &Identity) -> Result<(), c_int> {
+unsafe fn become_user(identity: &Identity, room: &mut [u32]) -> Result<(), c_int> {
     // SAFETY: raw system calls; the pointers are to live memory of the right size.
     unsafe {
         let gid = c_long::from(identity.gid);
         if let Some(groups) = &identity.groups {
             call(libc::SYS_setgroups, [groups.len() as c_long, groups.as_ptr() as c_long, 0, 0])
                 .map_err(|()| GROUPS)?;
+            // More than there is room for is an error.
+            let count = call(libc::SYS_getgroups, [room.len() as c_long, room.as_mut_ptr() as c_long, 0, 0])
+                .map_err(|()| VERIFY)?;
+            if !room.iter().take(count as usize).all(|group| groups.binary_search(group).is_ok()) {
+                return Err(VERIFY);
+            }
         }
         call(libc::SYS_setresgid, [gid, gid, gid, 0]).map_err(|()| GID)?;
         let mut ids = [0u32; 6];
@@ -314,7 +378,7 @@ unsafe fn default_signals() {
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn write_announcement(announce: &mut RawAnnounce) {
+unsafe fn write_announcement(announce: &mut RawAnnounce, to: RawFd) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the line is `len` bytes that belong to the parent, which stands still; the clock writes to our stack.
     unsafe {
@@ -324,7 +388,7 @@ unsafe fn write_announcement(announce: &mut RawAnnounce) {
         let line = std::slice::from_raw_parts_mut(announce.line, announce.len);
         digits(line, &announce.pid, pid as u64);
         digits(line, &announce.born, now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64);
-        let _ = call(libc::SYS_write, [c_long::from(announce.to), announce.line as c_long, announce.len as c_long, 0]);
+        let _ = call(libc::SYS_write, [c_long::from(to), announce.line as c_long, announce.len as c_long, 0]);
     }
 }
 
@@ -466,6 +530,20 @@ pub(super) fn close_on_exec_from_3() -> Result<(), i32> {
 pub(super) fn close_on_exec(fd: RawFd) {
     // SAFETY: it changes a flag of the descriptor, if there is one of that number.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Makes `slot` another name of `from`; children do not get it.
+fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
+    // SAFETY: both are open, and the slot's descriptor stays the slot's.
+    match unsafe { libc::dup3(from.as_raw_fd(), slot.as_raw_fd(), libc::O_CLOEXEC) } {
+        // dup3 refuses to make a descriptor its own copy.
+        -1 if from.as_raw_fd() != slot.as_raw_fd() => Err(errno()),
+        _ => Ok(()),
+    }
+}
+
+fn limit((soft, hard): (u64, u64)) -> libc::rlimit64 {
+    libc::rlimit64 { rlim_cur: soft, rlim_max: hard }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use libc::pid_t;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::proc_fs;
 use super::sys;
@@ -25,12 +26,13 @@ pub(super) fn send(pid: pid_t, signal: Signal) -> Result<(), i32> {
 }
 
 /// Whether a process group has a member that is ours. A group of that number without one is somebody else's: the number
-/// was free, and was given away.
-pub(super) fn is_group_ours<'a>(group: pid_t, strays: impl Iterator<Item = &'a pid_t>) -> bool {
+/// was free, and was given away. Where orphans do not come to us, `adopts` false, their kinship cannot be seen: a group
+/// that has had members ever since is ours.
+pub(super) fn is_group_ours<'a>(group: pid_t, adopts: bool, strays: impl Iterator<Item = &'a pid_t>) -> bool {
     if sys::kill(-group, 0) == Err(libc::ESRCH) {
         return false;
     }
-    if sys::has_child_in_group(group) {
+    if !adopts || sys::has_child_in_group(group) {
         return true;
     }
     let strays: Vec<pid_t> = strays.copied().collect();
@@ -48,7 +50,7 @@ impl Held {
     /// [`send`]. It may refuse, being another user's; there is nothing else to be done about it.
     pub(super) fn send(&self, signal: Signal) {
         let _ = match &self.pidfd {
-            Some(pidfd) => send_through(pidfd, signal),
+            Some(pidfd) => send_through(pidfd, self.pid, signal),
             None => send(self.pid, signal),
         };
     }
@@ -107,14 +109,24 @@ fn hold(pid: pid_t, roots: &HashSet<pid_t>) -> Option<Held> {
     is_there.then(|| Held { pid, pidfd: pidfd.ok() })
 }
 
-/// [`send`], through a pidfd.
+/// [`send`], through a pidfd of this process. Where a sandbox refuses that, by its number: it has not passed on while the
+/// pidfd shows that the process lives.
 ///
 /// # Errors
 /// The errno of the first that was refused.
-pub(super) fn send_through(pidfd: &OwnedFd, signal: Signal) -> Result<(), i32> {
-    sys::pidfd_send_signal(pidfd.as_fd(), signal.as_raw())?;
+pub(super) fn send_through(pidfd: &OwnedFd, pid: pid_t, signal: Signal) -> Result<(), i32> {
+    match sys::pidfd_send_signal(pidfd.as_fd(), signal.as_raw()) {
+        Err(libc::EPERM | libc::ENOSYS) if !has_ended(pidfd) => return send(pid, signal),
+        sent => sent?,
+    }
     if signal != Signal::KILL {
         sys::pidfd_send_signal(pidfd.as_fd(), Signal::CONT.as_raw())?;
     }
     Ok(())
+}
+
+/// Whether the process behind a pidfd has ended; where that cannot be asked, it may have.
+pub(super) fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO) != Ok(0)
 }

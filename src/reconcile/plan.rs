@@ -22,6 +22,8 @@ pub enum Why {
     Removed,
     /// Its file says `suspend`.
     Suspended,
+    /// It was removed or suspended, and was wanted again before it was gone, or is suspended no more.
+    WantedAgain,
     /// Its file changed in what a run is born with.
     SpecChanged,
     /// Its heartbeat stopped.
@@ -36,6 +38,8 @@ pub enum Why {
     GraceOver,
     /// The monitor was told twice to end.
     Hurried,
+    /// It outlived a SIGKILL.
+    Undying,
 }
 
 /// Whom a signal is for.
@@ -111,9 +115,11 @@ impl Why {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
-            | Why::GraceOver => false,
+            | Why::GraceOver
+            | Why::Undying => false,
         }
     }
 
@@ -127,6 +133,7 @@ impl Why {
             Why::Requested => "a message asked for it",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
+            Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
             Why::Shutdown => "the monitor ends",
@@ -134,6 +141,7 @@ impl Why {
             Why::LeftBehind => "its main process ended",
             Why::GraceOver => "its grace is over",
             Why::Hurried => "the monitor was told twice to end",
+            Why::Undying => "it outlived the last one",
         }
     }
 }
@@ -200,11 +208,15 @@ impl Case<'_> {
         if spec.suspend {
             return self.stop(run, Why::Suspended);
         }
-        if run.spec.born != spec.born {
+        let settled_at = timing::settled_at(run);
+        if run.spec.born != spec.born && settled_at <= self.now {
             return self.stop(run, Why::SpecChanged);
         }
         if record.asked.is_some() {
             return self.stop(run, Why::Requested);
+        }
+        if run.spec.born != spec.born {
+            return Verdict::Wait(Some(settled_at));
         }
         if run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));
@@ -226,21 +238,26 @@ impl Case<'_> {
         }
     }
 
-    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse.
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
+            Some(at) => self.await_death(run, at),
             None => self.escalate(run, stopping),
-            Some(_) => Verdict::Wait(None),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) if at + timing::KILL_AGAIN <= self.now => self.kill(run, Why::GraceOver),
-            Some(at) => Verdict::Wait(Some(at + timing::KILL_AGAIN)),
+            Some(at) => self.await_death(run, at),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
+    }
+
+    /// After SIGKILL there is nothing to do but to wait, for ever, and to send it again, since it may have been refused or
+    /// the tree have grown: a second copy would be worse.
+    fn await_death(&self, run: &Run, killed_at: Moment) -> Verdict {
+        let again_at = killed_at + timing::KILL_AGAIN;
+        if again_at <= self.now { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
