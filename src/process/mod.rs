@@ -14,7 +14,7 @@ mod proc_fs;
 mod sys;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
@@ -112,6 +112,11 @@ impl Children {
         let adopts = nix::sys::prctl::set_child_subreaper(true);
         if let Err(error) = adopts {
             tracing::warn!(%error, "cannot become a subreaper; orphans of the processes will not be collected here");
+        }
+        if !proc_fs::is_ours() {
+            tracing::warn!(
+                "/proc is missing or tells of another PID namespace: what leaves its process group is not found"
+            );
         }
         let null = File::options()
             .read(true)
@@ -290,7 +295,7 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         let roots: Vec<pid_t> = self.strays.keys().copied().collect();
-        tree::signal_each(&roots, &roots, signal);
+        tree::signal_each(&roots, signal);
         !roots.is_empty()
     }
 
@@ -442,22 +447,32 @@ impl Children {
         if self.ghosts.contains(run) {
             return self.ghosts.signal_all(run, signal);
         }
-        let listed = self.adopted.list();
-        self.census(listed);
-        let Some(kin) = self.runs.get(&run) else { return Ok(()) };
-        let (lives, has_group) = match &kin.main {
-            Main::Child => (true, true),
-            Main::Gone(has_group) => (false, *has_group),
-        };
-        let own: Vec<pid_t> =
-            self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid).collect();
-        // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-        let sent = match lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys())) {
-            true => tree::send(-kin.pid, signal),
-            false => Ok(()),
-        };
-        let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
-        tree::signal_outside(kin.pid, &roots, &own, signal);
+        let (mut sent, mut told) = (Ok(()), HashSet::new());
+        for sweep in 0..tree::SWEEPS {
+            let listed = self.adopted.list();
+            self.census(listed);
+            let Some(kin) = self.runs.get(&run) else { return sent };
+            let (lives, has_group) = match kin.main {
+                Main::Child => (true, true),
+                Main::Gone(has_group) => (false, has_group),
+            };
+            let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
+            let own: Vec<pid_t> = own.collect();
+            let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
+            // They are held before the group is told: once their parents are dead they are not found below them.
+            let outside = tree::outside(kin.pid, &roots, &own, &mut told);
+            // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
+            let is_ours = || tree::is_group_ours(kin.pid, self.adopts, self.strays.keys());
+            if sweep == 0 && (lives || (has_group && is_ours())) {
+                sent = tree::send(-kin.pid, signal);
+            }
+            for one in &outside {
+                one.send(signal);
+            }
+            if signal != Signal::KILL || (sweep > 0 && outside.is_empty()) {
+                break;
+            }
+        }
         sent
     }
 }

@@ -190,16 +190,6 @@ impl Observed {
         &self.records
     }
 
-    /// Processes that a SIGKILL did not end within the time that it takes: a device, a file system or a freezer holds them.
-    pub fn undying(&self) -> impl Iterator<Item = &Name> {
-        let undying = |life: &Life| match life {
-            Life::Down | Life::Up(_) => false,
-            // The second is sent when the first has had its time.
-            Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => stopping.kills > 1,
-        };
-        self.records.iter().filter(move |(_, record)| undying(&record.life)).map(|(name, _)| name)
-    }
-
     /// When to look next, whatever happens in between; `Moment::ZERO`: now.
     pub fn wake_at(&self) -> Option<Moment> {
         self.agenda.wake_at()

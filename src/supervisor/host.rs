@@ -188,7 +188,7 @@ impl Machine for Host {
             self.children.remember_escaped(run);
         }
         if why == Why::Undying {
-            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL; it is not started again before it does");
         }
         tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
         if let Err(errno) = self.children.signal(run, reach, signal) {

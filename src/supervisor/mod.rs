@@ -1,6 +1,7 @@
 //! The loop: the only place where effects meet. [`run`] builds the parts and turns until the colony has ended.
 
 mod config_side;
+mod ending;
 mod host;
 mod journal;
 mod log;
@@ -27,7 +28,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::cli::{OutputFlag, RunArgs};
+use crate::cli::{Listen, OutputFlag, RunArgs};
 use crate::config::{Defaults, Directory, Trust};
 use crate::health::Beats;
 use crate::http::{self, Ask};
@@ -53,8 +54,8 @@ pub enum Error {
     NotADirectory(PathBuf),
     /// Another monitor is at work there.
     Taken(PathBuf, String),
-    /// The status server's port cannot be had.
-    Listen(io::Error),
+    /// The status server's address cannot be had.
+    Listen(Listen, io::Error),
     /// The kernel refused something without which there is no loop.
     Loop(&'static str, io::Error),
     /// Processes cannot be owned.
@@ -89,7 +90,8 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     expect_directory(&args.messages)?;
     // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
     let journal = journal(args)?;
-    let listeners = http::bind(args.listen).map_err(Error::Listen)?;
+    let cannot_listen = |error| Error::Listen(args.listen, error);
+    let listeners = http::bind(args.listen).map_err(cannot_listen)?;
     for listener in &listeners {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!("status page, /metrics and /healthz on http://{address}/");
@@ -103,7 +105,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let (ended, has_ended) = oneshot::channel::<()>();
     let fresh = http::fresh(seconds(args.frequency));
     let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
-    let listeners = listeners.map_err(Error::Listen)?;
+    let listeners = listeners.map_err(cannot_listen)?;
     let server = tokio::task::spawn_local(http::serve(listeners, Ask::new(questions), registry, fresh, async {
         // An error means that the loop is gone, which is the same.
         let _ = has_ended.await;
@@ -112,7 +114,10 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     drop(ended);
     // It bounds its drain itself.
     let _ = server.await;
-    tracing::info!("ended: nothing is left");
+    match supervisor.left_behind() {
+        false => tracing::info!("ended: nothing is left"),
+        true => tracing::warn!("ended, but not all has died"),
+    }
     supervisor.host.capture.finish(LAST_WORDS);
     Ok(())
 }
@@ -293,7 +298,7 @@ impl Error {
     /// configuration that cannot be used, 75 for a place that is taken, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::NotADirectory(_) | Error::Listen(_) => 78,
+            Error::NotADirectory(_) | Error::Listen(..) => 78,
             Error::Taken(..) => 75,
             Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
         }
@@ -307,7 +312,7 @@ impl fmt::Display for Error {
             Error::Taken(path, pid) => {
                 write!(f, "a monitor with pid {pid} is at work already: it holds {}/lock", path.display())
             }
-            Error::Listen(_) => f.write_str("cannot listen for the status server (see --listen)"),
+            Error::Listen(at, _) => write!(f, "cannot listen on {at} for the status server (see --listen)"),
             Error::Loop(what, _) => f.write_str(what),
             Error::Processes(_) => f.write_str("cannot take care of processes"),
             Error::Metrics(_) => f.write_str("cannot register metrics"),
@@ -319,7 +324,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::NotADirectory(_) | Error::Taken(..) => None,
-            Error::Listen(source) | Error::Loop(_, source) => Some(source),
+            Error::Listen(_, source) | Error::Loop(_, source) => Some(source),
             Error::Processes(source) => Some(source),
             Error::Metrics(source) => Some(source),
         }

@@ -7,5 +7,7 @@ mod descendants;
 mod exits;
 mod lifecycle;
 mod pid1;
+mod requests;
 mod sandbox;
+mod shutdown;
 mod support;
