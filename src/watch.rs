@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -168,7 +169,15 @@ fn concerns(event: &notify::Result<Event>, dir: &Path) -> bool {
         EventKind::Access(_) => return false,
         EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {}
     }
-    event.paths.is_empty() || event.paths.iter().any(|path| path == dir || path.parent() == Some(dir))
+    let is_read = |path: &Path| path.parent() == Some(dir) && !is_beside(path);
+    event.paths.is_empty() || event.paths.iter().any(|path| path == dir || is_read(path))
+}
+
+/// What is written beside a file before it is renamed into place, or is left beside it. No reader of either directory
+/// takes it for anything, so it is no reason to read.
+fn is_beside(path: &Path) -> bool {
+    const ENDS: [&[u8]; 5] = [b".new", b"~", b".bak", b".swp", b".tmp"];
+    ENDS.iter().any(|end| path.as_os_str().as_bytes().ends_with(end))
 }
 
 fn identity(path: &Path) -> Option<Identity> {
@@ -206,6 +215,8 @@ mod tests {
             (EventKind::Create(CreateKind::File), "/a", true),
             (EventKind::Create(CreateKind::File), "/b/web", false),
             (EventKind::Create(CreateKind::File), "/ab", false),
+            (EventKind::Create(CreateKind::File), "/a/web.new", false),
+            (EventKind::Create(CreateKind::File), "/a/..data", true),
         ];
         for (kind, path, expected) in rows {
             let event = Event::new(kind).add_path(path.into());

@@ -2,7 +2,8 @@
 //!
 //! The looks are made by a thread, since a file system may hang. A look that takes too long is left to its thread, and
 //! another thread goes on with the rest; what comes of a look that was left is not used. So a process whose file cannot
-//! be looked at is not known to have missed a beat.
+//! be looked at is not known to have missed a beat. Every look is answered, also one that was left: with that nothing is
+//! known.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -52,6 +53,8 @@ pub enum Seen {
     Missing,
     /// What is there cannot be taken for a beat, for this reason.
     Refused(String),
+    /// The look was given up, since the file system does not answer: nothing is known.
+    Unknown,
 }
 
 /// What is known about one run.
@@ -80,8 +83,8 @@ struct State {
     worker: Option<u64>,
     /// How many threads have been made.
     made: u64,
-    /// What that thread looks at, and since when.
-    looking: Option<(Place, Instant)>,
+    /// For which run and at what that thread looks, and since when.
+    looking: Option<(Incarnation, Place, Instant)>,
     /// What the threads look at that were left, by their numbers.
     left: HashMap<u64, Place>,
     /// Whether the watching thread waits for a look to begin.
@@ -90,7 +93,7 @@ struct State {
 }
 
 impl Beats {
-    /// Begins; `wake` is called, by another thread, whenever there are results.
+    /// Begins; `wake` is called, by whatever thread, whenever there are results.
     pub fn start(wake: impl Fn() + Send + 'static) -> Beats {
         Beats::start_with(|path| fs::metadata(path), wake)
     }
@@ -142,10 +145,13 @@ impl Beats {
         self.shared.ask(run, watched.place.clone());
     }
 
-    /// The results that have come in. A look that hangs has none, however long.
+    /// The results that have come in.
     pub fn results(&mut self) -> Vec<Look> {
         let found = std::mem::take(&mut self.shared.lock().found);
-        found.into_iter().filter_map(|(run, found)| self.runs.get_mut(&run)?.compare(run, found)).collect()
+        found
+            .into_iter()
+            .filter_map(|(run, found)| Some(Look { run, seen: self.runs.get_mut(&run)?.compare(found) }))
+            .collect()
     }
 
     /// A run is over: no more looks, no more results.
@@ -164,9 +170,9 @@ impl Drop for Beats {
 }
 
 impl Watched {
-    fn compare(&mut self, run: Incarnation, found: Option<Found>) -> Option<Look> {
+    fn compare(&mut self, found: Option<Found>) -> Seen {
         self.in_flight = false;
-        let found = found?;
+        let Some(found) = found else { return Seen::Unknown };
         let seen = match (&found, &self.last) {
             (Found::Missing, _) => Seen::Missing,
             (Found::Refused(reason), _) => Seen::Refused(reason.clone()),
@@ -175,14 +181,14 @@ impl Watched {
             (Found::File { mtime, .. }, Some(_)) => Seen::Changed { mtime: *mtime },
         };
         self.last = Some(found);
-        Some(Look { run, seen })
+        seen
     }
 }
 
 impl State {
     /// How long the present look, if there is one, will still be waited for.
     fn patience(&self) -> Option<Duration> {
-        self.looking.as_ref().map(|(_, since)| PATIENCE.saturating_sub(since.elapsed()))
+        self.looking.as_ref().map(|(_, _, since)| PATIENCE.saturating_sub(since.elapsed()))
     }
 }
 
@@ -193,6 +199,8 @@ impl Shared {
         if near_a_hang {
             // It would hang too: nothing is known, and that is all.
             state.found.push((run, None));
+            drop(state);
+            self.wake();
             return;
         }
         if state.worker.is_none() {
@@ -226,7 +234,7 @@ impl Shared {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            state.looking = Some((place.clone(), Instant::now()));
+            state.looking = Some((run, place.clone(), Instant::now()));
             if state.unwatched {
                 self.begun.notify_one();
             }
@@ -234,7 +242,6 @@ impl Shared {
             let found = place.look(self.stat);
             state = self.lock();
             if state.left.remove(&number).is_some() {
-                state.found.push((run, None));
                 // There may be no other, if none could be made; and one more may now be left.
                 state.worker = state.worker.or(Some(number));
                 self.begun.notify_one();
@@ -273,13 +280,15 @@ impl Shared {
 
     /// Leaves the thread that makes the looks to the one that it hangs in; another goes on.
     fn leave(self: &Arc<Self>, state: &mut State) {
-        if let (Some(number), Some((place, _))) = (state.worker.take(), state.looking.take()) {
+        if let (Some(number), Some((run, place, _))) = (state.worker.take(), state.looking.take()) {
             let near = |(_, asked): &(Incarnation, Place)| asked.is_near(&place);
             let (hopeless, rest) = std::mem::take(&mut state.asked).into_iter().partition::<VecDeque<_>, _>(near);
             state.asked = rest;
+            state.found.push((run, None));
             state.found.extend(hopeless.into_iter().map(|(run, _)| (run, None)));
             state.left.insert(number, place);
             self.add_worker(state);
+            self.wake();
         }
     }
 

@@ -16,5 +16,6 @@ mod sink;
 mod time;
 
 pub use capture::{Capture, Counts, Drained, Stdio};
+pub use outlet::Note;
 pub use sink::{LogWriter, Sink};
 pub use time::utc;

@@ -56,9 +56,16 @@ struct State {
     torn: bool,
     /// Bytes that were taken and then could not be written.
     lost: u64,
-    /// The monitor's own lines that had no room.
+    /// The monitor's own lines that had no room, and of which that was not said yet.
     own_dropped: u64,
+    /// All of them.
+    own_dropped_ever: u64,
+    /// How that is said.
+    note: Option<Note>,
 }
+
+/// Makes the line that says how many of the monitor's own are missing, its newline included.
+pub type Note = fn(u64) -> String;
 
 /// Whether the next line of a process can be taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,9 +103,20 @@ impl Outlet {
         page.wakes = false;
         if page.state.in_trouble() || page.state.closed || page.state.buffer.len() + line.len() > LIMIT {
             page.state.own_dropped += 1;
+            page.state.own_dropped_ever += 1;
         } else {
             page.state.buffer.extend_from_slice(line);
         }
+    }
+
+    /// The monitor's own lines that had no room.
+    pub(super) fn own_lines_lost(&self) -> u64 {
+        self.lock().own_dropped_ever
+    }
+
+    /// Sets how it is said that own lines are missing.
+    pub(super) fn say_with(&self, note: Note) {
+        self.lock().note = Some(note);
     }
 
     /// Has the thread write what waits.
@@ -277,8 +295,9 @@ impl State {
         if self.own_dropped == 0 || self.trouble.is_some() || self.buffer.len() >= CHILDREN_LIMIT {
             return;
         }
-        let note = format!("{} lines of the monitor's own log were dropped\n", self.own_dropped);
-        self.buffer.extend_from_slice(note.as_bytes());
+        let plain: Note = |lines| format!("{lines} lines of the monitor's own log were dropped\n");
+        let note = self.note.unwrap_or(plain);
+        self.buffer.extend_from_slice(note(self.own_dropped).as_bytes());
         self.own_dropped = 0;
     }
 }

@@ -7,7 +7,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::stat::fstat;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::outlet::Outlet;
+use super::outlet::{Note, Outlet};
 use super::render::Stream;
 
 /// The way out: the monitor's stdout and stderr, written to by others than the loop.
@@ -81,6 +81,16 @@ impl Sink {
     /// is counted for its process, in [`Counts`](super::Counts).
     pub fn lost(&self) -> u64 {
         self.0.outlets.iter().map(|outlet| outlet.lost()).sum()
+    }
+
+    /// Lines of the monitor's own log that had no room.
+    pub fn own_dropped(&self) -> u64 {
+        self.0.outlets.iter().map(|outlet| outlet.own_lines_lost()).sum()
+    }
+
+    /// Sets the look of the line that says how many of those there were, so that it suits the others.
+    pub fn say_dropped_with(&self, note: Note) {
+        self.outlet(Stream::Err).say_with(note);
     }
 
     /// Waits until all lines are written, but no longer than `limit`; returns whether they are. For the very end of the

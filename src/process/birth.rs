@@ -11,13 +11,13 @@ use super::identity;
 use super::sys::Identity;
 use crate::model::{Birth, Name, StartError, Step};
 
-/// Where a program is looked up when the child has no PATH (NColony's rule).
+/// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What a child is made of.
 pub(super) struct Prepared {
     pub programs: Vec<CString>,
-    /// Where they were looked up.
+    /// Where its program is looked for.
     pub path: OsString,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
@@ -30,13 +30,13 @@ pub(super) struct Prepared {
 /// # Errors
 /// What can be known to be wrong before there is a child.
 pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
-    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    let mut env: BTreeMap<OsString, OsString> =
+        birth.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     for inherited in &birth.env_inherit {
-        // An unset one becomes the empty string, as in NColony.
+        // As in NColony: what is inherited wins, and an unset one becomes the empty string.
         env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
     }
-    env.extend(birth.env.iter().map(|(name, value)| (name.into(), value.into())));
-    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(default_path);
     env.insert("NCOLONY_NAME".into(), name.as_str().into());
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
@@ -54,6 +54,17 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
 
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
+
+/// On newer Twisted NColony looks in the monitor's PATH, so that is searched too: in many an image the programs are in
+/// `/usr/local/bin`. The child does not get the variable.
+fn default_path() -> OsString {
+    let mut path = OsString::from(DEFAULT_PATH);
+    if let Some(monitors) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(monitors);
+    }
+    path
+}
 
 fn candidates(program: &str, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
     let fixed = program.contains('/').then(|| c_string(program.into()));

@@ -123,7 +123,8 @@ impl Children {
             .write(true)
             .open("/dev/null")
             .map_err(|source| Unable { what: "cannot open /dev/null", source })?;
-        let nursery = Nursery::new().map_err(|source| Unable { what: "cannot map a stack for children", source })?;
+        let nursery =
+            Nursery::new(null.as_fd()).map_err(|source| Unable { what: "cannot make room for children", source })?;
         Ok(Children {
             nursery,
             exits: Exits::new(),
@@ -452,9 +453,9 @@ impl Children {
             let listed = self.adopted.list();
             self.census(listed);
             let Some(kin) = self.runs.get(&run) else { return sent };
-            let (lives, has_group) = match kin.main {
+            let (lives, has_group) = match &kin.main {
                 Main::Child => (true, true),
-                Main::Gone(has_group) => (false, has_group),
+                Main::Gone(has_group) => (false, *has_group),
             };
             let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
             let own: Vec<pid_t> = own.collect();
@@ -462,8 +463,7 @@ impl Children {
             // They are held before the group is told: once their parents are dead they are not found below them.
             let outside = tree::outside(kin.pid, &roots, &own, &mut told);
             // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-            let is_ours = || tree::is_group_ours(kin.pid, self.adopts, self.strays.keys());
-            if sweep == 0 && (lives || (has_group && is_ours())) {
+            if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys()))) {
                 sent = tree::send(-kin.pid, signal);
             }
             for one in &outside {

@@ -79,6 +79,8 @@ pub struct Pulse {
     pub looked_at: Moment,
     /// Whether that look has not been answered yet.
     pub looking: bool,
+    /// When a look was last given up. What the file was like until then is not known.
+    pub blind_at: Option<Moment>,
 }
 
 /// The end of a run, under way.
@@ -92,8 +94,6 @@ pub struct Stopping {
     pub rest_asked: bool,
     /// When SIGKILL was last sent.
     pub killed_at: Option<Moment>,
-    /// How often it was sent.
-    pub kills: u32,
 }
 
 /// From what a start was made.
@@ -121,6 +121,8 @@ pub struct End {
     pub exit: Exit,
     /// Why we ended it; `None` when it ended of itself.
     pub why: Option<Why>,
+    /// When it began.
+    pub began: Moment,
     /// When its main process ended.
     pub at: Stamp,
     /// How long the run lasted.
@@ -170,6 +172,8 @@ pub enum Fact {
     Beat(Name, Incarnation),
     /// The look found none.
     NoBeat(Name, Incarnation),
+    /// The look was given up: whether there was a beat is not known.
+    Blind(Name, Incarnation),
     /// The main process ended; the flag says whether something that it started is left.
     Exited(Name, Incarnation, Exit, bool),
     /// Nothing of the run is left.
@@ -208,6 +212,7 @@ impl Observed {
             Fact::Looking(name, id) => self.of_run(&name, id, |record| record.looking(now.at)),
             Fact::Beat(name, id) => self.of_run(&name, id, |record| record.looked(Some(now))),
             Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
+            Fact::Blind(name, id) => self.of_run(&name, id, |record| record.blind(now.at)),
             Fact::Exited(name, id, exit, rest) => self.of_run(&name, id, |record| record.exited(exit, rest, now)),
             Fact::Emptied(name, id) => self.of_run(&name, id, Record::emptied),
             Fact::Asked(name, ask) => self.record(name).asked(ask),
@@ -285,9 +290,13 @@ impl Record {
 
     fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
         self.tried = Some(Tried::of(&spec));
+        // Whoever edits a file need not wait, whether the process was up at that moment or down.
+        self.streak = 0;
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
-                run.pulse = Pulse::new(now);
+                // Nobody has looked at that file yet, and a beat can only be told from a first look: it is due at once. A
+                // look that is under way stays so: its answer is not one to a look that is yet to be made.
+                run.pulse = Pulse { from: now, beat: None, looked_at: Moment::ZERO, ..run.pulse };
             }
             run.spec = spec;
         }
@@ -296,7 +305,7 @@ impl Record {
     fn signalled(&mut self, target: Target, signal: Signal, why: Why, now: Moment) {
         let stopping = match &mut self.life {
             Life::Down => return,
-            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None, kills: 0 },
+            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None },
             Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => *stopping,
         };
         let killed = signal == Signal::KILL;
@@ -306,7 +315,6 @@ impl Record {
         let stopping = Stopping {
             rest_asked: stopping.rest_asked || target == Target::Tree,
             killed_at: if killed { Some(now) } else { stopping.killed_at },
-            kills: stopping.kills.saturating_add(u32::from(killed)),
             ..stopping
         };
         self.life = match std::mem::take(&mut self.life) {
@@ -330,11 +338,16 @@ impl Record {
         }
     }
 
+    fn blind(&mut self, now: Moment) {
+        if let Some(run) = self.life.run_mut() {
+            run.pulse.looking = false;
+            run.pulse.blind_at = Some(now);
+        }
+    }
+
     fn exited(&mut self, exit: Exit, rest: bool, now: Stamp) {
         let (run, stopping) = match std::mem::take(&mut self.life) {
-            Life::Up(run) => {
-                (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None, kills: 0 })
-            }
+            Life::Up(run) => (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None }),
             Life::Stopping(run, stopping) => (run, stopping),
             // Its end was told already.
             other @ (Life::Down | Life::Leaving(..)) => {
@@ -342,7 +355,10 @@ impl Record {
                 return;
             }
         };
-        self.ended(&run, End { exit, why: stopping.why, at: now, lasted: now.at.since(run.since.at) });
+        self.ended(
+            &run,
+            End { exit, why: stopping.why, began: run.since.at, at: now, lasted: now.at.since(run.since.at) },
+        );
         self.life = if rest { Life::Leaving(run, stopping) } else { Life::Down };
     }
 
@@ -377,7 +393,7 @@ impl Record {
 
 impl Pulse {
     fn new(from: Moment) -> Pulse {
-        Pulse { from, beat: None, looked_at: from, looking: false }
+        Pulse { from, beat: None, looked_at: from, looking: false, blind_at: None }
     }
 }
 
@@ -388,6 +404,16 @@ impl Tried {
 }
 
 impl End {
+    /// Whether the run did what it was for: code 0, and of itself. What we end for a stale heartbeat may still say 0.
+    pub fn is_success(&self) -> bool {
+        self.why.is_none() && self.exit.is_success()
+    }
+
+    /// Whether the process is to blame: it neither succeeded nor was asked to end.
+    pub fn is_failure(&self) -> bool {
+        !self.is_success() && !self.why.is_some_and(Why::is_request)
+    }
+
     /// Why, in the metric's words.
     pub fn reason(&self) -> ExitReason {
         match (self.why, self.exit) {

@@ -22,6 +22,8 @@ pub enum Why {
     Removed,
     /// Its file says `suspend`.
     Suspended,
+    /// It was removed or suspended, and was wanted again before it was gone, or is suspended no more.
+    WantedAgain,
     /// Its file changed in what a run is born with.
     SpecChanged,
     /// Its heartbeat stopped.
@@ -113,6 +115,7 @@ impl Why {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
             | Why::GraceOver
@@ -130,6 +133,7 @@ impl Why {
             Why::Requested => "a message asked for it",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
+            Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
             Why::Shutdown => "the monitor ends",
@@ -204,11 +208,15 @@ impl Case<'_> {
         if spec.suspend {
             return self.stop(run, Why::Suspended);
         }
-        if run.spec.born != spec.born {
+        let settled_at = timing::settled_at(run);
+        if run.spec.born != spec.born && settled_at <= self.now {
             return self.stop(run, Why::SpecChanged);
         }
         if record.asked.is_some() {
             return self.stop(run, Why::Requested);
+        }
+        if run.spec.born != spec.born {
+            return Verdict::Wait(Some(settled_at));
         }
         if run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));
@@ -232,22 +240,23 @@ impl Case<'_> {
 
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) => self.await_death(run, stopping, at),
+            Some(at) => self.await_death(run, at),
             None => self.escalate(run, stopping),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) => self.await_death(run, stopping, at),
+            Some(at) => self.await_death(run, at),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
     }
 
-    /// After SIGKILL there is nothing to do but to wait, for ever, and to send it again: a second copy would be worse.
-    fn await_death(&self, run: &Run, stopping: &Stopping, killed_at: Moment) -> Verdict {
-        let again_at = killed_at + timing::kill_again(stopping.kills);
+    /// After SIGKILL there is nothing to do but to wait, for ever, and to send it again, since it may have been refused or
+    /// the tree have grown: a second copy would be worse.
+    fn await_death(&self, run: &Run, killed_at: Moment) -> Verdict {
+        let again_at = killed_at + timing::KILL_AGAIN;
         if again_at <= self.now { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
     }
 

@@ -8,12 +8,15 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 
 /// The longest wait after a start that failed for want of something that may soon be there again.
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
+/// No failure is followed by a start sooner, whatever the file says: a program that is not there must not cost a core.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
-/// How soon what outlived a SIGKILL is sent another, since it may have forked in between; each further one takes twice as
-/// long, up to the longest.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
-const KILL_AGAIN_LONGEST: Duration = Duration::from_secs(60);
+/// A run lasts at least this long before an edit ends it: a file that flaps costs one run a second, not twenty, and
+/// leaves the one that runs in peace for as long.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How often what outlived a SIGKILL is sent another: it may have forked in between, or not have been ours to kill.
+pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When a process that is down is due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,24 +48,34 @@ pub(super) fn due_at(spec: &ProcessSpec, record: &Record) -> Due {
     }
 }
 
+/// When a run that is not what is wanted any more may be ended for it.
+pub(super) fn settled_at(run: &Run) -> Moment {
+    run.since.at + SETTLE
+}
+
 /// A service is due after its last run as its policy says; an edit clears the wait, a changed birth any verdict.
 fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     let Some(last) = &record.last else { return Due::At(Moment::ZERO, Why::Created) };
+    let settled = last.began + SETTLE;
     if tried.born != spec.born {
-        return Due::At(Moment::ZERO, Why::SpecChanged);
+        return Due::At(settled, Why::SpecChanged);
     }
-    if let Some(why) = last.why.filter(|why| why.is_request()) {
-        return Due::At(Moment::ZERO, why);
+    // An edit may flap; a person who asks means it.
+    match last.why {
+        Some(Why::Removed | Why::Suspended) => return Due::At(settled, Why::WantedAgain),
+        Some(Why::Requested) => return Due::At(Moment::ZERO, Why::Requested),
+        Some(why) if why.is_request() => return Due::At(settled, why),
+        Some(_) | None => {}
     }
-    let succeeded = last.why.is_none() && last.exit.is_success();
-    match (spec.restart, succeeded) {
+    match (spec.restart, last.is_success()) {
         (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,
         (Restart::Always, _) | (Restart::OnFailure, false) => {}
     }
     let asked = record.asked.is_some();
     match record.streak {
         0 => Due::At(Moment::ZERO, Why::Ended),
-        _ if asked || tried.whole != spec.whole => Due::At(Moment::ZERO, Why::BackoffOver),
+        _ if asked => Due::At(Moment::ZERO, Why::BackoffOver),
+        _ if tried.whole != spec.whole => Due::At(settled, Why::BackoffOver),
         streak => Due::At(last.at.at + delay(&spec.backoff, streak), Why::BackoffOver),
     }
 }
@@ -71,9 +84,7 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
 fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
     let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
     let retry = match (spec.restart, &record.last) {
-        (Restart::OnFailure | Restart::Always, Some(last))
-            if !last.why.is_some_and(Why::is_request) && !last.exit.is_success() =>
-        {
+        (Restart::OnFailure | Restart::Always, Some(last)) if last.is_failure() => {
             last.at.at + delay(&spec.backoff, record.streak.max(1))
         }
         (Restart::Never | Restart::OnFailure | Restart::Always, _) => Moment::NEVER,
@@ -91,15 +102,9 @@ pub(super) fn slot_at(last: Option<Moment>, schedule: Schedule, now: Moment) -> 
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.
 pub(super) fn delay(backoff: &Backoff, streak: u32) -> Duration {
-    match streak {
-        0 => Duration::ZERO,
-        n => backoff.initial.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(backoff.max),
-    }
-}
-
-/// How long to wait for the effect of so many SIGKILLs.
-pub(super) fn kill_again(kills: u32) -> Duration {
-    delay(&Backoff { threshold: Duration::ZERO, initial: KILL_AGAIN, max: KILL_AGAIN_LONGEST }, kills)
+    let Some(doublings) = streak.checked_sub(1) else { return Duration::ZERO };
+    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    backoff.initial.saturating_mul(factor).min(backoff.max).max(SHORTEST_DELAY)
 }
 
 /// What to do about a run's heartbeat.
@@ -116,7 +121,7 @@ pub(super) enum Pulsing {
 }
 
 /// Judges a run's heartbeat. Only a change that was seen is a beat, so no clock but the monotonic one matters; and a
-/// monitor that was stalled itself has no evidence for one period more.
+/// monitor that was stalled itself, or could not look, has no evidence for one period more.
 pub(super) fn pulse(heartbeat: &Heartbeat, run: &Run, stalled_at: Option<Moment>, now: Moment) -> Pulsing {
     let pulse = &run.pulse;
     let deadline = expires_at(heartbeat, pulse, stalled_at);
@@ -133,16 +138,19 @@ fn expires_at(heartbeat: &Heartbeat, pulse: &Pulse, stalled_at: Option<Moment>) 
     let grace = heartbeat.period.as_secs_f64() * heartbeat.grace;
     let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::MAX);
     let beat = pulse.beat.map_or(pulse.from, |beat| beat.at);
-    let excuse = stalled_at.map_or(Moment::ZERO, |at| at + heartbeat.period);
+    let excuse = stalled_at.max(pulse.blind_at).map_or(Moment::ZERO, |at| at + heartbeat.period);
     (pulse.from + grace).max(beat + heartbeat.period).max(excuse)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{delay, slot_at};
-    use crate::model::{Backoff, Moment, Schedule};
+    use super::{Pulsing, delay, pulse, slot_at};
+    use crate::model::{Backoff, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Schedule, Stamp};
+    use crate::reconcile::{Fact, Observed};
 
     fn seconds(n: u64) -> Moment {
         Moment::ZERO + Duration::from_secs(n)
@@ -150,14 +158,9 @@ mod tests {
 
     #[test]
     fn the_delay_doubles_from_the_initial_to_the_cap() {
-        let kubelet = Backoff {
-            threshold: Duration::from_secs(600),
-            initial: Duration::from_secs(10),
-            max: Duration::from_secs(300),
-        };
-        let delays: Vec<u64> = (0..9).map(|streak| delay(&kubelet, streak).as_secs()).collect();
+        let delays: Vec<u64> = (0..9).map(|streak| delay(&KUBELET, streak).as_secs()).collect();
         assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300, 300]);
-        assert_eq!(delay(&kubelet, u32::MAX).as_secs(), 300);
+        assert_eq!(delay(&KUBELET, u32::MAX).as_secs(), 300);
     }
 
     #[test]
@@ -167,5 +170,60 @@ mod tests {
         assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(13)), seconds(13));
         assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(22)), seconds(13));
         assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(64)), seconds(63));
+    }
+
+    const KUBELET: Backoff = Backoff {
+        threshold: Duration::from_secs(600),
+        initial: Duration::from_secs(10),
+        max: Duration::from_secs(300),
+    };
+
+    fn beating(period: u64) -> Heartbeat {
+        Heartbeat { period: Duration::from_secs(period), grace: 1.0, file: "/beat".into() }
+    }
+
+    fn spec(heartbeat: Option<Heartbeat>) -> Arc<ProcessSpec> {
+        Arc::new(ProcessSpec { heartbeat, ..ProcessSpec::unknown(KUBELET, Duration::ZERO) })
+    }
+
+    /// What happened, and when.
+    type Then = (u64, fn(Name, Incarnation) -> Fact);
+
+    /// A process whose only run began at 100 s and met with these facts, and what its heartbeat comes to at `now`.
+    fn judged(born: Option<Heartbeat>, facts: &[Then], now: u64) -> Pulsing {
+        let (name, id) = (Name::parse("web").expect("a name"), Incarnation::new(NonZeroU64::MIN));
+        let at = |seconds_: u64| Stamp { at: seconds(seconds_), ..Stamp::default() };
+        let mut observed = Observed::default();
+        observed.observe(Fact::Started(name.clone(), id, spec(born)), at(100));
+        for (when, fact) in facts {
+            observed.observe(fact(name.clone(), id), at(*when));
+        }
+        let run = observed.records()[&name].life.run().expect("it runs");
+        let heartbeat = run.spec.heartbeat.as_ref().expect("a heartbeat");
+        pulse(heartbeat, run, observed.stalled_at, seconds(now))
+    }
+
+    #[test]
+    fn a_look_that_was_given_up_is_no_evidence_and_is_made_again() {
+        let missed = judged(Some(beating(20)), &[(120, Fact::Looking), (121, Fact::NoBeat)], 121);
+        assert_eq!(missed, Pulsing::Stale);
+        let hangs = judged(Some(beating(20)), &[(120, Fact::Looking)], 500);
+        assert_eq!(hangs, Pulsing::Looking);
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind)];
+        assert_eq!(judged(Some(beating(20)), facts, 500), Pulsing::Look);
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind), (519, Fact::Looking), (519, Fact::NoBeat)];
+        assert_eq!(judged(Some(beating(20)), facts, 519), Pulsing::Wait(seconds(520)));
+        let facts: &[Then] = &[(120, Fact::Looking), (500, Fact::Blind), (520, Fact::Looking), (520, Fact::NoBeat)];
+        assert_eq!(judged(Some(beating(20)), facts, 520), Pulsing::Stale);
+    }
+
+    #[test]
+    fn a_heartbeat_that_an_edit_asks_for_is_looked_at_at_once() {
+        let edit: fn(Name, Incarnation) -> Fact = |name, _| Fact::Adopted(name, spec(Some(beating(20))));
+        assert_eq!(judged(None, &[(300, edit)], 300), Pulsing::Look);
+        assert_eq!(
+            judged(None, &[(300, edit), (300, Fact::Looking), (301, Fact::NoBeat)], 301),
+            Pulsing::Wait(seconds(305))
+        );
     }
 }

@@ -72,7 +72,9 @@ impl ConfigSide {
         }
         let began = Instant::now();
         let scan = self.directory.scan(now.at);
-        self.pace.spend(began.elapsed());
+        if trigger == Trigger::Event {
+            self.pace.spend(began.elapsed());
+        }
         meters.scans.with_label_values(&[trigger.as_str()]).inc();
         self.wanted = None;
         self.take(scan, now)
@@ -116,7 +118,12 @@ impl ConfigSide {
 
     fn take(&mut self, scan: Scan, now: Stamp) -> Vec<Name> {
         for news in &scan.news {
-            log(news);
+            match news {
+                News::Unlisted(why) if self.loaded.is_none() => {
+                    tracing::error!("{why}; nothing is started until it can be read (see --config)")
+                }
+                news => log(news),
+            }
         }
         self.rescan_at = scan.rescan_at;
         self.errors = scan.errors;

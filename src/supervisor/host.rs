@@ -1,9 +1,10 @@
 //! The machine that the core's plans are executed on: processes, their output, their heartbeats, the journal. The only
 //! place that logs what is done to a process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pid_files::PidFiles;
@@ -29,11 +30,29 @@ pub(super) struct Host {
     pub(super) default_output: Output,
     /// The runs that are, by number.
     names: HashMap<Incarnation, Name>,
-    /// What the heartbeats' files bear, to be shown.
-    mtimes: HashMap<Incarnation, Wall>,
+    /// Those of them that were told to end, so that their end is no surprise.
+    told_to_end: HashSet<Incarnation>,
+    /// What the looks at heartbeats have shown, to be shown.
+    sights: HashMap<Incarnation, Sight>,
     /// A start that failed is told in full once, and again when it fails differently.
     told: BTreeMap<Name, StartError>,
+    /// A run that does not die is told of now and then.
+    undying: HashMap<Incarnation, Instant>,
 }
+
+/// What the looks at a run's heartbeat have shown.
+#[derive(Default)]
+struct Sight {
+    /// The time that the file bore at its last beat.
+    mtime: Option<Wall>,
+    /// Why there is nothing to see.
+    trouble: Option<String>,
+    /// What was last said of that, and when.
+    told: Option<(String, Instant)>,
+}
+
+/// How often a trouble that lasts is told.
+pub(super) const REPEAT: Duration = Duration::from_secs(60);
 
 impl Host {
     /// Joins the parts.
@@ -45,8 +64,9 @@ impl Host {
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
-        let (names, mtimes, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        Host { children, capture, beats, journal, pid_files, default_output, names, mtimes, told }
+        let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let (told_to_end, undying) = (HashSet::new(), HashMap::new());
+        Host { children, capture, beats, journal, pid_files, default_output, names, told_to_end, sights, told, undying }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -85,7 +105,12 @@ impl Host {
 
     /// The time that a run's heartbeat file bears.
     pub(super) fn beat_mtime(&self, run: Incarnation) -> Option<Wall> {
-        self.mtimes.get(&run).copied()
+        self.sights.get(&run)?.mtime
+    }
+
+    /// Why a run's heartbeat cannot be seen, if it cannot.
+    pub(super) fn beat_trouble(&self, run: Incarnation) -> Option<&str> {
+        self.sights.get(&run)?.trouble.as_deref()
     }
 
     fn fact(&mut self, event: Event) -> Option<Fact> {
@@ -94,9 +119,9 @@ impl Host {
                 let name = self.names.get(&run)?.clone();
                 self.capture.ended(run);
                 self.beats.forget(run);
-                self.mtimes.remove(&run);
+                self.sights.remove(&run);
                 self.pid_files.ended(&name);
-                log_exit(&name, run, exit, rest);
+                self.log_exit(&name, run, exit, rest);
                 if !rest {
                     self.close(run);
                 }
@@ -113,21 +138,41 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.names.remove(&run);
+        self.undying.remove(&run);
+        self.told_to_end.remove(&run);
         self.journal.ended(run);
     }
 
     fn beat(&mut self, look: Look) -> Option<Fact> {
         let name = self.names.get(&look.run)?.clone();
+        let sight = self.sights.entry(look.run).or_default();
         match look.seen {
             Seen::Changed { mtime } => {
-                self.mtimes.insert(look.run, mtime);
+                sight.mtime = Some(mtime);
+                sight.trouble = None;
                 Some(Fact::Beat(name, look.run))
             }
-            Seen::Unchanged | Seen::Missing => Some(Fact::NoBeat(name, look.run)),
-            Seen::Refused(why) => {
-                tracing::warn!(process = %name, "its heartbeat cannot be taken: {why}");
+            Seen::Unchanged | Seen::Missing => {
+                sight.trouble = None;
                 Some(Fact::NoBeat(name, look.run))
             }
+            Seen::Refused(why) => {
+                sight.tell(&name, format!("its heartbeat cannot be taken: {why}"));
+                Some(Fact::NoBeat(name, look.run))
+            }
+            Seen::Unknown => {
+                let why = "the file system of its heartbeat does not answer; until it does, no beat counts as missed";
+                sight.tell(&name, why.to_string());
+                Some(Fact::Blind(name, look.run))
+            }
+        }
+    }
+
+    fn log_exit(&self, name: &Name, run: Incarnation, exit: Exit, rest: bool) {
+        let after = if rest { "; something that it started is left" } else { "" };
+        match exit.is_success() || self.told_to_end.contains(&run) {
+            true => tracing::info!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
+            false => tracing::warn!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
         }
     }
 
@@ -150,11 +195,31 @@ impl Host {
         started
     }
 
+    fn tell_undying(&mut self, name: &Name, run: Incarnation) {
+        let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < REPEAT);
+        if !lately {
+            self.undying.insert(run, Instant::now());
+            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+        }
+    }
+
     fn tell_failure(&mut self, name: &Name, error: &StartError) {
         if self.told.get(name) != Some(error) {
             tracing::error!(process = %name, "cannot start {name}: {error}; it is tried again with a growing delay");
             self.told.insert(name.clone(), error.clone());
         }
+    }
+}
+
+impl Sight {
+    /// Says what is wrong, but not at every look.
+    fn tell(&mut self, name: &Name, trouble: String) {
+        let is_told = self.told.as_ref().is_some_and(|(told, at)| *told == trouble && at.elapsed() < REPEAT);
+        if !is_told {
+            tracing::warn!(process = %name, "{trouble}");
+            self.told = Some((trouble.clone(), Instant::now()));
+        }
+        self.trouble = Some(trouble);
     }
 }
 
@@ -187,10 +252,13 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
-        if why == Why::Undying {
-            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL; it is not started again before it does");
+        let what = format!("{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        match (why, is_trouble(why)) {
+            (Why::Undying, _) => self.tell_undying(name, run),
+            (_, true) => tracing::warn!(process = %name, run = run.get(), "{what}"),
+            (_, false) => tracing::info!(process = %name, run = run.get(), "{what}"),
         }
-        tracing::info!(process = %name, run = run.get(), "{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        self.told_to_end.insert(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
             tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");
@@ -214,7 +282,22 @@ impl Machine for Host {
     }
 }
 
-fn log_exit(name: &Name, run: Incarnation, exit: Exit, rest: bool) {
-    let after = if rest { "; something that it started is left" } else { "" };
-    tracing::info!(process = %name, run = run.get(), "{name} ended: {exit}{after}");
+/// Whether somebody may want to know why this came to be needed.
+fn is_trouble(why: Why) -> bool {
+    match why {
+        Why::HeartbeatStale | Why::GraceOver | Why::Undying => true,
+        Why::Created
+        | Why::Ended
+        | Why::BackoffOver
+        | Why::Scheduled
+        | Why::Requested
+        | Why::Removed
+        | Why::Suspended
+        | Why::SpecChanged
+        | Why::WantedAgain
+        | Why::Shutdown
+        | Why::Inherited
+        | Why::LeftBehind
+        | Why::Hurried => false,
+    }
 }

@@ -18,7 +18,9 @@ pub(super) struct Meters {
     /// inotify queue overflows.
     pub(super) overflows: IntCounter,
     /// Lines of the monitor's own log that nobody took.
-    pub(super) log_lost: IntCounter,
+    pub(super) log_dropped: IntCounter,
+    /// Bytes of anybody's lines that could not be written.
+    pub(super) output_lost: IntCounter,
 }
 
 /// Seconds; a turn takes microseconds, a scan of thousands of files tens of milliseconds.
@@ -49,9 +51,13 @@ impl Meters {
                 "Adopted processes reaped as PID 1 or subreaper.",
             )?,
             overflows: IntCounter::new("ncolony_watch_overflows_total", "inotify queue overflows.")?,
-            log_lost: IntCounter::new(
+            log_dropped: IntCounter::new(
                 "ncolony_log_dropped_lines_total",
                 "Lines of the supervisor's own log dropped because the sink was slow.",
+            )?,
+            output_lost: IntCounter::new(
+                "ncolony_output_lost_bytes_total",
+                "Bytes of lines that were taken and then could not be written: the reader is gone, the disk is full.",
             )?,
         };
         registry.register(Box::new(meters.messages.clone()))?;
@@ -60,7 +66,8 @@ impl Meters {
         registry.register(Box::new(meters.reconcile.clone()))?;
         registry.register(Box::new(meters.orphans.clone()))?;
         registry.register(Box::new(meters.overflows.clone()))?;
-        registry.register(Box::new(meters.log_lost.clone()))?;
+        registry.register(Box::new(meters.log_dropped.clone()))?;
+        registry.register(Box::new(meters.output_lost.clone()))?;
         for kind in ["RESTART", "RESTART-ALL", "RESTART-GROUP"] {
             meters.messages.with_label_values(&[kind]);
         }

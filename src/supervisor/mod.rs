@@ -1,6 +1,7 @@
 //! The loop: the only place where effects meet. [`run`] builds the parts and turns until the colony has ended.
 
 mod config_side;
+mod directories;
 mod ending;
 mod host;
 mod journal;
@@ -11,12 +12,13 @@ mod pace;
 mod pid_files;
 mod signals;
 mod turn;
+mod watch_side;
 
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -44,6 +46,7 @@ use meters::Meters;
 use pid_files::PidFiles;
 use signals::{Asked, Signals};
 use turn::{Parts, Supervisor, Turn};
+use watch_side::{Start, WatchSide};
 
 pub use signals::{hold as hold_signals, release as release_signals};
 
@@ -54,6 +57,8 @@ pub enum Error {
     NotADirectory(PathBuf),
     /// Another monitor is at work there.
     Taken(PathBuf, String),
+    /// One directory was given for two purposes.
+    OneForTwo(&'static str, &'static str, PathBuf),
     /// The status server's address cannot be had.
     Listen(Listen, io::Error),
     /// The kernel refused something without which there is no loop.
@@ -86,8 +91,13 @@ async fn serve(args: &RunArgs) -> Result<(), Error> {
 
 async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
-    expect_directory(&args.config)?;
-    expect_directory(&args.messages)?;
+    tracing::info!(
+        "ncolony {} runs what {} describes; it takes messages from {}",
+        env!("CARGO_PKG_VERSION"),
+        args.config.display(),
+        args.messages.display()
+    );
+    directories::prepare(args)?;
     // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
     let journal = journal(args)?;
     let cannot_listen = |error| Error::Listen(args.listen, error);
@@ -134,7 +144,7 @@ struct Wakes {
 }
 
 fn journal(args: &RunArgs) -> Result<Journal, Error> {
-    let state = args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"));
+    let state = directories::state(args);
     let journal = Journal::open(&state).map_err(|journal::Taken::By(pid)| Error::Taken(state, pid))?;
     if let Some(trouble) = journal.trouble() {
         tracing::warn!("{trouble}");
@@ -162,7 +172,7 @@ fn build(
         host,
         config: ConfigSide::new(args.config.display().to_string(), directory, now.at),
         messages: MessageSide::new(&args.messages),
-        watch: watch(args, wakes),
+        watch: WatchSide::new((!args.no_watch).then(|| watch(args, wakes))),
         sink,
         meters,
         tick: seconds(args.frequency),
@@ -171,25 +181,18 @@ fn build(
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
 }
 
-/// Without inotify everything works at the tick's pace.
-fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Option<Watch> {
-    if args.no_watch {
-        return None;
-    }
+/// How to watch both directories. Without inotify everything works at the tick's pace.
+fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Start {
     let wakes = Arc::clone(wakes);
     let dirs = [args.config.clone(), args.messages.clone()];
-    let hint = move |which: usize| {
-        let flag = if which == 0 { &wakes.config } else { &wakes.messages };
-        flag.store(true, Ordering::Release);
-        wakes.notify.notify_one();
-    };
-    match Watch::start(&dirs, hint) {
-        Ok(watch) => Some(watch),
-        Err(error) => {
-            tracing::warn!("{error}");
-            None
-        }
-    }
+    Box::new(move || {
+        let wakes = Arc::clone(&wakes);
+        Watch::start(&dirs, move |which| {
+            let flag = if which == 0 { &wakes.config } else { &wakes.messages };
+            flag.store(true, Ordering::Release);
+            wakes.notify.notify_one();
+        })
+    })
 }
 
 async fn turn_until_done(
@@ -250,14 +253,6 @@ fn output_descriptor(supervisor: &Supervisor) -> Result<AsyncFd<OwnedFd>, Error>
         .map_err(|error| Error::Loop("cannot watch the processes' output", error))
 }
 
-fn expect_directory(path: &Path) -> Result<(), Error> {
-    match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_dir() => Err(Error::NotADirectory(path.to_path_buf())),
-        // What is missing may come; what cannot be looked at may be mended.
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
 fn defaults(args: &RunArgs) -> Defaults {
     let backoff = Backoff {
         threshold: seconds(args.threshold),
@@ -298,7 +293,7 @@ impl Error {
     /// configuration that cannot be used, 75 for a place that is taken, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::NotADirectory(_) | Error::Listen(..) => 78,
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Listen(..) => 78,
             Error::Taken(..) => 75,
             Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
         }
@@ -312,6 +307,9 @@ impl fmt::Display for Error {
             Error::Taken(path, pid) => {
                 write!(f, "a monitor with pid {pid} is at work already: it holds {}/lock", path.display())
             }
+            Error::OneForTwo(one, other, path) => {
+                write!(f, "{one} and {other} are one directory, {}: each needs its own", path.display())
+            }
             Error::Listen(at, _) => write!(f, "cannot listen on {at} for the status server (see --listen)"),
             Error::Loop(what, _) => f.write_str(what),
             Error::Processes(_) => f.write_str("cannot take care of processes"),
@@ -323,7 +321,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::NotADirectory(_) | Error::Taken(..) => None,
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Taken(..) => None,
             Error::Listen(_, source) | Error::Loop(_, source) => Some(source),
             Error::Processes(source) => Some(source),
             Error::Metrics(source) => Some(source),

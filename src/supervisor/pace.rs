@@ -1,5 +1,5 @@
-//! How often the configuration may be read: at once when something changes, but never for more than a hundredth of the
-//! time, however often a file flaps.
+//! How often the configuration may be read because something was heard: at once when something changes, but never for
+//! more than a hundredth of the time, however often a file flaps and however many files there are.
 
 use std::time::Duration;
 
@@ -13,25 +13,34 @@ const SHARE: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Pace {
     purse: Duration,
+    /// What was spent that was not there: a scan's cost is known only after it.
+    debt: Duration,
     filled: Moment,
 }
 
 impl Pace {
     /// A full purse.
     pub(super) fn new(now: Moment) -> Pace {
-        Pace { purse: PURSE, filled: now }
+        Pace { purse: PURSE, debt: Duration::ZERO, filled: now }
     }
 
     /// When there is something to spend again: not after `now`, if there is now.
     pub(super) fn ready_at(&mut self, now: Moment) -> Moment {
-        self.purse = (self.purse + now.since(self.filled) / SHARE).min(PURSE);
+        let earned = now.since(self.filled) / SHARE;
         self.filled = now;
-        if self.purse.is_zero() { now + Duration::from_millis(10) } else { now }
+        self.purse = (self.purse + earned.saturating_sub(self.debt)).min(PURSE);
+        self.debt = self.debt.saturating_sub(earned);
+        match self.debt {
+            Duration::ZERO => now,
+            // Rounded up: what was earned by then must suffice.
+            debt => now + (debt + Duration::from_nanos(1)) * SHARE,
+        }
     }
 
-    /// Spends. What is spent beyond the purse is forgiven: the next scan waits, but not for ever.
+    /// Spends, beyond what there is if need be.
     pub(super) fn spend(&mut self, spent: Duration) {
-        self.purse = self.purse.saturating_sub(spent.max(Duration::from_micros(1)));
+        self.debt += spent.saturating_sub(self.purse);
+        self.purse = self.purse.saturating_sub(spent);
     }
 }
 
@@ -42,10 +51,9 @@ mod tests {
     use super::{PURSE, Pace};
     use crate::model::Moment;
 
-    #[test]
-    fn a_flapping_file_costs_a_hundredth_of_the_time() {
-        let (mut pace, mut now) = (Pace::new(Moment::ZERO), Moment::ZERO);
-        let (scan, mut spent) = (Duration::from_millis(2), Duration::ZERO);
+    /// What is spent in a hundred seconds if every scan takes this long.
+    fn spent_in_a_hundred_seconds(scan: Duration) -> Duration {
+        let (mut pace, mut now, mut spent) = (Pace::new(Moment::ZERO), Moment::ZERO, Duration::ZERO);
         let end = Moment::ZERO + Duration::from_secs(100);
         while now < end {
             let ready = pace.ready_at(now);
@@ -57,8 +65,17 @@ mod tests {
                 now = ready;
             }
         }
-        assert!(spent <= PURSE + Duration::from_secs(1) + Duration::from_millis(250), "{spent:?}");
-        assert!(spent >= Duration::from_millis(900), "{spent:?}");
+        spent
+    }
+
+    #[test]
+    fn a_flapping_file_costs_a_hundredth_of_the_time() {
+        for millis in [1, 2, 20, 500] {
+            let scan = Duration::from_millis(millis);
+            let spent = spent_in_a_hundred_seconds(scan);
+            assert!(spent <= PURSE + Duration::from_secs(1) + scan, "{scan:?}: {spent:?}");
+            assert!(spent >= Duration::from_millis(900), "{scan:?}: {spent:?}");
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::config_side::{ConfigSide, Trigger};
 use super::ending::Ending;
-use super::host::Host;
-use super::message_side::MessageSide;
+use super::host::{Host, REPEAT};
+use super::message_side::{Known, MessageSide};
 use super::meters::Meters;
-use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall, WatchView};
+use super::watch_side::WatchSide;
+use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
-use crate::watch::Watch;
 
 /// All of the monitor's state.
 pub(super) struct Supervisor {
@@ -20,7 +20,7 @@ pub(super) struct Supervisor {
     observed: Observed,
     config: ConfigSide,
     messages: MessageSide,
-    watch: Option<Watch>,
+    watch: WatchSide,
     sink: Sink,
     meters: Meters,
     tick: Duration,
@@ -28,6 +28,10 @@ pub(super) struct Supervisor {
     next_tick: Moment,
     /// When this turn should have come at the latest.
     promised: Moment,
+    /// When it was last said that one came late.
+    stall_told: Option<Moment>,
+    /// What was last said to be wrong with the output.
+    output_told: Option<String>,
     reconciled: Option<Moment>,
     ending: Ending,
 }
@@ -49,8 +53,8 @@ pub(super) struct Parts {
     pub(super) config: ConfigSide,
     /// The messages directory.
     pub(super) messages: MessageSide,
-    /// The watch on both, where there is one.
-    pub(super) watch: Option<Watch>,
+    /// The watch on both.
+    pub(super) watch: WatchSide,
     /// The way out for output.
     pub(super) sink: Sink,
     /// What is counted.
@@ -95,6 +99,8 @@ impl Supervisor {
             started: now.wall,
             next_tick: now.at,
             promised: now.at,
+            stall_told: None,
+            output_told: None,
             reconciled: None,
             ending: Ending::new(killtime),
         }
@@ -123,7 +129,7 @@ impl Supervisor {
             Haste::Now => tracing::warn!("ending at once: every process is killed"),
         }
         // Nothing is read any more; closing inotify takes the kernel some milliseconds, which pass meanwhile.
-        self.watch = None;
+        self.watch.end();
         let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
         self.touch_all(&before);
     }
@@ -162,6 +168,10 @@ impl Supervisor {
             {
                 heartbeat.last = Some(mtime);
             }
+            if let Some(trouble) = run.and_then(|run| self.host.beat_trouble(run.id)) {
+                let before = if process.message.is_empty() { "" } else { "; " };
+                process.message.push_str(&format!("{before}{trouble}"));
+            }
             let counts = self.host.capture.counts(&process.name);
             (process.log_bytes, process.log_dropped) = (counts.bytes, counts.dropped);
             process.file = self.config.file_of(&process.name);
@@ -174,7 +184,7 @@ impl Supervisor {
             reconciled: self.reconciled,
             processes,
             config: self.config.view(),
-            watch: WatchView { active: self.watch.as_ref().is_some_and(Watch::is_active) },
+            watch: self.watch.view(),
             checks: self.checks(),
             strays: self.host.children.strays(),
         }
@@ -191,6 +201,7 @@ impl Supervisor {
     fn checks(&self) -> Vec<Check> {
         let check = |name, trouble: Option<String>| Check { name, trouble, gates: false };
         vec![
+            check("watch", self.watch.trouble().map(str::to_string)),
             check("messages", self.messages.trouble().map(str::to_string)),
             check("journal", self.host.journal.trouble().map(str::to_string)),
             check("pid-files", self.host.pid_files.trouble().map(str::to_string)),
@@ -201,10 +212,14 @@ impl Supervisor {
     fn notice_stall(&mut self, now: Stamp) {
         let late = now.at.since(self.promised);
         if late > STALL {
-            tracing::warn!(
-                "this monitor did not run for {:.1} s; heartbeats from before count for one period more",
-                late.as_secs_f64()
-            );
+            // A machine that is too slow makes it so again and again.
+            if self.stall_told.is_none_or(|told| now.at.since(told) >= REPEAT) {
+                tracing::warn!(
+                    "this monitor did not run for {:.1} s; heartbeats from before count for one period more",
+                    late.as_secs_f64()
+                );
+                self.stall_told = Some(now.at);
+            }
             self.observed.observe(Fact::Stalled, now);
         }
     }
@@ -222,15 +237,26 @@ impl Supervisor {
             return;
         }
         self.next_tick = now.at + self.tick;
-        if let Some(watch) = &mut self.watch {
-            watch.refresh();
-        }
+        self.watch.refresh();
+        self.tell_output();
         self.host.journal.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
         self.touch_all(&desired);
         self.desired = desired;
+    }
+
+    /// Says that lines are lost, while that can be said: the log is not always where the lines go.
+    fn tell_output(&mut self) {
+        let trouble = self.sink.trouble();
+        if trouble != self.output_told {
+            match &trouble {
+                Some(trouble) => tracing::warn!("{trouble}; lines are dropped until it can be written again"),
+                None => tracing::info!("the output can be written again"),
+            }
+            self.output_told = trouble;
+        }
     }
 
     fn touch_all(&mut self, desired: &Desired) {
@@ -250,7 +276,8 @@ impl Supervisor {
                 self.observed.observe(Fact::Edited(name), now);
             }
         }
-        for fact in self.messages.read(now.at, &self.desired, &self.meters) {
+        let known = Known { desired: &self.desired, config: &self.config };
+        for fact in self.messages.read(now.at, &known, &self.meters) {
             self.observed.observe(fact, now);
         }
     }
@@ -259,8 +286,9 @@ impl Supervisor {
     fn count(&self) {
         let carry = |counter: &prometheus::IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
         carry(&self.meters.orphans, self.host.children.orphans_reaped());
-        carry(&self.meters.overflows, self.watch.as_ref().map_or(0, Watch::overflows));
-        carry(&self.meters.log_lost, self.sink.lost());
+        carry(&self.meters.overflows, self.watch.overflows());
+        carry(&self.meters.log_dropped, self.sink.own_dropped());
+        carry(&self.meters.output_lost, self.sink.lost());
     }
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {

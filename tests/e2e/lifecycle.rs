@@ -213,7 +213,7 @@ fn what_is_written_while_the_old_run_ends_is_what_runs_next_and_alone() {
     colony.write("web", &json!({"args": ["sleep", "1002"]}).to_string());
     let second = colony.wait_pid("web", Some(first));
     assert!(!lives(first), "two lives of one process at once");
-    assert_eq!(fs::read(format!("/proc/{second}/cmdline")).expect("it lives"), b"sleep\01002\0");
+    assert_eq!(fs::read(format!("/proc/{second}/cmdline")).expect("it lives"), b"sleep\x001002\0");
     assert_eq!(colony.metric(&series("starts_total", "web")), Some(2.0));
 }
 

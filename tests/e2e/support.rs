@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     flags: Vec<String>,
     env: Vec<(String, String)>,
     before: Vec<String>,
+    within: Option<PathBuf>,
     binary: PathBuf,
 }
 
@@ -40,7 +41,7 @@ impl Setup {
         for name in ["config", "messages"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), binary: BINARY.into() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 
     /// Adds flags of `ncolony run`.
@@ -57,6 +58,12 @@ impl Setup {
     /// A command that executes the monitor: `unshare --pid --fork`, say.
     pub(crate) fn through(mut self, command: &[&str]) -> Setup {
         self.before = command.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The monitor's working directory.
+    pub(crate) fn within(mut self, dir: &Path) -> Setup {
+        self.within = Some(dir.to_path_buf());
         self
     }
 
@@ -86,10 +93,16 @@ impl Setup {
         let mut words = self.before.clone();
         words.push(self.binary.display().to_string());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg("run").args(["--listen", "127.0.0.1:0", "--frequency", "1"]);
+        command.args(&words[1..]).arg("run").args(["--listen", "127.0.0.1:0"]);
+        if !self.flags.iter().any(|flag| flag == "--frequency") {
+            command.args(["--frequency", "1"]);
+        }
         command.arg("--config").arg(self.path("config")).arg("--messages").arg(self.path("messages"));
         command.args(&self.flags).envs(self.env.iter().cloned());
         command.stdin(Stdio::null());
+        self.within.iter().for_each(|dir| {
+            command.current_dir(dir);
+        });
         command.stdout(File::create(self.path("stdout")).expect("a file"));
         command.stderr(File::create(self.path("stderr")).expect("a file"));
         command
@@ -97,7 +110,12 @@ impl Setup {
 
     /// Starts the monitor and waits until it tells its address.
     pub(crate) fn start(self) -> Colony {
-        let mut command = self.command();
+        let command = self.command();
+        self.start_as(command)
+    }
+
+    /// Starts this command, which is [`Setup::command`] with another stdout, say; stderr must be the file.
+    pub(crate) fn start_as(self, mut command: Command) -> Colony {
         let monitor = command.process_group(0).spawn().expect("the binary starts");
         let address = wait_for("the monitor to tell its address", || {
             let log = fs::read_to_string(self.path("stderr")).unwrap_or_default();
@@ -220,7 +238,7 @@ impl Colony {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), binary: BINARY.into() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 }
 
@@ -332,6 +350,52 @@ pub(crate) fn stop_and_wait(pid: i32) {
 pub(crate) fn state(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
+/// What tests look at again and again.
+impl Colony {
+    /// `/healthz?verbose`.
+    pub(crate) fn verbose(&self) -> (u16, String) {
+        self.get("/healthz?verbose")
+    }
+
+    /// The line of `/healthz?verbose` about one check or process.
+    pub(crate) fn finding(&self, name: &str) -> Option<String> {
+        let (_, text) = self.verbose();
+        text.lines().find(|line| line[3..].split(' ').next() == Some(name)).map(str::to_string)
+    }
+
+    /// Waits until the line of `/healthz?verbose` about one check or process holds this text.
+    pub(crate) fn wait_finding(&self, name: &str, text: &str) -> String {
+        let what = format!("{name} to be found {text:?}, instead of {:?},", self.finding(name));
+        self.wait(&what, || self.finding(name).filter(|line| line.contains(text)))
+    }
+
+    /// How often the log says something.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    /// Waits until the directories have been looked at so many times more, at the tick.
+    pub(crate) fn wait_ticks(&self, more: u32) {
+        let polls = r#"ncolony_config_scans_total{trigger="poll"}"#;
+        let before = self.metric(polls).expect("the metric");
+        self.wait_metric(polls, |polls| polls >= before + f64::from(more));
+    }
+
+    /// The share of one processor that the monitor itself takes while `meanwhile` goes on.
+    pub(crate) fn cpu_share(&self, meanwhile: impl FnOnce()) -> f64 {
+        let (began, before) = (Instant::now(), cpu_time(self.pid()));
+        meanwhile();
+        (cpu_time(self.pid()) - before).as_secs_f64() / began.elapsed().as_secs_f64()
+    }
+}
+
+/// The time that all threads of a process have run.
+pub(crate) fn cpu_time(pid: i32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let stats = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+    Duration::from_nanos(stats.filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok()).sum())
 }
 
 /// The pid of the monitor that works in a directory, whatever it was started through.
