@@ -109,7 +109,7 @@ fn the_environment_is_what_the_file_says_and_our_three_variables() {
     let run = environ.iter().position(|entry| entry.starts_with("NCOLONY_RUN=")).expect("a mark");
     assert!(environ.remove(run).ends_with(".1"));
     let config = format!("NCOLONY_CONFIG={spec}");
-    assert_eq!(environ, ["A=1", "B=from the file", "C=inherited", "EMPTY=", &config, "NCOLONY_NAME=web", "UNSET="]);
+    assert_eq!(environ, ["A=1", "B=from the monitor", "C=inherited", "EMPTY=", &config, "NCOLONY_NAME=web", "UNSET="]);
 }
 
 // S06

@@ -139,9 +139,12 @@ fn a_monitor_of_which_no_word_is_read_supervises_and_answers() {
     drop(command);
     let mut lines = BufReader::new(reader);
     let mut first = String::new();
-    lines.read_line(&mut first).expect("a line");
-    let address = first.split("on http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
-    let address = address.unwrap_or_else(|| panic!("no address in {first}"));
+    let address = loop {
+        assert_ne!(lines.read_line(&mut first).expect("a line"), 0, "no address in {first}");
+        if let Some(address) = first.split("on http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok()) {
+            break address;
+        }
+    };
 
     let metric = |series: &str| {
         let (_, text) = get(address, "/metrics")?;
