@@ -251,7 +251,8 @@ fn calls_before_exec(trace: &Path, pid: i32) -> Vec<String> {
     let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(&format!("{pid} ")).map(str::trim_start));
     let mut calls = Vec::new();
     for line in lines {
-        if let Some((name, _)) = line.split_once('(') {
+        // A line that begins with "<..." is the second half of one that was told.
+        if let Some((name, _)) = line.split_once('(').filter(|_| !line.starts_with('<')) {
             calls.push(name.to_string());
         }
         if line.contains("execve") && line.ends_with("= 0") {
