@@ -59,7 +59,7 @@ struct State {
     /// The monitor's own lines that had no room, and of which that was not said yet.
     own_dropped: u64,
     /// All of them.
-    own_dropped_ever: u64,
+    dropped_ever: u64,
     /// How that is said.
     note: Option<Note>,
 }
@@ -103,7 +103,7 @@ impl Outlet {
         page.wakes = false;
         if page.state.in_trouble() || page.state.closed || page.state.buffer.len() + line.len() > LIMIT {
             page.state.own_dropped += 1;
-            page.state.own_dropped_ever += 1;
+            page.state.dropped_ever += 1;
         } else {
             page.state.buffer.extend_from_slice(line);
         }
@@ -111,7 +111,7 @@ impl Outlet {
 
     /// The monitor's own lines that had no room.
     pub(super) fn own_dropped(&self) -> u64 {
-        self.lock().own_dropped_ever
+        self.lock().dropped_ever
     }
 
     /// Sets how it is said that own lines are missing.

@@ -6,6 +6,7 @@
 //! (as PID 1, or as a subreaper), so a run is over when nothing of it is left: not in its group, not outside of it.
 
 mod birth;
+mod exits;
 mod ghost;
 mod identity;
 mod proc_fs;
@@ -22,6 +23,7 @@ use libc::pid_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use exits::Exits;
 use ghost::Ghost;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
@@ -32,6 +34,7 @@ pub use sys::Announce;
 /// Every process that is ours.
 pub struct Children {
     nursery: Nursery,
+    exits: Exits,
     null: File,
     nofile: Option<(u64, u64)>,
     adopted: Adopted,
@@ -43,6 +46,8 @@ pub struct Children {
     by_pid: HashMap<pid_t, Incarnation>,
     /// Runs whose main process has gone.
     leaving: BTreeSet<Incarnation>,
+    /// Runs that an earlier monitor started.
+    ghosts: BTreeSet<Incarnation>,
     /// Adopted processes that live, and to which run each belongs, as of the last census.
     strays: BTreeMap<pid_t, Option<Incarnation>>,
     stray_count: u64,
@@ -108,9 +113,11 @@ impl Children {
             .write(true)
             .open("/dev/null")
             .map_err(|source| Unable { what: "cannot open /dev/null", source })?;
-        let nursery = Nursery::new().map_err(|source| Unable { what: "cannot map a stack for children", source })?;
+        let nursery =
+            Nursery::new(null.as_fd()).map_err(|source| Unable { what: "cannot make room for children", source })?;
         Ok(Children {
             nursery,
+            exits: Exits::new(),
             null,
             nofile: raise_nofile(),
             adopted: Adopted::open(),
@@ -119,6 +126,7 @@ impl Children {
             runs: BTreeMap::new(),
             by_pid: HashMap::new(),
             leaving: BTreeSet::new(),
+            ghosts: BTreeSet::new(),
             strays: BTreeMap::new(),
             stray_count: 0,
             orphans_reaped: 0,
@@ -157,10 +165,11 @@ impl Children {
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
-        let pid = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
+        let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
         self.next = self.next.saturating_add(1);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
+        self.exits.watch(pid, pidfd);
         Ok((run, pid))
     }
 
@@ -175,6 +184,7 @@ impl Children {
             self.next = self.next.max(NonZeroU64::MIN.saturating_add(past.run.get()));
             if let Some(ghost) = Ghost::find(past, self.mark(past.run), &marks) {
                 self.runs.insert(past.run, Kin { pid: past.pid, main: Main::Ghost(ghost), escaped: Vec::new() });
+                self.ghosts.insert(past.run);
                 runs.push(past.run);
             }
         }
@@ -215,7 +225,14 @@ impl Children {
     /// Collects everything that has ended. No zombie is left, whoever's it was.
     pub fn reap(&mut self) -> Vec<Event> {
         let mut ended = Vec::new();
-        self.collect(Which::Own, &mut ended);
+        self.collect_watched(&mut ended);
+        if self.exits.are_incomplete() {
+            self.collect(Which::Own, &mut ended);
+        }
+        self.settle(ended)
+    }
+
+    fn settle(&mut self, mut ended: Vec<(Incarnation, Exit)>) -> Vec<Event> {
         let listed = self.collect_orphans(&mut ended);
         self.watch_ghosts(&mut ended);
         if ended.is_empty() && self.leaving.is_empty() {
@@ -242,9 +259,16 @@ impl Children {
         events
     }
 
+    /// The relist: asks for every child, whatever was told of which.
+    pub fn sweep(&mut self) -> Vec<Event> {
+        let mut ended = Vec::new();
+        self.collect(Which::Any, &mut ended);
+        self.settle(ended)
+    }
+
     /// Whether a run of an earlier monitor is left: its end wakes nobody, so it must be looked for.
     pub fn has_ghosts(&self) -> bool {
-        self.runs.values().any(|kin| matches!(kin.main, Main::Ghost(_)))
+        !self.ghosts.is_empty()
     }
 
     /// Whether some run has lost its main process but not all the rest, whose end may wake nobody.
@@ -283,10 +307,25 @@ impl Children {
         format!("{:016x}.{run}", self.colony)
     }
 
+    fn collect_watched(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
+        loop {
+            let before = ended.len();
+            for pid in self.exits.ended() {
+                self.collect(Which::Pid(pid), ended);
+            }
+            if ended.len() == before {
+                return;
+            }
+        }
+    }
+
     fn collect(&mut self, which: Which, ended: &mut Vec<(Incarnation, Exit)>) {
         while let Ok(Some((pid, exit))) = sys::wait(which, Wait::Poll) {
             match self.by_pid.remove(&pid) {
-                Some(run) => ended.push((run, exit)),
+                Some(run) => {
+                    self.exits.collected(pid);
+                    ended.push((run, exit));
+                }
                 None => {
                     self.orphans_reaped += 1;
                     self.strays.remove(&pid);
@@ -320,8 +359,8 @@ impl Children {
     }
 
     fn watch_ghosts(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
-        for (run, kin) in &mut self.runs {
-            if let Main::Ghost(ghost) = &mut kin.main
+        for run in &self.ghosts {
+            if let Some(Kin { main: Main::Ghost(ghost), .. }) = self.runs.get_mut(run)
                 && ghost.has_just_ended()
             {
                 ended.push((*run, Exit::Unknown));
@@ -380,6 +419,7 @@ impl Children {
             self.leaving.insert(run);
         } else {
             self.runs.remove(&run);
+            self.ghosts.remove(&run);
         }
         !left
     }
@@ -453,7 +493,7 @@ fn keep_descriptors_from_children() {
     }
 }
 
-/// The monitor needs two descriptors a process; the children get the limit that it was given itself.
+/// The monitor needs three descriptors a process (two pipes, a pidfd); the children get the limit that it was given itself.
 fn raise_nofile() -> Option<(u64, u64)> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;

@@ -9,7 +9,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
 use libc::{c_long, pid_t};
@@ -24,7 +24,7 @@ pub(super) struct Blueprint<'a> {
     pub env: &'a [CString],
     pub dir: Option<&'a CString>,
     pub identity: Option<&'a Identity>,
-    /// For 0, 1 and 2; none of them may be below 3, save 1 for 1 and 2 for 2.
+    /// For 0, 1 and 2.
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
     pub nofile: Option<(u64, u64)>,
@@ -55,10 +55,15 @@ pub struct Announce<'a> {
     pub born: std::ops::Range<usize>,
 }
 
-/// A stack for the child, and a page that it reports through; both used by one child at a time.
+/// A stack for the child, a page that it reports through, and low descriptors that it starts from; all used by one child at
+/// a time.
 pub(super) struct Nursery {
     stack: *mut c_void,
     report: *mut Report,
+    /// For 0, 1, 2 and the announcement. They are low, since they are made early, so a table that ends after them is small.
+    pad: [OwnedFd; 4],
+    /// Whether children can take a table of descriptors of their own.
+    shares: bool,
 }
 
 #[repr(C)]
@@ -76,7 +81,8 @@ struct Order {
     env: Vec<*const c_char>,
     dir: *const c_char,
     identity: *const Identity,
-    stdio: [RawFd; 3],
+    pad: [RawFd; 4],
+    shares: bool,
     nofile: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
     parent: pid_t,
@@ -84,7 +90,6 @@ struct Order {
 }
 
 struct RawAnnounce {
-    to: RawFd,
     line: *mut u8,
     len: usize,
     pid: std::ops::Range<usize>,
@@ -92,20 +97,42 @@ struct RawAnnounce {
 }
 
 impl Nursery {
-    pub(super) fn new() -> io::Result<Nursery> {
+    /// To be called early, while descriptors are low.
+    pub(super) fn new(null: BorrowedFd<'_>) -> io::Result<Nursery> {
+        let pad = || null.try_clone_to_owned();
+        let pad = [pad()?, pad()?, pad()?, pad()?];
         let stack = map(STACK, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE)?;
         let report = map(size_of::<Report>(), libc::MAP_SHARED | libc::MAP_ANONYMOUS)?.cast();
-        Ok(Nursery { stack, report })
+        Ok(Nursery { stack, report, pad, shares: true })
     }
 
-    /// Makes a child and waits until it executes its program. All signals are blocked meanwhile, so that no handler of
+    /// Makes a child and waits until it executes its program; returns its pid and, where there are pidfds, its own. All signals are blocked meanwhile, so that no handler of
     /// ours runs in the child, whose memory is ours.
     ///
     /// # Errors
     /// The step that failed, and the errno.
-    pub(super) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<pid_t, (Step, i32)> {
+    pub(super) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
+        self.furnish(plan).map_err(|errno| (Step::Descriptors, errno))?;
+        let mut launched = self.launch_once(plan);
+        if self.shares && matches!(launched, Err((Step::Descriptors, _))) {
+            // A sandbox refuses both ways to a table of its own: then it gets a copy.
+            self.shares = false;
+            launched = self.launch_once(plan);
+        }
+        // Else the pipes would never end.
+        let _ = (1..4).try_for_each(|slot| place(self.pad[0].as_fd(), &self.pad[slot]));
+        launched
+    }
+
+    fn furnish(&self, plan: &Blueprint<'_>) -> Result<(), i32> {
+        for (from, slot) in plan.stdio.iter().zip(&self.pad) {
+            place(*from, slot)?;
+        }
+        plan.announce.as_ref().map_or(Ok(()), |announce| place(announce.to, &self.pad[3]))
+    }
+
+    fn launch_once(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
         let mut announce = plan.announce.as_mut().map(|announce| RawAnnounce {
-            to: announce.to.as_raw_fd(),
             line: announce.line.as_mut_ptr(),
             len: announce.line.len(),
             pid: announce.pid.clone(),
@@ -117,7 +144,8 @@ impl Nursery {
             env: pointers(plan.env),
             dir: plan.dir.map_or(ptr::null(), |dir| dir.as_ptr()),
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
-            stdio: plan.stdio.map(|fd| fd.as_raw_fd()),
+            pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
+            shares: self.shares,
             nofile: plan.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
             parent: nix::unistd::getpid().as_raw(),
@@ -125,11 +153,11 @@ impl Nursery {
         };
         // SAFETY: the page was mapped for this and no child runs.
         unsafe { self.report.write_volatile(Report { step: -1, errno: 0 }) };
-        let pid = self.clone_blocked(&mut order).map_err(|errno| (Step::Fork, errno))?;
+        let (pid, pidfd) = self.clone_blocked(&mut order).map_err(|errno| (Step::Fork, errno))?;
         // SAFETY: as above; the child has executed another program or is gone.
         let report = unsafe { self.report.read_volatile() };
         match STEPS.get(usize::try_from(report.step).unwrap_or(usize::MAX)) {
-            None => Ok(pid),
+            None => Ok((pid, pidfd)),
             Some(step) => {
                 // It has exited; nobody else may collect it.
                 let _ = wait(Which::Pid(pid), Wait::Block);
@@ -138,7 +166,7 @@ impl Nursery {
         }
     }
 
-    fn clone_blocked(&mut self, order: &mut Order) -> Result<pid_t, i32> {
+    fn clone_blocked(&mut self, order: &mut Order) -> Result<(pid_t, Option<OwnedFd>), i32> {
         let mut all: libc::sigset_t = zeroed();
         let mut before: libc::sigset_t = zeroed();
         // SAFETY: both sets are valid; the mask is put back below on every path.
@@ -146,25 +174,44 @@ impl Nursery {
             libc::sigfillset(&mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         }
+        let files = if order.shares { libc::CLONE_FILES } else { 0 };
         let order: *mut c_void = ptr::from_mut(order).cast();
-        let shared = self.clone_with(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, order);
-        let result = match shared {
-            // A sandbox that refuses shared memory may allow a copy; CLONE_VFORK still holds us back.
-            Err(libc::EPERM | libc::ENOSYS | libc::EINVAL) => self.clone_with(libc::CLONE_VFORK | libc::SIGCHLD, order),
-            other => other,
-        };
+        let mut result = Err(libc::ENOSYS);
+        for flags in WAYS_TO_CLONE {
+            result = self.clone_with(flags | files, order);
+            // Whether a sandbox refuses the flags or no descriptor is left for the pidfd: the next way asks for less.
+            if !matches!(result, Err(libc::EPERM | libc::ENOSYS | libc::EINVAL | libc::EMFILE | libc::ENFILE)) {
+                break;
+            }
+        }
         // SAFETY: `before` was filled in above.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
         result
     }
 
-    fn clone_with(&mut self, flags: c_int, order: *mut c_void) -> Result<pid_t, i32> {
+    fn clone_with(&mut self, flags: c_int, order: *mut c_void) -> Result<(pid_t, Option<OwnedFd>), i32> {
+        let mut pidfd: c_int = -1;
         // SAFETY: the stack is ours, STACK bytes long, grows down, and is used by this child alone; `order` outlives the
-        // child's use of it, since CLONE_VFORK suspends this thread until the child has executed or exited.
-        let pid = unsafe { libc::clone(child, self.stack.byte_add(STACK), flags, order) };
-        if pid < 0 { Err(errno()) } else { Ok(pid) }
+        // child's use of it, since CLONE_VFORK suspends this thread until the child has executed or exited. The kernel
+        // writes the pidfd, if it makes one, before it returns.
+        let pid = unsafe { libc::clone(child, self.stack.byte_add(STACK), flags, order, &raw mut pidfd) };
+        if pid < 0 {
+            return Err(errno());
+        }
+        // A kernel without pidfds ignores the flag.
+        let has_pidfd = flags & libc::CLONE_PIDFD != 0 && pidfd >= 0;
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok((pid, has_pidfd.then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })))
     }
 }
+
+/// From the best to the plainest: without a pidfd an exit is looked for among all children, and without shared memory the
+/// page tables are copied. CLONE_VFORK holds us back in each.
+const WAYS_TO_CLONE: [c_int; 3] = [
+    libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
+    libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+    libc::CLONE_VFORK | libc::SIGCHLD,
+];
 
 // SAFETY: the two mappings are reached through `&mut self` only, so whichever thread owns the value owns them.
 unsafe impl Send for Nursery {}
@@ -203,8 +250,11 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
             return (SESSION, errno());
         }
         default_signals();
-        for (to, from) in (0..).zip(order.stdio) {
-            if from != to && call(libc::SYS_dup3, [c_long::from(from), c_long::from(to), 0, 0]).is_err() {
+        if order.shares && own_descriptors(order).is_err() {
+            return (DESCRIPTORS, errno());
+        }
+        for (to, from) in (0..3).zip(order.pad) {
+            if call(libc::SYS_dup3, [c_long::from(from), to, 0, 0]).is_err() {
                 return (DESCRIPTORS, errno());
             }
         }
@@ -221,7 +271,7 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
             return (DIRECTORY, errno());
         }
         if let Some(announce) = order.announce.as_mut() {
-            write_announcement(announce);
+            write_announcement(announce, order.pad[3]);
         }
         // A monitor that was killed meanwhile must not leave a run that nobody knows.
         if call(libc::SYS_getppid, [0; 4]) != Ok(c_long::from(order.parent)) {
@@ -230,6 +280,21 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
         let none: u64 = 0;
         let _ = call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as c_long, ptr::from_ref(&none) as c_long, 0, 8]);
         (EXEC, execute(order))
+    }
+}
+
+/// A table of descriptors of its own that ends after the pad; before that, the table is the parent's.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn own_descriptors(order: &Order) -> Result<(), ()> {
+    let above = order.pad.iter().copied().max().unwrap_or(2) + 1;
+    // CLOSE_RANGE_UNSHARE, which is 2. Old kernels and some sandboxes have unshare alone, which copies all.
+    // SAFETY: raw system calls without memory.
+    unsafe {
+        call(libc::SYS_close_range, [c_long::from(above), c_long::from(u32::MAX), 2, 0])
+            .or_else(|()| call(libc::SYS_unshare, [c_long::from(libc::CLONE_FILES), 0, 0, 0]))
+            .map(drop)
     }
 }
 
@@ -296,7 +361,7 @@ unsafe fn default_signals() {
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn write_announcement(announce: &mut RawAnnounce) {
+unsafe fn write_announcement(announce: &mut RawAnnounce, to: RawFd) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the line is `len` bytes that belong to the parent, which stands still; the clock writes to our stack.
     unsafe {
@@ -306,7 +371,7 @@ unsafe fn write_announcement(announce: &mut RawAnnounce) {
         let line = std::slice::from_raw_parts_mut(announce.line, announce.len);
         digits(line, &announce.pid, pid as u64);
         digits(line, &announce.born, now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64);
-        let _ = call(libc::SYS_write, [c_long::from(announce.to), announce.line as c_long, announce.len as c_long, 0]);
+        let _ = call(libc::SYS_write, [c_long::from(to), announce.line as c_long, announce.len as c_long, 0]);
     }
 }
 
@@ -448,6 +513,16 @@ pub(super) fn close_on_exec_from_3() -> Result<(), i32> {
 pub(super) fn close_on_exec(fd: RawFd) {
     // SAFETY: it changes a flag of the descriptor, if there is one of that number.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Makes `slot` another name of `from`; children do not get it.
+fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
+    // SAFETY: both are open, and the slot's descriptor stays the slot's.
+    match unsafe { libc::dup3(from.as_raw_fd(), slot.as_raw_fd(), libc::O_CLOEXEC) } {
+        // dup3 refuses to make a descriptor its own copy.
+        -1 if from.as_raw_fd() != slot.as_raw_fd() => Err(errno()),
+        _ => Ok(()),
+    }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {

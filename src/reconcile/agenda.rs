@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::model::{Moment, Name};
 
@@ -9,6 +10,11 @@ pub(super) struct Agenda {
     dirty: BTreeSet<Name>,
     due: BTreeSet<(Moment, Name)>,
     at: BTreeMap<Name, Moment>,
+    /// Due to be started, and over what one turn may start.
+    held: BTreeSet<Name>,
+    /// Who of them came last. The next turn goes on from there, or a few that start over and over would keep those
+    /// behind them in the alphabet waiting for ever.
+    left_off: Option<Name>,
 }
 
 impl Agenda {
@@ -30,25 +36,54 @@ impl Agenda {
         }
     }
 
-    /// Takes out, in the order of their names, the processes to look at now; at most `limit`, the rest stay.
-    pub(super) fn take(&mut self, now: Moment, limit: usize) -> Vec<Name> {
+    /// Look at this process in the next turn, before those that are dirty then: it may start as soon as there is room.
+    pub(super) fn hold(&mut self, name: Name) {
+        self.held.insert(name);
+    }
+
+    /// Takes out the processes to look at first: those that were held, in turn, as many as may start.
+    pub(super) fn take_held(&mut self, limit: usize) -> Vec<Name> {
+        let mut names = Vec::new();
+        while names.len() < limit {
+            let after = self.left_off.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.held.range::<Name, _>((after, Bound::Unbounded)).next().or_else(|| self.held.first());
+            let Some(name) = next.cloned() else { break };
+            self.held.remove(&name);
+            // Nobody is looked at twice in one pass.
+            self.dirty.remove(&name);
+            self.file(name.clone(), None);
+            self.left_off = Some(name.clone());
+            names.push(name);
+        }
+        names
+    }
+
+    /// Takes out the processes to look at now, in the order of their names.
+    pub(super) fn take(&mut self, now: Moment) -> Vec<Name> {
         while self.due.first().is_some_and(|(moment, _)| *moment <= now) {
             if let Some((_, name)) = self.due.pop_first() {
                 self.at.remove(&name);
                 self.dirty.insert(name);
             }
         }
-        if self.dirty.len() <= limit {
-            return std::mem::take(&mut self.dirty).into_iter().collect();
-        }
-        (0..limit).filter_map(|_| self.dirty.pop_first()).collect()
+        std::mem::take(&mut self.dirty).into_iter().collect()
     }
 
     /// When to look next; `Moment::ZERO` when something waits already.
     pub(super) fn wake_at(&self) -> Option<Moment> {
-        match self.dirty.is_empty() {
+        match self.dirty.is_empty() && self.held.is_empty() {
             false => Some(Moment::ZERO),
             true => self.due.first().map(|(moment, _)| *moment),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_due(&self, name: &Name, now: Moment) -> bool {
+        self.dirty.contains(name) || self.held.contains(name) || self.filed_at(name).is_some_and(|at| at <= now)
+    }
+
+    #[cfg(test)]
+    pub(super) fn filed_at(&self, name: &Name) -> Option<Moment> {
+        self.at.get(name).copied()
     }
 }

@@ -40,8 +40,8 @@ pub struct Settled {
 /// settle, and then the next turn goes on where this one ended.
 const ROUNDS: usize = 8;
 
-/// Reconciles what is dirty or due, executes, observes, until nothing is left to do or `starts` runs were begun: so a
-/// thousand starts do not keep an exit waiting. What was not reached stays dirty.
+/// Reconciles what is dirty or due, executes, observes, until nothing is left to do. At most `starts` runs are begun, the
+/// rest is held for the next turn, in front of all others: so a thousand starts keep no exit and no SIGKILL waiting.
 pub fn settle(
     desired: &Desired,
     observed: &mut Observed,
@@ -50,19 +50,26 @@ pub fn settle(
     starts: usize,
 ) -> Settled {
     let mut settled = Settled::default();
+    let mut names = observed.agenda.take_held(starts);
     for _ in 0..ROUNDS {
-        let left = starts.saturating_sub(settled.starts);
-        let names = observed.agenda.take(now.at, left);
+        names.append(&mut observed.agenda.take(now.at));
         if names.is_empty() {
             break;
         }
         let plan = reconcile(desired, observed, &names, now.at);
+        names.clear();
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);
         }
         for action in plan.actions {
+            if let Action::Start(name, ..) = &action {
+                if settled.starts == starts {
+                    observed.agenda.hold(name.clone());
+                    continue;
+                }
+                settled.starts += 1;
+            }
             settled.actions += 1;
-            settled.starts += usize::from(matches!(action, Action::Start(..)));
             let fact = execute(observed, machine, action);
             observed.observe(fact, now);
         }

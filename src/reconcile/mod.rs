@@ -6,6 +6,10 @@ mod desired;
 mod machine;
 mod observed;
 mod plan;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tables;
 mod timing;
 mod view;
 

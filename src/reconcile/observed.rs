@@ -290,10 +290,13 @@ impl Record {
 
     fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
         self.tried = Some(Tried::of(&spec));
+        // Whoever edits a file need not wait, whether the process was up at that moment or down.
+        self.streak = 0;
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
-                // Nobody has looked at that file yet, and a beat can only be told from a first look: it is due at once.
-                run.pulse = Pulse { looked_at: Moment::ZERO, ..Pulse::new(now) };
+                // A look that is under way stays so: its answer is not one to a look that is yet to be made. That one is
+                // due at once: a beat can only be told from a look before it.
+                run.pulse = Pulse { from: now, beat: None, looked_at: Moment::ZERO, ..run.pulse };
             }
             run.spec = spec;
         }
@@ -401,6 +404,16 @@ impl Tried {
 }
 
 impl End {
+    /// Whether the run did what it was for: code 0, and of itself. What we end for a stale heartbeat may still say 0.
+    pub fn is_success(&self) -> bool {
+        self.why.is_none() && self.exit.is_success()
+    }
+
+    /// Whether the process is to blame: it neither succeeded nor was asked to end.
+    pub fn is_failure(&self) -> bool {
+        !self.is_success() && !self.why.is_some_and(Why::is_request)
+    }
+
     /// Why, in the metric's words.
     pub fn reason(&self) -> ExitReason {
         match (self.why, self.exit) {

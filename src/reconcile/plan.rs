@@ -22,6 +22,8 @@ pub enum Why {
     Removed,
     /// Its file says `suspend`.
     Suspended,
+    /// It was removed or suspended, and was wanted again before it was gone, or is suspended no more.
+    WantedAgain,
     /// Its file changed in what a run is born with.
     SpecChanged,
     /// Its heartbeat stopped.
@@ -111,6 +113,7 @@ impl Why {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
             | Why::GraceOver => false,
@@ -127,6 +130,7 @@ impl Why {
             Why::Requested => "a message asked for it",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
+            Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
             Why::Shutdown => "the monitor ends",
@@ -230,18 +234,18 @@ impl Case<'_> {
         }
     }
 
-    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse.
+    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse. But a
+    /// SIGKILL may have been refused, so it is sent again.
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
+            Some(at) => self.kill_again(run, at),
             None => self.escalate(run, stopping),
-            Some(_) => Verdict::Wait(None),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) if at + timing::KILL_AGAIN <= self.now => self.kill(run, Why::GraceOver),
-            Some(at) => Verdict::Wait(Some(at + timing::KILL_AGAIN)),
+            Some(at) => self.kill_again(run, at),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
@@ -253,6 +257,14 @@ impl Case<'_> {
             Some(Haste::Now) => self.kill(run, Why::Hurried),
             None | Some(Haste::Graceful) if deadline <= self.now => self.kill(run, Why::GraceOver),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
+        }
+    }
+
+    fn kill_again(&self, run: &Run, killed_at: Moment) -> Verdict {
+        let moment = killed_at + timing::KILL_AGAIN;
+        match moment <= self.now {
+            true => self.kill(run, Why::GraceOver),
+            false => Verdict::Wait(Some(moment)),
         }
     }
 

@@ -8,12 +8,14 @@ use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
 
 /// The longest wait after a start that failed for want of something that may soon be there again.
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
+/// No failure is followed by a start sooner, whatever the file says: a program that is not there must not cost a core.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 /// No heartbeat is looked at more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// A run lasts at least this long before an edit ends it: a file that flaps costs one run a second, not twenty, and
 /// leaves the one that runs in peace for as long.
-const SETTLE: Duration = Duration::from_secs(1);
-/// How often what outlived a SIGKILL is sent another: it may have forked in between.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+/// How often what outlived a SIGKILL is sent another: it may have forked in between, or not have been ours to kill.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When a process that is down is due.
@@ -58,13 +60,14 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     if tried.born != spec.born {
         return Due::At(settled, Why::SpecChanged);
     }
-    if let Some(why) = last.why.filter(|why| why.is_request()) {
+    match last.why {
+        Some(Why::Removed | Why::Suspended) => return Due::At(settled, Why::WantedAgain),
         // An edit may flap; a person who asks means it.
-        let at = if why == Why::Requested { Moment::ZERO } else { settled };
-        return Due::At(at, why);
+        Some(Why::SpecChanged) => return Due::At(settled, Why::SpecChanged),
+        Some(why) if why.is_request() => return Due::At(Moment::ZERO, why),
+        Some(_) | None => {}
     }
-    let succeeded = last.why.is_none() && last.exit.is_success();
-    match (spec.restart, succeeded) {
+    match (spec.restart, last.is_success()) {
         (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,
         (Restart::Always, _) | (Restart::OnFailure, false) => {}
     }
@@ -81,9 +84,7 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
 fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
     let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
     let retry = match (spec.restart, &record.last) {
-        (Restart::OnFailure | Restart::Always, Some(last))
-            if !last.why.is_some_and(Why::is_request) && !last.exit.is_success() =>
-        {
+        (Restart::OnFailure | Restart::Always, Some(last)) if last.is_failure() => {
             last.at.at + delay(&spec.backoff, record.streak.max(1))
         }
         (Restart::Never | Restart::OnFailure | Restart::Always, _) => Moment::NEVER,
@@ -101,10 +102,9 @@ pub(super) fn slot_at(last: Option<Moment>, schedule: Schedule, now: Moment) -> 
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.
 pub(super) fn delay(backoff: &Backoff, streak: u32) -> Duration {
-    match streak {
-        0 => Duration::ZERO,
-        n => backoff.initial.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(backoff.max),
-    }
+    let Some(doublings) = streak.checked_sub(1) else { return Duration::ZERO };
+    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    backoff.initial.saturating_mul(factor).min(backoff.max).max(SHORTEST_DELAY)
 }
 
 /// What to do about a run's heartbeat.

@@ -119,7 +119,7 @@ fn waiting(spec: &ProcessSpec, record: &Record) -> Verdict {
             Verdict { state: State::Backoff, reason, message, next: Some(at) }
         }
         Due::At(at, _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
-        Due::Never => match record.last.as_ref().is_some_and(|last| last.why.is_none() && last.exit.is_success()) {
+        Due::Never => match record.last.as_ref().is_some_and(End::is_success) {
             true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
             false => Verdict { state: State::Failed, reason: "Error", message: outcome, next: None },
         },

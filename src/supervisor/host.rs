@@ -85,9 +85,9 @@ impl Host {
         found
     }
 
-    /// What has ended since the last look, as facts.
-    pub(super) fn reap(&mut self) -> Vec<Fact> {
-        let events = self.children.reap();
+    /// What has ended since the last look, as facts; with `all`, every child is looked at.
+    pub(super) fn reap(&mut self, all: bool) -> Vec<Fact> {
+        let events = if all { self.children.sweep() } else { self.children.reap() };
         events.into_iter().filter_map(|event| self.fact(event)).collect()
     }
 
@@ -277,6 +277,7 @@ fn is_trouble(why: Why) -> bool {
         | Why::Ended
         | Why::BackoffOver
         | Why::Scheduled
+        | Why::WantedAgain
         | Why::Requested
         | Why::Removed
         | Why::Suspended

@@ -139,6 +139,8 @@ impl Supervisor {
             }
             Haste::Now => tracing::warn!("ending at once: every process is killed"),
         }
+        // Nothing is read any more; closing inotify takes the kernel some milliseconds, which pass meanwhile.
+        self.watch.end();
         let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
         self.touch_all(&before);
     }
@@ -229,7 +231,8 @@ impl Supervisor {
     }
 
     fn collect_facts(&mut self, now: Stamp) {
-        for fact in self.host.reap().into_iter().chain(self.host.heartbeats()) {
+        let is_tick = now.at >= self.next_tick;
+        for fact in self.host.reap(is_tick).into_iter().chain(self.host.heartbeats()) {
             self.observed.observe(fact, now);
         }
     }

@@ -46,6 +46,11 @@ impl WatchSide {
         }
     }
 
+    /// Ends the watch for good.
+    pub(super) fn end(&mut self) {
+        (self.start, self.watch, self.trouble) = (None, None, None);
+    }
+
     /// As outsiders see it.
     pub(super) fn view(&self) -> WatchView {
         WatchView { active: self.watch.as_ref().is_some_and(Watch::is_active) }

@@ -1,0 +1,311 @@
+//! Histories by chance: what one is like, and what happens in it, is drawn from its seed alone.
+
+use std::hash::Hasher;
+use std::time::Duration;
+
+use super::history::History;
+use super::kernel::{MONITOR, Proc, Reuse, Role, State};
+use super::machine::{Fate, Temper, World};
+use super::random::Random;
+use super::specs::{self, name_of, plain};
+use crate::model::{Exit, Fingerprint, Moment, Name, ProcessSpec, Signal};
+use crate::reconcile::{Ask, Haste};
+
+pub(super) const STEPS: u64 = 300;
+/// More of ours are never in the table at once.
+const CROWD: usize = 30;
+
+/// Lives through the history of this seed.
+///
+/// # Errors
+/// The law that was broken, with the step.
+pub(super) fn live(seed: u64, wall: u64, steps: u64, told: Option<&mut Vec<String>>) -> Result<u64, String> {
+    let mut chance = Chance::new(seed, wall);
+    chance.history.world.told = told.is_some().then(Vec::new);
+    let mut outcome = Ok(());
+    for step in 0..steps {
+        chance.step();
+        if let Some(law) = chance.history.world.broken.take() {
+            outcome = Err(format!("seed {seed}, step {step}: {law}"));
+            break;
+        }
+    }
+    if outcome.is_ok() && steps == STEPS {
+        outcome = chance.finish().map_err(|law| format!("seed {seed}, at the end: {law}"));
+    }
+    if let (Some(told), Some(lines)) = (told, chance.history.world.told.take()) {
+        *told = lines;
+    }
+    outcome.map(|()| chance.history.world.digest.finish())
+}
+
+struct Chance {
+    history: History,
+    names: Vec<Name>,
+    fingerprint: u64,
+    /// At which step the colony ends, if before the last.
+    ends_at: u64,
+    step: u64,
+}
+
+impl Chance {
+    fn new(seed: u64, wall: u64) -> Chance {
+        let mut random = Random::new(seed);
+        let temper = temper(&mut random);
+        let reuse = random.pick(&[Reuse::LastFreed, Reuse::Lowest]);
+        let tick = Duration::from_secs(1 + random.below(10));
+        let names = 1 + random.below(6) as usize;
+        let names = ["a", "b", "c", "d", "e", "f"][..names].iter().map(|name| name_of(name)).collect();
+        let ends_at = if random.chance(40) { random.below(STEPS) } else { STEPS };
+        let walls = Random::new(seed ^ wall);
+        let mut chance = Chance {
+            history: History::new(random, walls, temper, reuse, tick),
+            names,
+            fingerprint: 0,
+            ends_at,
+            step: 0,
+        };
+        chance.first();
+        chance
+    }
+
+    /// What the monitor finds at its start.
+    fn first(&mut self) {
+        for name in self.names.clone() {
+            let spec = self.fresh();
+            if self.random().chance(10) {
+                let lives = Duration::from_millis(self.random().below(100_000));
+                let obeys = self.random().chance(50).then(|| Duration::from_secs(1));
+                self.history.inherits(
+                    &name,
+                    &std::sync::Arc::new(spec.clone()),
+                    Fate { lives, obeys, ..Fate::default() },
+                );
+            }
+            if self.random().chance(70) {
+                self.history.edit(&name, Some(spec));
+            }
+        }
+    }
+
+    fn random(&mut self) -> &mut Random {
+        &mut self.history.world.random
+    }
+
+    fn step(&mut self) {
+        let step = self.step;
+        self.step += 1;
+        self.unrest();
+        self.pass();
+        let temper = self.history.world.temper;
+        if step == self.ends_at {
+            self.history.end(Haste::Graceful);
+        } else if step > self.ends_at && self.random().chance(2) {
+            self.history.end(Haste::Now);
+        }
+        if self.random().chance(temper.edits) {
+            self.edit();
+        }
+        if self.random().chance(temper.asks) {
+            self.ask();
+        }
+        let runs = self.history.world.runs.len() as u64;
+        if runs > 0 && self.random().chance(temper.unrest / 3) {
+            let of = runs - 1 - self.random().below(runs.min(8));
+            self.history.echo(of as usize);
+        }
+        self.history.starts = match temper.starts {
+            0 => 1 + self.random().below(8) as usize,
+            starts => starts,
+        };
+        match self.random().chance(80) {
+            true => self.history.turns(),
+            false => self.history.turn(),
+        }
+        if step.is_multiple_of(16) {
+            super::laws::the_view_is_sound(&mut self.history);
+        }
+    }
+
+    /// Lets time pass up to the next wake-up; or not quite, or further, when that one is lost.
+    fn pass(&mut self) {
+        let now = self.history.now();
+        let temper = self.history.world.temper;
+        let tick = self.history.tick;
+        let wake = self.history.observed.wake_at().unwrap_or(Moment::NEVER);
+        let exit = self.history.world.kernel.next_exit().unwrap_or(Moment::NEVER);
+        let answer = self.history.world.looks.iter().map(|look| look.answer_at).min().unwrap_or(Moment::NEVER);
+        let random = self.random();
+        let span = if random.chance(temper.stalls) {
+            let span = random.span(3_600_000);
+            if span > tick && random.chance(50) {
+                self.history.sleep(span);
+            }
+            span
+        } else if wake <= now {
+            Duration::from_millis(random.below(5))
+        } else if random.chance(temper.lost) {
+            tick
+        } else {
+            let next = wake.min(exit).min(answer);
+            match random.below(10) {
+                0 => tick,
+                1 => random.span(1_000),
+                2 => next.since(now) / 2,
+                3 => exit.since(now),
+                _ => next.since(now),
+            }
+            .min(tick)
+        };
+        self.history.pass(span);
+    }
+
+    /// What happens without us.
+    fn unrest(&mut self) {
+        let now = self.history.now();
+        let unrest = self.history.world.temper.unrest;
+        let ours = |proc: &Proc| proc.run.is_some() && proc.is_mortal();
+        let count = self.history.world.kernel.procs().filter(|(_, proc)| proc.is_alive()).count();
+        let world = &mut self.history.world;
+        let nth = |world: &mut World, unrest: u64, choose: fn(&Proc) -> bool| {
+            let n = world.random.next();
+            if world.random.chance(unrest) { world.kernel.nth(n, choose) } else { None }
+        };
+        if let Some(pid) = nth(world, unrest, ours).filter(|_| count < CROWD) {
+            fork(world, pid);
+        }
+        if let Some(pid) = nth(world, unrest / 8, ours) {
+            world.tell(|| format!("pid {pid} is frozen"));
+            world.kernel.freeze(pid);
+            no_beats(world, pid);
+        }
+        if let Some(pid) = nth(world, 15, |proc| proc.state == State::Frozen) {
+            world.tell(|| format!("pid {pid} is thawed"));
+            world.kernel.thaw(pid, now);
+            world.delayed_at = now;
+        }
+        if let Some(pid) = nth(world, unrest / 4, ours) {
+            world.tell(|| format!("pid {pid} is stopped"));
+            world.kernel.stop(pid);
+            no_beats(world, pid);
+        }
+        if let Some(pid) = nth(world, unrest / 4, ours) {
+            world.kernel.signal(pid, Signal::CONT, now);
+        }
+        if let Some(pid) = nth(world, unrest / 3, ours) {
+            let exit = world.random.killed();
+            world.tell(|| format!("pid {pid} ends: {exit}"));
+            world.kernel.die(pid, exit);
+        }
+        if let Some(pid) = nth(world, 20, |proc| proc.run.is_none() && proc.is_alive()) {
+            world.kernel.die(pid, Exit::Code(0));
+        }
+        if count < CROWD && world.random.chance(unrest) {
+            world.kernel.fork(Proc::new(None, Role::Main, MONITOR));
+        }
+    }
+
+    fn edit(&mut self) {
+        let names = self.names.clone();
+        let at = self.random().below(names.len() as u64) as usize;
+        let name = &names[at];
+        let before = self.history.world.desired.processes.get(name).map(|spec| (**spec).clone());
+        let after = match before {
+            Some(_) if self.random().chance(20) => None,
+            Some(before) => Some(self.changed(before)),
+            None => Some(self.fresh()),
+        };
+        self.history.edit(name, after);
+    }
+
+    fn ask(&mut self) {
+        let names = self.names.clone();
+        if self.random().chance(60) {
+            let at = self.random().below(names.len() as u64) as usize;
+            return self.history.ask(&names[at], Ask::Named);
+        }
+        for name in names.iter().filter(|name| name.as_str() < "d") {
+            self.history.ask(name, Ask::Broad);
+        }
+    }
+
+    fn fresh(&mut self) -> ProcessSpec {
+        let mut spec = plain();
+        for _ in 0..4 {
+            spec = self.changed(spec);
+        }
+        spec
+    }
+
+    /// The spec after an edit.
+    fn changed(&mut self, spec: ProcessSpec) -> ProcessSpec {
+        self.fingerprint += 1;
+        specs::changed(spec, Fingerprint(self.fingerprint), self.random())
+    }
+
+    /// Ends the colony, if it has not been, and everything is gone in time, unless the kernel holds it.
+    fn finish(&mut self) -> Result<(), String> {
+        let history = &mut self.history;
+        let now = history.now();
+        let frozen: Vec<_> =
+            history.world.kernel.procs().filter(|(_, proc)| proc.state == State::Frozen).map(|(pid, _)| pid).collect();
+        for pid in frozen {
+            history.world.kernel.thaw(pid, now);
+            history.world.delayed_at = now;
+        }
+        history.world.temper = Temper::default();
+        if history.over_by.is_none() {
+            history.end(Haste::Graceful);
+        }
+        history.starts = 4;
+        history.live(Duration::from_secs(60) + history.tick * 5);
+        let left = history.world.kernel.procs().find(|(_, proc)| proc.run.is_some());
+        let left = left.map(|(pid, proc)| format!("pid {pid} is left: {proc:?}"));
+        history.world.check(left.is_none(), || left.unwrap_or_default());
+        let records: Vec<Name> = history.observed.records().keys().cloned().collect();
+        history.world.check(records.is_empty(), || format!("records are left: {records:?}"));
+        self.history.world.broken.take().map_or(Ok(()), Err)
+    }
+}
+
+fn fork(world: &mut World, parent: usize) {
+    let Some(run) = world.kernel.get(parent).and_then(|proc| proc.run) else { return };
+    let random = &mut world.random;
+    let role = random.pick(&[Role::Member, Role::Escaped]);
+    let mut proc = Proc::new(Some(run), role, parent);
+    proc.obeys = random.chance(60).then(|| random.span(10_000));
+    proc.ends_at = world.now.at + random.span(200_000);
+    let pid = world.kernel.fork(proc);
+    world.tell(|| format!("pid {parent} of run {run} forks pid {pid}: {proc:?}"));
+}
+
+/// Who is stopped or frozen beats no more, and, to keep it simple, never again.
+fn no_beats(world: &mut World, pid: usize) {
+    let now = world.now.at;
+    let Some(proc) = world.kernel.get(pid).copied() else { return };
+    if let (Some(run), Role::Main) = (proc.run, proc.role) {
+        let heart = &mut world.run_mut(run).heart;
+        heart.stops_at = heart.stops_at.min(now);
+    }
+}
+
+fn temper(random: &mut Random) -> Temper {
+    let starts = random.pick(&[0, 1, 2, 100]);
+    let mut often = |choices: [u64; 4]| random.pick(&choices);
+    Temper {
+        starts,
+        start_fails: often([0, 5, 30, 90]),
+        dies_soon: often([0, 20, 50, 95]),
+        succeeds: often([0, 20, 50, 100]),
+        ignores: often([0, 10, 50, 100]),
+        signal_refused: often([0, 0, 5, 30]),
+        forks_at_kill: often([0, 0, 5, 30]),
+        heart_fails: often([0, 10, 30, 80]),
+        look_hangs: often([0, 0, 5, 30]),
+        unrest: often([0, 3, 10, 30]),
+        edits: often([0, 3, 10, 40]),
+        asks: often([0, 2, 5, 30]),
+        lost: often([0, 5, 20, 90]),
+        stalls: often([0, 0, 1, 4]),
+    }
+}

@@ -1,0 +1,195 @@
+//! What must hold after every turn. What must hold at an order is in the machine, where the orders arrive.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::history::History;
+use super::ledger::SETTLE;
+use super::machine::World;
+use crate::model::{Incarnation, Moment, Name};
+use crate::reconcile::{Action, Haste, Life, Record, reconcile, view};
+
+/// For so many turns in a row a process may be due: each turn makes a start, so twice as many as there are processes.
+const PATIENCE: u32 = 12;
+
+/// A look at all finds nothing to do that a look at the dirty and the due would not, and no deadline that is not filed.
+pub(super) fn nothing_is_overlooked(history: &mut History) {
+    let History { world, observed, .. } = history;
+    let now = world.now.at;
+    let names: BTreeSet<&Name> = observed.records.keys().chain(world.desired.processes.keys()).collect();
+    let plan = reconcile(&world.desired, observed, names, now);
+    for action in &plan.actions {
+        let name = named(action);
+        world.check(observed.agenda.is_due(name, now), || format!("{name} is not due, and yet there is {action:?}"));
+    }
+    for (name, wait) in &plan.waits {
+        let filed = observed.agenda.filed_at(name);
+        let woken = observed.agenda.is_due(name, now) || wait.is_none() || filed.is_some_and(|at| Some(at) <= *wait);
+        world.check(woken, || format!("{name} waits for {wait:?}, and is filed for {filed:?}"));
+    }
+}
+
+fn named(action: &Action) -> &Name {
+    match action {
+        Action::Start(name, ..)
+        | Action::Signal(name, ..)
+        | Action::Adopt(name, _)
+        | Action::Look(name, _)
+        | Action::Forget(name) => name,
+    }
+}
+
+pub(super) fn hold_after_a_turn(history: &mut History) {
+    nothing_is_overlooked(history);
+    only_starts_wait_for_their_turn(history);
+    nothing_is_starved(history);
+    all_that_lives_is_known(history);
+    the_shutdown_ends(history);
+    let History { world, observed, tick, .. } = history;
+    for (name, record) in observed.records() {
+        it_counts_right(world, name, record);
+    }
+    if observed.wake_at().is_some_and(|at| at <= world.now.at) {
+        return;
+    }
+    let desired = Arc::clone(&world.desired);
+    let names: BTreeSet<&Name> = observed.records.keys().chain(desired.processes.keys()).collect();
+    let nothing = Record::default();
+    for name in names {
+        let filed = observed.agenda.filed_at(name);
+        it_is_as_desired(world, name, observed.records.get(name).unwrap_or(&nothing), filed, *tick);
+    }
+}
+
+fn only_starts_wait_for_their_turn(history: &mut History) {
+    let History { world, observed, .. } = history;
+    let now = world.now.at;
+    let names = observed.records.keys().filter(|name| observed.agenda.is_due(name, now));
+    for action in reconcile(&world.desired, observed, names, now).actions {
+        let starts = matches!(action, Action::Start(..));
+        world.check(starts, || format!("a turn left this for the next: {action:?}"));
+    }
+}
+
+fn nothing_is_starved(history: &mut History) {
+    let History { world, observed, starved, .. } = history;
+    let now = world.now.at;
+    let desired = Arc::clone(&world.desired);
+    let names: BTreeSet<&Name> = observed.records.keys().chain(desired.processes.keys()).collect();
+    for name in names {
+        if observed.agenda.is_due(name, now) {
+            let turns = starved.entry(name.clone()).or_default();
+            *turns += 1;
+            let turns = *turns;
+            world.check(turns <= PATIENCE, || format!("{name} has been due for {turns} turns"));
+        } else {
+            starved.remove(name);
+        }
+    }
+}
+
+/// Every process of ours belongs to the run that its record names.
+fn all_that_lives_is_known(history: &mut History) {
+    let History { world, observed, .. } = history;
+    let lost = world.kernel.procs().find_map(|(pid, proc)| {
+        let id = proc.run.filter(|_| proc.is_alive())?;
+        let name = &world.run(id).name;
+        let known = observed.records.get(name).and_then(|record| record.life.run());
+        (known.map(|run| run.id) != Some(id)).then(|| format!("pid {pid} of run {id} of {name} lives and is unknown"))
+    });
+    world.check(lost.is_none(), || lost.unwrap_or_default());
+}
+
+fn the_shutdown_ends(history: &mut History) {
+    let tick = history.tick;
+    let Some(over_by) = history.over_by else { return };
+    let world = &mut history.world;
+    let second = Duration::from_secs(1);
+    let over_by = over_by.max(world.delayed_at + second + tick).max(world.stalled_at + second + tick);
+    if world.now.at <= over_by {
+        return;
+    }
+    let left = world.kernel.procs().find(|(_, proc)| proc.run.is_some() && proc.is_mortal());
+    let left = left.map(|(pid, proc)| format!("pid {pid} outlives the shutdown: {proc:?}"));
+    world.check(left.is_none(), || left.unwrap_or_default());
+}
+
+fn it_counts_right(world: &mut World, name: &Name, record: &Record) {
+    let tally = &record.tally;
+    let found = (tally.starts, tally.start_failures, tally.exits.iter().sum::<u64>(), tally.kills);
+    let Some(ledger) = world.ledgers.get(name) else {
+        world.check(found == (0, 0, 0, 0), || format!("{name} is counted and unknown"));
+        return;
+    };
+    let expected = (ledger.starts, ledger.start_failures, ledger.exits, ledger.kills);
+    world.check(found == expected, || {
+        format!("{name} is counted as {found:?} (starts, failures, exits, kills), and it was {expected:?}")
+    });
+}
+
+/// Nothing is left to do now: so everything is as it is wanted, or waits for a moment that is filed.
+fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Option<Moment>, tick: Duration) {
+    let now = world.now.at;
+    let wanted = world.desired.processes.get(name).cloned();
+    let woken_by = |at: Moment| at > now && (at == Moment::NEVER || filed.is_some_and(|filed| filed <= at));
+    match (&record.life, wanted) {
+        (Life::Down, None) => world.check(false, || format!("{name} is no more, and not forgotten")),
+        (Life::Down, Some(spec)) if spec.suspend => {}
+        (Life::Down, Some(spec)) => {
+            let due = world.ledger(name).due_at(&spec);
+            let ledger = world.ledgers.get(name).cloned();
+            world.check(woken_by(due), || format!("{name} is down, due at {due:?}, filed for {filed:?}: {ledger:?}"));
+        }
+        (Life::Up(_), None) => world.check(false, || format!("{name} is up and not wanted")),
+        (Life::Up(run), Some(spec)) => {
+            let asked = world.ledger(name).asked;
+            let settled = world.run(run.id).since + SETTLE;
+            let settles = run.spec.born != spec.born && woken_by(settled);
+            let same = run.spec.whole == spec.whole || settles;
+            let right = !run.inherited && !spec.suspend && same && asked.is_none();
+            world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
+            the_dead_heart_is_found(world, name, run.id, tick);
+        }
+        (Life::Stopping(run, stopping) | Life::Leaving(run, stopping), _) => {
+            let by = match stopping.killed_at {
+                _ if world.desired.ending == Some(Haste::Now) && stopping.killed_at.is_none() => Moment::ZERO,
+                None => stopping.asked_at + run.spec.stop.grace,
+                Some(at) => at + Duration::from_secs(1),
+            };
+            let told = matches!(record.life, Life::Stopping(..))
+                || world.run(run.id).rest_asked
+                || stopping.killed_at.is_some();
+            world.check(told, || format!("what is left of {name} was not told to end"));
+            world.check(woken_by(by), || format!("{name} must be killed by {by:?} and is filed for {filed:?}"));
+        }
+    }
+}
+
+fn the_dead_heart_is_found(world: &mut World, name: &Name, id: Incarnation, tick: Duration) {
+    let now = world.now.at;
+    let run = world.run(id);
+    let Some(heartbeat) = &run.spec.heartbeat else { return };
+    if world.looks.iter().any(|look| look.run == id) {
+        return;
+    }
+    let stale = heartbeat.period.mul_f64(1.25) + Duration::from_millis(50);
+    let by = (run.pulse_from + heartbeat.period.mul_f64(heartbeat.grace.max(1.0)))
+        .max(run.heart.latest(now).map_or(Moment::ZERO, |beat| beat + stale))
+        .max(run.late_answer_at + stale)
+        .max(world.stalled_at + heartbeat.period);
+    let by = by + tick * 4;
+    world.check(now <= by, || format!("{name} has had no heartbeat since {by:?} at the latest, and is up"));
+}
+
+/// What outsiders are shown contradicts nothing.
+pub(super) fn the_view_is_sound(history: &mut History) {
+    let History { world, observed, .. } = history;
+    for view in view(&world.desired, observed, world.now) {
+        let up = observed.records.get(&view.name).is_some_and(|record| match record.life {
+            Life::Up(_) | Life::Stopping(..) => true,
+            Life::Down | Life::Leaving(..) => false,
+        });
+        world.check(view.up == up && (!up || view.uptime.is_some()), || format!("{} is shown wrong", view.name));
+    }
+}

@@ -1,0 +1,153 @@
+//! What an outsider would write down about a process, and the policies read a second time, from their description: when
+//! a process that is down may run again. Nothing here is taken from the core but the shapes of a spec.
+
+use std::time::Duration;
+
+use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart};
+use crate::reconcile::{Ask, Why};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) starts: u64,
+    pub(super) start_failures: u64,
+    pub(super) exits: u64,
+    pub(super) kills: u64,
+    /// A restart that was asked for and is not done.
+    pub(super) asked: Option<Ask>,
+    /// Fingerprints, born and whole, of the last start, or what was adopted since.
+    tried: Option<(Fingerprint, Fingerprint)>,
+    failed: Option<Failure>,
+    ended: Option<Ending>,
+    streak: u32,
+    slot: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    at: Moment,
+    transient: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    at: Moment,
+    requested: bool,
+    /// An edit of any kind was why.
+    edited: bool,
+    success: bool,
+    /// From then on an edit may have its way: a second after the run's beginning.
+    settled: Moment,
+}
+
+/// How long a run is left in peace by edits.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+
+impl Ledger {
+    pub(super) fn started(&mut self, spec: &ProcessSpec, now: Moment) {
+        self.starts += 1;
+        self.tries(spec);
+        self.failed = None;
+        if let Some(schedule) = spec.schedule {
+            let mut slot = self.slot.unwrap_or(now);
+            if slot < now {
+                let late = now.since(slot).as_nanos() % schedule.every.as_nanos();
+                slot = Moment::from_nanos(now.as_nanos() - late as u64);
+            }
+            self.slot = Some(slot);
+        }
+    }
+
+    pub(super) fn start_failed(&mut self, spec: &ProcessSpec, transient: bool, now: Moment) {
+        self.start_failures += 1;
+        self.tries(spec);
+        self.streak += 1;
+        self.failed = Some(Failure { at: now, transient });
+    }
+
+    fn tries(&mut self, spec: &ProcessSpec) {
+        let fresh = Some((spec.born, spec.whole));
+        if self.tried != fresh {
+            self.streak = 0;
+        }
+        self.tried = fresh;
+        self.asked = None;
+    }
+
+    pub(super) fn adopted(&mut self, spec: &ProcessSpec) {
+        self.streak = 0;
+        self.tried = Some((spec.born, spec.whole));
+    }
+
+    pub(super) fn ended(&mut self, exit: Exit, why: Option<Why>, lasted: Duration, threshold: Duration, now: Moment) {
+        self.exits += 1;
+        let requested = why.is_some_and(|why| why != Why::HeartbeatStale);
+        let edited = matches!(why, Some(Why::SpecChanged | Why::Removed | Why::Suspended));
+        let began = Moment::from_nanos(now.as_nanos() - lasted.as_nanos() as u64);
+        if !requested {
+            self.streak = if lasted < threshold { self.streak + 1 } else { 0 };
+        }
+        self.failed = None;
+        let success = why.is_none() && exit == Exit::Code(0);
+        self.ended = Some(Ending { at: now, requested, edited, success, settled: began + SETTLE });
+    }
+
+    pub(super) fn asks(&mut self, ask: Ask) {
+        if self.asked != Some(Ask::Named) {
+            self.asked = Some(ask);
+        }
+    }
+
+    /// When the process, which is down and wanted, is due; `NEVER`: not before something changes.
+    pub(super) fn due_at(&self, spec: &ProcessSpec) -> Moment {
+        let Some((born, whole)) = self.tried else { return Moment::ZERO };
+        let waits = whole == spec.whole && self.asked.is_none();
+        if let Some(Failure { at, transient }) = self.failed {
+            let pause = self.pause(spec, self.streak);
+            return match (waits, transient) {
+                (false, _) => Moment::ZERO,
+                (true, true) => at + pause.min(Duration::from_secs(5)),
+                (true, false) => at + pause,
+            };
+        }
+        if let Some(schedule) = spec.schedule {
+            let next = self.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
+            let retry = self.ended.filter(|ended| spec.restart != Restart::Never && !ended.requested && !ended.success);
+            return retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))));
+        }
+        let Some(ended) = self.ended else { return Moment::ZERO };
+        if self.asked == Some(Ask::Named) {
+            return Moment::ZERO;
+        }
+        if born != spec.born || ended.edited {
+            return ended.settled;
+        }
+        if ended.requested {
+            return Moment::ZERO;
+        }
+        let again = match spec.restart {
+            Restart::Always => true,
+            Restart::OnFailure => !ended.success,
+            Restart::Never => false,
+        };
+        match (again, waits) {
+            (false, _) => Moment::NEVER,
+            (true, false) if self.asked.is_some() || self.streak == 0 => Moment::ZERO,
+            (true, false) => ended.settled,
+            (true, true) => ended.at + self.pause(spec, self.streak),
+        }
+    }
+
+    fn pause(&self, spec: &ProcessSpec, streak: u32) -> Duration {
+        if streak == 0 {
+            return Duration::ZERO;
+        }
+        let mut pause = spec.backoff.initial;
+        for _ in 1..streak {
+            if pause.is_zero() || pause >= spec.backoff.max {
+                break;
+            }
+            pause *= 2;
+        }
+        pause.min(spec.backoff.max).max(Duration::from_millis(100))
+    }
+}

@@ -1,0 +1,121 @@
+//! What must hold when the core gives an order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kernel::State;
+use super::ledger::SETTLE;
+use super::machine::World;
+use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
+use crate::reconcile::{Haste, Target, Why};
+
+impl World {
+    pub(super) fn may_start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) {
+        let now = self.now.at;
+        self.check(is_reason_to_start(why), || format!("{name} was started because {}", why.as_str()));
+        let wanted = self.desired.processes.get(name).is_some_and(|wanted| Arc::ptr_eq(wanted, spec));
+        self.check(wanted && !spec.suspend, || format!("{name} was started and is not desired"));
+        let ending = self.desired.ending;
+        self.check(ending.is_none(), || format!("{name} was started in a shutdown"));
+        let alive = self.kernel.procs().find(|(pid, proc)| {
+            let of_run = proc.run.map(|id| self.run(id));
+            of_run.is_some_and(|run| run.name == *name && (proc.is_alive() || run.main == *pid))
+        });
+        let alive = alive.map(|(pid, proc)| format!("two lives of {name}: pid {pid} is still there, {proc:?}"));
+        self.check(alive.is_none(), || alive.unwrap_or_default());
+        let due = self.ledger(name).due_at(spec);
+        let ledger = self.ledgers[name].clone();
+        self.check(due <= now, || format!("{name} was started before its time {due:?}: {ledger:?}"));
+    }
+
+    pub(super) fn may_signal(&mut self, name: &Name, id: Incarnation, target: Target, signal: Signal, why: Why) {
+        let known = self.runs.get(id.get() as usize - 1).is_some_and(|run| run.name == *name && !run.empty_told);
+        self.check(known, || format!("{signal} for run {id} of {name}, of which nothing is left"));
+        if !known {
+            return;
+        }
+        let now = self.now.at;
+        let run = self.run(id);
+        let stop = run.spec.stop;
+        let says = format!("{signal} to the {} of {name} because {}", target.as_str(), why.as_str());
+        let holds = match (run.exit_told, run.ending_at, signal == Signal::KILL) {
+            (true, None, _) => unreachable!("an exit begins the ending"),
+            (false, None, true) if self.desired.ending == Some(Haste::Now) => target == Target::Tree,
+            (false, None, _) => {
+                let whom = if stop.kill == Kill::Mixed { Target::Main } else { Target::Tree };
+                signal == stop.signal && target == whom && self.may_stop(name, id, why)
+            }
+            (true, Some(_), false) => signal == stop.signal && target == Target::Tree && !run.rest_asked,
+            (true, Some(_), true) if !run.rest_asked && run.killed_at.is_none() && signal == stop.signal => true,
+            (_, Some(from), true) => {
+                let in_time = match run.killed_at {
+                    Some(at) => at + Duration::from_secs(1) <= now,
+                    None => from + stop.grace <= now || self.desired.ending == Some(Haste::Now),
+                };
+                target == Target::Tree && in_time
+            }
+            (false, Some(_), false) => false,
+        };
+        self.check(holds, || says);
+    }
+
+    /// Whether there is reason to end a run that is up.
+    fn may_stop(&self, name: &Name, id: Incarnation, why: Why) -> bool {
+        let run = self.run(id);
+        let wanted = self.desired.processes.get(name);
+        match why {
+            Why::Removed => wanted.is_none() && self.desired.ending.is_none(),
+            Why::Shutdown => wanted.is_none() && self.desired.ending.is_some(),
+            Why::Suspended => wanted.is_some_and(|spec| spec.suspend),
+            Why::SpecChanged => {
+                wanted.is_some_and(|spec| spec.born != run.spec.born) && run.since + SETTLE <= self.now.at
+            }
+            Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
+            Why::Inherited => run.inherited,
+            Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {
+                let lately = run.read_at.and_then(|at| Some(run.heart.latest(at)? + heartbeat.period > at));
+                !self.is_beating(id) && run.read_at.is_some() && lately != Some(true)
+            }),
+            Why::Created
+            | Why::Ended
+            | Why::BackoffOver
+            | Why::Scheduled
+            | Why::WantedAgain
+            | Why::LeftBehind
+            | Why::GraceOver
+            | Why::Hurried => false,
+        }
+    }
+
+    /// Whether the run beats as it should and always did.
+    fn is_beating(&self, id: Incarnation) -> bool {
+        let run = self.run(id);
+        let Some(heartbeat) = &run.spec.heartbeat else { return true };
+        let patience = heartbeat.period.mul_f64(heartbeat.grace.max(1.0));
+        run.heart.stops_at == Moment::NEVER
+            && run.heart.every <= heartbeat.period
+            && (run.heart.before.is_some()
+                || run.heart.first <= (run.pulse_from + patience).max(self.stalled_at + heartbeat.period))
+            && self.kernel.get(run.main).is_some_and(|proc| proc.run == Some(id) && proc.state == State::Runs)
+    }
+}
+
+fn is_reason_to_start(why: Why) -> bool {
+    match why {
+        Why::Created
+        | Why::Ended
+        | Why::BackoffOver
+        | Why::Scheduled
+        | Why::Requested
+        | Why::WantedAgain
+        | Why::SpecChanged
+        | Why::Inherited => true,
+        Why::Removed
+        | Why::Suspended
+        | Why::HeartbeatStale
+        | Why::Shutdown
+        | Why::LeftBehind
+        | Why::GraceOver
+        | Why::Hurried => false,
+    }
+}

@@ -1,0 +1,78 @@
+//! Specs, plain and by chance.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::random::Random;
+use crate::model::{Backoff, Birth, Fingerprint, Heartbeat, Kill, Name, ProcessSpec, Restart, Schedule, Signal, Stop};
+
+pub(super) fn name_of(text: &str) -> Name {
+    Name::parse(text).expect("a valid name")
+}
+
+/// A service with the usual settings.
+pub(in crate::reconcile) fn plain() -> ProcessSpec {
+    ProcessSpec {
+        birth: Birth {
+            argv: Vec::new(),
+            env: Default::default(),
+            env_inherit: Vec::new(),
+            config: String::new(),
+            uid: None,
+            gid: None,
+            working_dir: None,
+            output: None,
+        },
+        born: Fingerprint(0),
+        whole: Fingerprint(0),
+        restart: Restart::Always,
+        schedule: None,
+        backoff: Backoff {
+            threshold: Duration::from_secs(10),
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(300),
+        },
+        stop: Stop { signal: Signal::TERM, grace: Duration::from_secs(10), kill: Kill::Mixed },
+        suspend: false,
+        readiness_gate: true,
+        heartbeat: None,
+        groups: Vec::new(),
+    }
+}
+
+/// The spec after an edit; one in twenty changes nothing.
+pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &mut Random) -> ProcessSpec {
+    let seconds = |random: &mut Random, n: u64| Duration::from_millis(random.below(n * 1000));
+    match random.below(20) {
+        0 => return spec,
+        1..=3 => spec.born = fingerprint,
+        4..=6 => spec.restart = random.pick(&[Restart::Always, Restart::OnFailure, Restart::Never]),
+        7 | 8 => {
+            let mut up_to = |most| if random.chance(20) { Duration::ZERO } else { seconds(random, most) };
+            let [threshold, initial, more] = [20, 10, 100].map(&mut up_to);
+            spec.backoff = Backoff { threshold, initial, max: initial + more };
+        }
+        9..=11 => {
+            let kill = random.pick(&[Kill::Mixed, Kill::Group]);
+            spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill };
+        }
+        12..=14 => {
+            let every = Duration::from_millis(500 + random.below(60_000));
+            spec.schedule = random.chance(60).then_some(Schedule { every });
+        }
+        15..=17 => {
+            let period = Duration::from_millis(20 + random.below(30_000));
+            let grace = random.pick(&[0.0, 1.0, 3.0, 10.5]);
+            let heartbeat = Heartbeat { period, grace, file: PathBuf::new() };
+            spec.heartbeat = random.chance(80).then_some(heartbeat);
+        }
+        _ => spec.suspend = !spec.suspend && random.chance(50),
+    }
+    spec.whole = fingerprint;
+    spec
+}
+
+/// The signals that specs name as theirs to end by.
+fn stop_signals() -> [Signal; 4] {
+    [Signal::TERM, Signal::TERM, Signal::KILL, Signal::from_raw(40).expect("a real-time signal")]
+}

@@ -1,0 +1,458 @@
+//! What is decided, cell by cell: what is wanted, what has happened so far, and what is done at which moment. Moments are
+//! in seconds; each row names the moment before an edge, and the edge.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sim::plain;
+use super::{Action, Ask, Desired, Fact, Haste, Observed, Target, Why, reconcile};
+use crate::model::{
+    Backoff, Exit, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, ProcessSpec, Restart, Schedule, Signal,
+    Stamp, StartError, Step, Stop, Wall,
+};
+
+type Facts = Vec<(f64, Fact)>;
+/// The case in words, what is wanted, what has happened, and what is decided at which moments.
+type Row<'a> = (&'a str, Desired, Facts, &'a [(f64, &'a str)]);
+
+fn seconds(n: f64) -> Duration {
+    Duration::from_secs_f64(n)
+}
+
+fn stamp(n: f64) -> Stamp {
+    Stamp { at: Moment::ZERO + seconds(n), wall: Wall::default() }
+}
+
+fn web() -> Name {
+    Name::parse("web").expect("a valid name")
+}
+
+fn first() -> Incarnation {
+    Incarnation::new(NonZeroU64::MIN)
+}
+
+/// A service: back-off 1, 2, 4 ... 60 s, a good run lasts 10 s, TERM, and KILL 5 s later.
+fn service() -> ProcessSpec {
+    ProcessSpec {
+        born: Fingerprint(1),
+        whole: Fingerprint(1),
+        backoff: Backoff { threshold: seconds(10.0), initial: seconds(1.0), max: seconds(60.0) },
+        stop: Stop { signal: Signal::TERM, grace: seconds(5.0), kill: Kill::Mixed },
+        ..plain()
+    }
+}
+
+fn edited() -> ProcessSpec {
+    ProcessSpec { whole: Fingerprint(2), ..service() }
+}
+
+fn reborn() -> ProcessSpec {
+    ProcessSpec { born: Fingerprint(2), whole: Fingerprint(2), ..service() }
+}
+
+fn suspended() -> ProcessSpec {
+    ProcessSpec { suspend: true, ..edited() }
+}
+
+fn job() -> ProcessSpec {
+    ProcessSpec { schedule: Some(Schedule { every: seconds(100.0) }), restart: Restart::Never, ..service() }
+}
+
+fn beating() -> ProcessSpec {
+    ProcessSpec { heartbeat: Some(Heartbeat { period: seconds(8.0), grace: 3.0, file: PathBuf::new() }), ..service() }
+}
+
+fn with(restart: Restart) -> ProcessSpec {
+    ProcessSpec { restart, ..service() }
+}
+
+fn wanted(spec: ProcessSpec) -> Desired {
+    Desired { processes: [(web(), Arc::new(spec))].into(), ending: None }
+}
+
+fn then(mut facts: Facts, at: f64, fact: Fact) -> Facts {
+    facts.push((at, fact));
+    facts
+}
+
+fn up(spec: ProcessSpec) -> Facts {
+    vec![(0.0, Fact::Started(web(), first(), Arc::new(spec)))]
+}
+
+fn signalled(target: Target, signal: Signal, why: Why) -> Fact {
+    Fact::Signalled(web(), first(), target, signal, why)
+}
+
+fn stopping(why: Why) -> Facts {
+    then(up(service()), 20.0, signalled(Target::Main, Signal::TERM, why))
+}
+
+fn killed() -> Facts {
+    then(stopping(Why::Removed), 25.0, signalled(Target::Tree, Signal::KILL, Why::GraceOver))
+}
+
+fn exited(exit: Exit, rest: bool) -> Fact {
+    Fact::Exited(web(), first(), exit, rest)
+}
+
+fn leaving() -> Facts {
+    then(up(service()), 20.0, exited(Exit::Code(0), true))
+}
+
+fn leaving_told() -> Facts {
+    then(leaving(), 20.0, signalled(Target::Tree, Signal::TERM, Why::LeftBehind))
+}
+
+fn leaving_killed() -> Facts {
+    then(leaving_told(), 25.0, signalled(Target::Tree, Signal::KILL, Why::GraceOver))
+}
+
+/// It ended at this moment, with this code.
+fn ended(spec: ProcessSpec, at: f64, code: u8) -> Facts {
+    then(up(spec), at, exited(Exit::Code(code), false))
+}
+
+/// It was told to end at 20 s, for this reason, and did at 21 s.
+fn stopped(why: Why) -> Facts {
+    then(stopping(why), 21.0, exited(Exit::Code(0), false))
+}
+
+fn failed(times: u32, errno: i32) -> Facts {
+    let error = StartError { step: Step::Exec, errno, what: String::new() };
+    (0..times).map(|_| (0.0, Fact::StartFailed(web(), Arc::new(service()), error.clone()))).collect()
+}
+
+fn asked(facts: Facts, at: f64, ask: Ask) -> Facts {
+    then(facts, at, Fact::Asked(web(), ask))
+}
+
+fn looked(facts: Facts, at: f64, beat: bool) -> Facts {
+    let answer = if beat { Fact::Beat(web(), first()) } else { Fact::NoBeat(web(), first()) };
+    then(then(facts, at, Fact::Looking(web(), first())), at, answer)
+}
+
+fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
+    let mut observed = Observed::default();
+    for (at, fact) in facts {
+        observed.observe(fact.clone(), stamp(*at));
+    }
+    let plan = reconcile(desired, &observed, [&web()], stamp(now).at);
+    let waits = plan.waits.iter().map(|(_, wait)| match wait {
+        Some(moment) => format!("wait until {}", moment.as_nanos() as f64 / 1e9),
+        None => "wait".into(),
+    });
+    let actions = plan.actions.iter().map(|action| match action {
+        Action::Start(_, spec, why) => {
+            assert!(Arc::ptr_eq(spec, &desired.processes[&web()]), "what is wanted is started");
+            format!("start, {why:?}")
+        }
+        Action::Signal(_, run, target, signal, why) => {
+            assert_eq!(*run, first());
+            format!("{signal} to {target:?}, {why:?}")
+        }
+        Action::Adopt(..) => "adopt".into(),
+        Action::Look(..) => "look".into(),
+        Action::Forget(_) => "forget".into(),
+    });
+    actions.chain(waits).collect::<Vec<_>>().join("; ")
+}
+
+#[track_caller]
+fn decide(rows: &[Row]) {
+    for (case, desired, facts, moments) in rows {
+        for (now, expected) in *moments {
+            assert_eq!(decided(desired, facts, *now), *expected, "{case}, at {now} s");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_wanted_is_ended_and_forgotten() {
+    let no = Desired::default;
+    let group = || ProcessSpec { stop: Stop { kill: Kill::Group, ..service().stop }, ..service() };
+    decide(&[
+        ("unknown", no(), vec![], &[(30.0, "")]),
+        ("down", no(), ended(service(), 20.0, 0), &[(20.0, "forget")]),
+        ("down, start failed", no(), failed(1, 2), &[(0.0, "forget")]),
+        ("up", no(), up(service()), &[(0.0, "SIGTERM to Main, Removed")]),
+        ("up, all to be told at once", no(), up(group()), &[(0.0, "SIGTERM to Tree, Removed")]),
+        ("stopping", no(), stopping(Why::Removed), &[(24.999, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")]),
+        ("killed", no(), killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("leaving", no(), leaving(), &[(20.0, "SIGTERM to Tree, LeftBehind")]),
+        (
+            "leaving, of what was removed",
+            no(),
+            then(stopping(Why::Removed), 21.0, exited(Exit::Code(0), true)),
+            &[(21.0, "SIGTERM to Tree, Removed")],
+        ),
+        ("leaving, told", no(), leaving_told(), &[(24.999, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")]),
+        ("leaving, killed", no(), leaving_killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("left", no(), then(leaving_told(), 22.0, Fact::Emptied(web(), first())), &[(22.0, "forget")]),
+    ]);
+}
+
+#[test]
+fn a_shutdown_is_nothing_wanted_with_a_haste() {
+    let graceful = || Desired::ending(Haste::Graceful);
+    let now = || Desired::ending(Haste::Now);
+    decide(&[
+        ("down", graceful(), failed(1, 2), &[(0.0, "forget")]),
+        ("up", graceful(), up(service()), &[(0.0, "SIGTERM to Main, Shutdown")]),
+        (
+            "stopping",
+            graceful(),
+            stopping(Why::Shutdown),
+            &[(24.0, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")],
+        ),
+        ("leaving", graceful(), leaving(), &[(20.0, "SIGTERM to Tree, LeftBehind")]),
+        ("hurried: up", now(), up(service()), &[(0.0, "SIGKILL to Tree, Shutdown")]),
+        ("hurried: stopping", now(), stopping(Why::Shutdown), &[(20.0, "SIGKILL to Tree, Hurried")]),
+        ("hurried: killed", now(), killed(), &[(25.5, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("hurried: leaving", now(), leaving(), &[(20.0, "SIGKILL to Tree, Hurried")]),
+        ("hurried: leaving, told", now(), leaving_told(), &[(20.0, "SIGKILL to Tree, Hurried")]),
+        ("hurried: down", now(), ended(service(), 20.0, 0), &[(20.0, "forget")]),
+    ]);
+}
+
+#[test]
+fn what_is_wanted_and_down_is_started_when_it_is_due() {
+    let quick = || ended(service(), 9.999, 1);
+    let inherited = || vec![(0.0, Fact::Inherited(web(), first(), Arc::new(service())))];
+    decide(&[
+        ("new", wanted(service()), vec![], &[(0.0, "start, Created")]),
+        ("new, and suspended", wanted(suspended()), vec![], &[(0.0, "wait")]),
+        ("after a good run", wanted(service()), ended(service(), 10.0, 1), &[(10.0, "start, Ended")]),
+        (
+            "after a short run",
+            wanted(service()),
+            quick(),
+            &[(10.998, "wait until 10.999"), (10.999, "start, BackoffOver")],
+        ),
+        ("after a short run, edited", wanted(edited()), quick(), &[(9.999, "start, BackoffOver")]),
+        ("after a short run, edited at birth", wanted(reborn()), quick(), &[(9.999, "start, SpecChanged")]),
+        ("after a short run, suspended", wanted(suspended()), quick(), &[(99.0, "wait")]),
+        (
+            "after a short run, asked",
+            wanted(service()),
+            asked(quick(), 10.0, Ask::Named),
+            &[(10.0, "start, Requested")],
+        ),
+        (
+            "after a short run, all asked",
+            wanted(service()),
+            asked(quick(), 10.0, Ask::Broad),
+            &[(10.0, "start, BackoffOver")],
+        ),
+        ("stopped for an edit", wanted(reborn()), stopped(Why::SpecChanged), &[(21.0, "start, SpecChanged")]),
+        (
+            "stopped for an edit that was undone",
+            wanted(service()),
+            stopped(Why::SpecChanged),
+            &[(21.0, "start, SpecChanged")],
+        ),
+        ("stopped by request", wanted(service()), stopped(Why::Requested), &[(21.0, "start, Requested")]),
+        (
+            "removed, and back before it ended",
+            wanted(service()),
+            stopped(Why::Removed),
+            &[(21.0, "start, WantedAgain")],
+        ),
+        ("no longer suspended", wanted(service()), stopped(Why::Suspended), &[(21.0, "start, WantedAgain")]),
+        ("stale", wanted(service()), stopped(Why::HeartbeatStale), &[(21.0, "start, Ended")]),
+        (
+            "inherited, and ended",
+            wanted(service()),
+            then(inherited(), 1.0, exited(Exit::Unknown, false)),
+            &[(1.0, "start, Created")],
+        ),
+    ]);
+}
+
+#[test]
+fn the_policy_says_what_ends_for_good() {
+    let rows = [
+        (Restart::Always, 0, "start, Ended"),
+        (Restart::Always, 1, "start, Ended"),
+        (Restart::OnFailure, 0, "wait"),
+        (Restart::OnFailure, 1, "start, Ended"),
+        (Restart::Never, 0, "wait"),
+        (Restart::Never, 1, "wait"),
+    ];
+    for (policy, code, expected) in rows {
+        decide(&[("a good run", wanted(with(policy)), ended(with(policy), 10.0, code), &[(99.0, expected)])]);
+    }
+    let over = || ended(with(Restart::Never), 10.0, 0);
+    let never = || wanted(with(Restart::Never));
+    let stale = || {
+        then(
+            then(up(service()), 20.0, signalled(Target::Main, Signal::TERM, Why::HeartbeatStale)),
+            20.0,
+            exited(Exit::Code(0), false),
+        )
+    };
+    decide(&[
+        ("asked by name", never(), asked(over(), 20.0, Ask::Named), &[(20.0, "start, Requested")]),
+        ("all asked", never(), asked(over(), 20.0, Ask::Broad), &[(20.0, "wait")]),
+        (
+            "all asked, after the name",
+            never(),
+            asked(asked(over(), 20.0, Ask::Named), 20.0, Ask::Broad),
+            &[(20.0, "start, Requested")],
+        ),
+        (
+            "edited at birth",
+            wanted(ProcessSpec { restart: Restart::Never, ..reborn() }),
+            over(),
+            &[(20.0, "start, SpecChanged")],
+        ),
+        ("edited otherwise", wanted(ProcessSpec { restart: Restart::Never, ..edited() }), over(), &[(20.0, "wait")]),
+        ("stale is a failure, whatever the code", wanted(with(Restart::OnFailure)), stale(), &[(20.0, "start, Ended")]),
+        ("stale, and never again", never(), stale(), &[(20.0, "wait")]),
+    ]);
+}
+
+#[test]
+fn a_start_that_failed_is_tried_again_for_ever() {
+    decide(&[
+        ("missing", wanted(service()), failed(1, 2), &[(0.999, "wait until 1"), (1.0, "start, BackoffOver")]),
+        (
+            "missing, the fourth time",
+            wanted(service()),
+            failed(4, 2),
+            &[(7.999, "wait until 8"), (8.0, "start, BackoffOver")],
+        ),
+        (
+            "missing, for long",
+            wanted(service()),
+            failed(99, 2),
+            &[(59.9, "wait until 60"), (60.0, "start, BackoffOver")],
+        ),
+        ("missing, never to run again", wanted(with(Restart::Never)), failed(1, 2), &[(1.0, "start, BackoffOver")]),
+        (
+            "out of processes, for long",
+            wanted(service()),
+            failed(99, 11),
+            &[(4.999, "wait until 5"), (5.0, "start, BackoffOver")],
+        ),
+        ("missing, edited", wanted(edited()), failed(9, 2), &[(0.0, "start, BackoffOver")]),
+        ("missing, asked", wanted(service()), asked(failed(9, 2), 0.0, Ask::Broad), &[(0.0, "start, BackoffOver")]),
+        ("missing, suspended", wanted(suspended()), failed(1, 2), &[(9.0, "wait")]),
+    ]);
+}
+
+#[test]
+fn a_job_runs_in_its_rhythm() {
+    let retried = || ProcessSpec { restart: Restart::OnFailure, ..job() };
+    decide(&[
+        ("new", wanted(job()), vec![], &[(0.0, "start, Created")]),
+        ("done", wanted(job()), ended(job(), 1.0, 0), &[(99.999, "wait until 100"), (100.0, "start, Scheduled")]),
+        ("failed", wanted(job()), ended(job(), 1.0, 1), &[(99.999, "wait until 100"), (100.0, "start, Scheduled")]),
+        (
+            "failed, to be retried",
+            wanted(retried()),
+            ended(retried(), 1.0, 1),
+            &[(1.999, "wait until 2"), (2.0, "start, BackoffOver")],
+        ),
+        (
+            "failed just before its time",
+            wanted(retried()),
+            ended(retried(), 99.5, 1),
+            &[(99.9, "wait until 100"), (100.0, "start, Scheduled")],
+        ),
+        ("done, asked", wanted(job()), asked(ended(job(), 1.0, 0), 2.0, Ask::Named), &[(2.0, "wait until 100")]),
+        ("late", wanted(job()), up(job()), &[(250.0, "wait")]),
+        ("done late: once, at once", wanted(job()), ended(job(), 250.0, 0), &[(250.0, "start, Scheduled")]),
+    ]);
+    let again = Fact::Started(web(), first(), Arc::new(job()));
+    let late = then(then(ended(job(), 250.0, 0), 250.0, again), 251.0, exited(Exit::Code(0), false));
+    decide(&[(
+        "after a late run the rhythm is kept",
+        wanted(job()),
+        late,
+        &[(299.9, "wait until 300"), (300.0, "start, Scheduled")],
+    )]);
+}
+
+#[test]
+fn what_is_wanted_and_up_is_left_alone_or_ended_for_a_reason() {
+    let inherited = || vec![(0.0, Fact::Inherited(web(), first(), Arc::new(service())))];
+    decide(&[
+        ("as wanted", wanted(service()), up(service()), &[(99.0, "wait")]),
+        ("edited", wanted(edited()), up(service()), &[(9.0, "adopt")]),
+        (
+            "edited, adopted",
+            wanted(edited()),
+            then(up(service()), 9.0, Fact::Adopted(web(), Arc::new(edited()))),
+            &[(9.0, "wait")],
+        ),
+        ("edited at birth", wanted(reborn()), up(service()), &[(9.0, "SIGTERM to Main, SpecChanged")]),
+        ("suspended", wanted(suspended()), up(service()), &[(9.0, "SIGTERM to Main, Suspended")]),
+        ("asked", wanted(service()), asked(up(service()), 9.0, Ask::Named), &[(9.0, "SIGTERM to Main, Requested")]),
+        ("all asked", wanted(service()), asked(up(service()), 9.0, Ask::Broad), &[(9.0, "SIGTERM to Main, Requested")]),
+        ("inherited", wanted(service()), inherited(), &[(0.0, "SIGTERM to Main, Inherited")]),
+        (
+            "stopping",
+            wanted(service()),
+            stopping(Why::Removed),
+            &[(24.9, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")],
+        ),
+        ("leaving", wanted(service()), leaving(), &[(20.0, "SIGTERM to Tree, LeftBehind")]),
+        ("leaving, asked", wanted(service()), asked(leaving_told(), 21.0, Ask::Named), &[(21.0, "wait until 25")]),
+    ]);
+}
+
+#[test]
+fn a_heartbeat_is_looked_at_and_judged_by_what_was_seen() {
+    let spec = || wanted(beating());
+    let born = || up(beating());
+    let stale = "SIGTERM to Main, HeartbeatStale";
+    let beat = || looked(born(), 20.0, true);
+    decide(&[
+        ("new", spec(), born(), &[(1.999, "wait until 2"), (2.0, "look")]),
+        ("a look under way", spec(), then(born(), 2.0, Fact::Looking(web(), first())), &[(99.0, "wait")]),
+        ("within its grace", spec(), looked(born(), 23.0, false), &[(23.999, "wait until 24"), (24.0, "look")]),
+        ("no beat within its grace", spec(), looked(born(), 24.0, false), &[(24.0, stale)]),
+        ("the beat came with the grace's end", spec(), looked(born(), 24.0, true), &[(24.0, "wait until 26")]),
+        ("a beat, then none", spec(), looked(beat(), 27.9, false), &[(27.999, "wait until 28"), (28.0, "look")]),
+        ("a beat, then none for a period", spec(), looked(beat(), 28.0, false), &[(28.0, stale)]),
+        (
+            "stalled meanwhile",
+            spec(),
+            then(looked(beat(), 28.0, false), 28.0, Fact::Stalled),
+            &[(28.0, "wait until 30")],
+        ),
+        (
+            "stalled, and no beat for a period",
+            spec(),
+            looked(then(beat(), 28.0, Fact::Stalled), 36.0, false),
+            &[(36.0, stale)],
+        ),
+        (
+            "no longer asked for",
+            wanted(ProcessSpec { heartbeat: None, ..edited() }),
+            looked(born(), 24.0, false),
+            &[(24.0, "adopt")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_fact_about_another_run_changes_nothing() {
+    let other = Incarnation::new(NonZeroU64::new(2).expect("2 is not 0"));
+    for fact in [
+        Fact::Exited(web(), other, Exit::Code(0), false),
+        Fact::Emptied(web(), other),
+        Fact::Signalled(web(), other, Target::Tree, Signal::KILL, Why::GraceOver),
+        Fact::Looking(web(), other),
+        Fact::NoBeat(web(), other),
+        Fact::Emptied(web(), first()),
+    ] {
+        decide(&[("up", wanted(service()), then(up(service()), 9.0, fact), &[(9.0, "wait")])]);
+    }
+    let early = then(stopping(Why::Removed), 21.0, Fact::Emptied(web(), first()));
+    decide(&[("its main process has not ended yet", wanted(service()), early, &[(21.0, "wait until 25")])]);
+    let twice = then(leaving_told(), 21.0, exited(Exit::Code(0), false));
+    decide(&[("it ended once", wanted(service()), twice, &[(21.0, "wait until 25")])]);
+}
