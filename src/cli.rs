@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// Where process files are looked for when no flag says so.
@@ -14,6 +15,8 @@ pub const PORT: u16 = 9620;
 /// Runs, watches and heals the processes of a container.
 #[derive(Debug, Parser)]
 #[command(name = "ncolony", version, propagate_version = true, max_term_width = 100)]
+// As with NColony, a flag may be cut short (`--freq`, `--conf`), and of a flag that is given twice the last counts.
+#[command(infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -35,6 +38,7 @@ pub enum Command {
 
 /// `ncolony run`
 #[derive(Args, Clone, Debug)]
+#[command(allow_negative_numbers = true)] // so that `-t -5` is told what is wrong with it
 pub struct RunArgs {
     /// Directory with a file per process
     #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, env = "NCOLONY_RUN_CONFIG")]
@@ -81,15 +85,15 @@ pub struct RunArgs {
     pub output: OutputFlag,
 
     /// Do not use inotify; look at the directories every --frequency seconds only
-    #[arg(long, env = "NCOLONY_RUN_NO_WATCH")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_NO_WATCH")]
     pub no_watch: bool,
 
     /// As root, take process files that others may write, too
-    #[arg(long, env = "NCOLONY_RUN_INSECURE_CONFIG")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_INSECURE_CONFIG")]
     pub insecure_config: bool,
 
     /// As root, take process files of this user, too; may be repeated
-    #[arg(long, value_name = "UID", env = "NCOLONY_RUN_TRUSTED_UID", value_delimiter = ',')]
+    #[arg(long, value_name = "UID", value_parser = id, env = "NCOLONY_RUN_TRUSTED_UID", value_delimiter = ',')]
     pub trusted_uid: Vec<u32>,
 
     /// How the monitor's own log lines are written
@@ -168,11 +172,11 @@ pub struct AddArgs {
     pub env_inherit: Vec<String>,
 
     /// The user to run as
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = id)]
     pub uid: Option<u32>,
 
     /// The group to run as
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = id)]
     pub gid: Option<u32>,
 
     /// A file with a JSON object whose keys are added, and win
@@ -265,6 +269,10 @@ fn seconds_above_zero(text: &str) -> Result<f64, String> {
     }
 }
 
+fn id(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a number; names are not looked up".to_string())
+}
+
 fn listen(text: &str) -> Result<Listen, String> {
     if text == "off" {
         return Ok(Listen::Off);
@@ -281,7 +289,7 @@ fn listen(text: &str) -> Result<Listen, String> {
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Command, Listen, listen};
+    use super::{Cli, Command, CtlVerb, Listen, listen};
 
     #[test]
     fn the_definition_is_sound() {
@@ -309,8 +317,32 @@ mod tests {
     }
 
     #[test]
+    fn flags_may_be_cut_short_as_in_the_original() {
+        let line = "ncolony run --conf c --mess m --fre 1 --thresh 2 --kill 3 --min 4 --max 5";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("NColony takes any unambiguous prefix");
+        let Command::Run(run) = cli.command else { panic!("run") };
+        assert_eq!((run.config.to_str(), run.messages.to_str()), (Some("c"), Some("m")));
+        assert_eq!((run.frequency, run.threshold, run.killtime), (1.0, 2.0, 3.0));
+        let line = "ncolony ctl --mes m --con c add web --cmd true --env A=1 --env-i B --ext f";
+        Cli::try_parse_from(line.split(' ')).expect("argparse takes them, too");
+    }
+
+    #[test]
+    fn the_last_of_a_flag_that_is_given_twice_counts_but_lists_grow() {
+        let line = "ncolony run -k 1 --killtime 2 --frequency 3 --freq 4 --trusted-uid 5 --trusted-uid 6,7";
+        let Command::Run(run) = Cli::try_parse_from(line.split(' ')).expect("good").command else { panic!("run") };
+        assert_eq!((run.killtime, run.frequency, run.trusted_uid), (2.0, 4.0, vec![5, 6, 7]));
+        let line = "ncolony ctl add web --cmd a --cmd b --arg c --arg d --env A=1 --env B=2";
+        let Command::Ctl(ctl) = Cli::try_parse_from(line.split(' ')).expect("good").command else { panic!("ctl") };
+        let CtlVerb::Add(add) = ctl.verb else { panic!("add") };
+        assert_eq!((add.cmd.as_str(), add.args, add.env.len()), ("b", vec!["c".to_string(), "d".to_string()], 2));
+    }
+
+    #[test]
     fn numbers_out_of_range_are_refused() {
-        for bad in ["--frequency=0", "--frequency=-1", "--killtime=nan", "--killtime=-1", "--threshold=1e400", "-m=0"] {
+        for bad in
+            ["--frequency=0", "--frequency=-1", "--killtime=nan", "--killtime=-1", "--threshold=1e400", "-m=0", "-t-5"]
+        {
             assert!(Cli::try_parse_from(["ncolony", "run", bad]).is_err(), "{bad}");
         }
     }

@@ -43,7 +43,9 @@ fn check_directory(path: &Path) -> Result<Verdict, String> {
     if let Some(error) = scan.dir_error {
         return Err(error);
     }
-    for news in scan.news {
+    // What is told of only after it has lasted, such as a link to nothing, is told of here.
+    let again = directory.scan(Moment::NEVER);
+    for news in scan.news.into_iter().chain(again.news) {
         match news {
             News::Refused { diagnostics, .. } | News::Warned { diagnostics, .. } => show(diagnostics, path),
             News::Mended { .. } | News::Ignored { .. } | News::Unlisted(_) | News::Listed => {

@@ -133,7 +133,7 @@ impl Directory {
         let distrust = self.trust.of_directory(listing.dir.as_fd()).err();
         let is_judged_anew = distrust != self.distrust;
         self.distrust = distrust;
-        let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, news);
+        let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, now, news);
         // What was missing when the directory went away begins to be missing anew.
         if !(is_touched || is_judged_anew || was_lost || self.slots.rescan_at().is_some()) {
             return false;
@@ -175,7 +175,7 @@ pub fn check_file(path: &Path, defaults: &Defaults) -> Result<Vec<Diagnostic>, S
     let dir = open(dir, flags, Mode::empty()).map_err(|errno| cannot(errno.desc()))?;
     let mut news = Vec::new();
     let mut entries = Entries::new(*defaults, Trust::default());
-    entries.look(dir.as_fd(), &[entry], &mut news);
+    entries.look(dir.as_fd(), &[entry], Moment::ZERO, &mut news);
     let verdict = entries.files().next().map(|file| file.verdict.clone());
     match (verdict, news.first()) {
         (Some(Verdict::Good(_, diagnostics) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),

@@ -5,15 +5,18 @@ use std::ffi::{CStr, CString};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::model::{Name, ProcessSpec};
+use crate::model::{Moment, Name, ProcessSpec};
 
 use super::diagnostic::Diagnostic;
 use super::file::{self, Kind, ReadError, Stamp, Trust};
 use super::manifest::{self, Defaults, Manifest};
 use super::news::News;
 use super::text;
+
+/// A link that leads nowhere for so long is a mistake, and not a mount in the middle of its swap.
+const LOST: Duration = Duration::from_secs(2);
 
 /// Every entry that may be a process file.
 pub(super) struct Entries {
@@ -40,8 +43,10 @@ pub(super) struct Candidate {
     stamp: Option<Stamp>,
     /// The hash of what was read; `None` when the verdict is not about what was read.
     content: Option<u64>,
-    /// Whether it was said that it is a directory.
+    /// Whether it was said that it is no file.
     is_noticed: bool,
+    /// Since when there is nothing behind it.
+    lost: Option<Moment>,
 }
 
 /// What an entry is good for.
@@ -79,7 +84,7 @@ impl Entries {
     }
 
     /// Looks at these entries, which are all that there are. Returns whether anything came out otherwise than before.
-    pub(super) fn look(&mut self, dir: BorrowedFd<'_>, names: &[CString], news: &mut Vec<News>) -> bool {
+    pub(super) fn look(&mut self, dir: BorrowedFd<'_>, names: &[CString], now: Moment, news: &mut Vec<News>) -> bool {
         self.scans += 1;
         let mut is_touched = false;
         for name in names {
@@ -89,7 +94,7 @@ impl Entries {
             let Some(known) = self.known.get_mut(name) else { continue };
             known.seen = self.scans;
             if let Some(candidate) = &mut known.file {
-                let eye = Eye { dir, defaults: &self.defaults, trust: &self.trust };
+                let eye = Eye { dir, now, defaults: &self.defaults, trust: &self.trust };
                 is_touched |= candidate.look(&eye, name, &mut self.buffer, news);
             }
         }
@@ -103,7 +108,15 @@ fn first_sight(entry: &CStr, news: &mut Vec<News>) -> Option<Candidate> {
     match process_of(entry.to_bytes()) {
         Ok(name) => {
             let file = String::from_utf8_lossy(entry.to_bytes()).into();
-            Some(Candidate { name, file, verdict: Verdict::Nothing, stamp: None, content: None, is_noticed: false })
+            Some(Candidate {
+                name,
+                file,
+                verdict: Verdict::Nothing,
+                stamp: None,
+                content: None,
+                is_noticed: false,
+                lost: None,
+            })
         }
         Err(why) => {
             news.push(News::Ignored { entry: entry.to_bytes().escape_ascii().to_string(), why });
@@ -115,24 +128,29 @@ fn first_sight(entry: &CStr, news: &mut Vec<News>) -> Option<Candidate> {
 /// What is needed to look at an entry.
 struct Eye<'a> {
     dir: BorrowedFd<'a>,
+    now: Moment,
     defaults: &'a Defaults,
     trust: &'a Trust,
 }
 
 impl Candidate {
     fn look(&mut self, eye: &Eye<'_>, entry: &CStr, buffer: &mut [u8], news: &mut Vec<News>) -> bool {
-        let verdict = match file::kind_of(eye.dir, entry) {
+        let kind = file::kind_of(eye.dir, entry);
+        self.lost = matches!(kind, Kind::Absent).then(|| self.lost.unwrap_or(eye.now));
+        let verdict = match kind {
             Kind::File(stamp) if self.stamp == Some(stamp) => return false,
             Kind::File(_) => match self.read(eye, entry, buffer) {
                 Some(verdict) => verdict,
                 None => return false,
             },
-            Kind::Absent => self.without_content(Verdict::Nothing),
-            Kind::Directory => {
-                if !std::mem::replace(&mut self.is_noticed, true) {
-                    let why = "it is a directory".to_string();
-                    news.push(News::Ignored { entry: self.file.to_string(), why });
+            Kind::Absent => {
+                if self.lost.is_some_and(|since| eye.now.since(since) >= LOST) {
+                    self.notice("it is a link to nothing", news);
                 }
+                self.without_content(Verdict::Nothing)
+            }
+            Kind::Directory => {
+                self.notice("it is a directory", news);
                 self.without_content(Verdict::Nothing)
             }
             Kind::Special(what) => self.unreadable(format!("is {what}, not a regular file")),
@@ -167,6 +185,12 @@ impl Candidate {
             Ok(Manifest { spec, warnings }) => Verdict::Good(Arc::new(spec), warnings),
             Err(diagnostics) => Verdict::Bad(diagnostics),
         })
+    }
+
+    fn notice(&mut self, why: &str, news: &mut Vec<News>) {
+        if !std::mem::replace(&mut self.is_noticed, true) {
+            news.push(News::Ignored { entry: self.file.to_string(), why: why.to_string() });
+        }
     }
 
     fn unreadable(&mut self, why: String) -> Verdict {

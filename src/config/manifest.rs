@@ -126,7 +126,7 @@ impl Draft {
             "env" => self.env = keys::variables(report, path, node),
             "env_inherit" | "envInherit" => self.env_inherit.extend(keys::inherited(report, path, node)),
             // null is what NColony takes for "not set".
-            "uid" | "gid" if matches!(node.value, Value::Null) => {}
+            "uid" | "gid" | "ncolony.beatcheck" if matches!(node.value, Value::Null) => {}
             "uid" => self.uid = report.id(path, node),
             "gid" => self.gid = report.id(path, node),
             "group" => self.groups = report.texts(path, node).unwrap_or_default(),

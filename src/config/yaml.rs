@@ -161,8 +161,11 @@ impl<'a> Builder<'a> {
             limit if limit.contains("recursion limit") => format!("nested deeper than {MAX_DEPTH} levels"),
             other => other,
         };
-        let help = self.text.contains('\t').then_some("YAML is indented with spaces, never with tabs");
-        let help = if message.contains("tab") { help } else { None };
+        // Not every complaint about a tab names it.
+        let line = self.text.get(..start).map_or(0, |before| before.rfind('\n').map_or(0, |newline| newline + 1));
+        let mut indent = self.text[line..].chars().take_while(|c| matches!(c, ' ' | '\t'));
+        let is_about_tabs = message.contains("tab") || indent.any(|c| c == '\t');
+        let help = is_about_tabs.then_some("YAML is indented with spaces, never with tabs");
         Malformed { help, ..Malformed::new(Span::at(start), message) }
     }
 }

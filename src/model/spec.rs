@@ -69,7 +69,7 @@ pub struct Birth {
     pub argv: Vec<String>,
     /// The environment, less what is inherited. No NUL bytes, no `=` in names.
     pub env: BTreeMap<String, String>,
-    /// Names taken from the monitor's environment; `env` wins.
+    /// Names taken from the monitor's environment; they win over `env`.
     pub env_inherit: Vec<String>,
     /// `NCOLONY_CONFIG` for the child: the file's text as it is for JSON, its JSON rendering for YAML.
     pub config: String,

@@ -57,9 +57,9 @@ struct State {
     /// Bytes that were taken and then could not be written.
     lost: u64,
     /// The monitor's own lines that had no room, and of which that was not said yet.
-    unsaid: u64,
-    /// All of them.
     own_dropped: u64,
+    /// All of them.
+    own_dropped_ever: u64,
     /// How that is said.
     note: Option<Note>,
 }
@@ -102,16 +102,16 @@ impl Outlet {
         let mut page = self.page();
         page.wakes = false;
         if page.state.in_trouble() || page.state.closed || page.state.buffer.len() + line.len() > LIMIT {
-            page.state.unsaid += 1;
             page.state.own_dropped += 1;
+            page.state.own_dropped_ever += 1;
         } else {
             page.state.buffer.extend_from_slice(line);
         }
     }
 
     /// The monitor's own lines that had no room.
-    pub(super) fn own_dropped(&self) -> u64 {
-        self.lock().own_dropped
+    pub(super) fn own_lines_lost(&self) -> u64 {
+        self.lock().own_dropped_ever
     }
 
     /// Sets how it is said that own lines are missing.
@@ -292,13 +292,13 @@ impl State {
 
     /// Says how many of the monitor's own lines are missing, once that can be said.
     fn note_own_dropped(&mut self) {
-        if self.unsaid == 0 || self.trouble.is_some() || self.buffer.len() >= CHILDREN_LIMIT {
+        if self.own_dropped == 0 || self.trouble.is_some() || self.buffer.len() >= CHILDREN_LIMIT {
             return;
         }
         let plain: Note = |lines| format!("{lines} lines of the monitor's own log were dropped\n");
         let note = self.note.unwrap_or(plain);
-        self.buffer.extend_from_slice(note(self.unsaid).as_bytes());
-        self.unsaid = 0;
+        self.buffer.extend_from_slice(note(self.own_dropped).as_bytes());
+        self.own_dropped = 0;
     }
 }
 

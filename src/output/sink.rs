@@ -85,7 +85,7 @@ impl Sink {
 
     /// Lines of the monitor's own log that had no room.
     pub fn own_dropped(&self) -> u64 {
-        self.0.outlets.iter().map(|outlet| outlet.own_dropped()).sum()
+        self.0.outlets.iter().map(|outlet| outlet.own_lines_lost()).sum()
     }
 
     /// Sets the look of the line that says how many of those there were, so that it suits the others.

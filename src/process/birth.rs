@@ -1,7 +1,7 @@
 //! From a spec to what the child is made of, and from a failed step to words.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -11,12 +11,14 @@ use super::identity;
 use super::sys::Identity;
 use crate::model::{Birth, Name, StartError, Step};
 
-/// Where a program is looked up when the child has no PATH (NColony's rule).
+/// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What a child is made of.
 pub(super) struct Prepared {
     pub programs: Vec<CString>,
+    /// Where its program is looked for.
+    pub path: OsString,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
     pub dir: Option<CString>,
@@ -28,13 +30,13 @@ pub(super) struct Prepared {
 /// # Errors
 /// What can be known to be wrong before there is a child.
 pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
-    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    let mut env: BTreeMap<OsString, OsString> =
+        birth.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     for inherited in &birth.env_inherit {
-        // An unset one becomes the empty string, as in NColony.
+        // As in NColony: what is inherited wins, and an unset one becomes the empty string.
         env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
     }
-    env.extend(birth.env.iter().map(|(name, value)| (name.into(), value.into())));
-    let path = env.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(default_path);
     env.insert("NCOLONY_NAME".into(), name.as_str().into());
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
@@ -42,6 +44,7 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
     let program = birth.argv.first().map_or("", String::as_str);
     Ok(Prepared {
         programs: candidates(program, &path).collect::<Result<_, _>>()?,
+        path,
         argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
         dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into())).transpose()?,
@@ -52,7 +55,18 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
 
-fn candidates(program: &str, path: &std::ffi::OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
+/// On newer Twisted NColony looks in the monitor's PATH, so that is searched too: in many an image the programs are in
+/// `/usr/local/bin`. The child does not get the variable.
+fn default_path() -> OsString {
+    let mut path = OsString::from(DEFAULT_PATH);
+    if let Some(monitors) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(monitors);
+    }
+    path
+}
+
+fn candidates(program: &str, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
     let fixed = program.contains('/').then(|| c_string(program.into()));
     let searched = path.as_bytes().split(|byte| *byte == b':').filter_map({
         let search = !program.contains('/');
@@ -100,23 +114,30 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, step: Step, errno: i32
 }
 
 fn exec_failed(program: &str, birth: &Birth, prepared: &Prepared, errno: i32) -> String {
-    let searched = !program.contains('/');
-    match Errno::from_raw(errno) {
-        Errno::ENOENT if searched => {
-            let path = birth.env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-            let hint = if prepared.programs.is_empty() { " (only absolute entries are searched)" } else { "" };
-            format!("program {program:?} not found in PATH {path}{hint}")
+    let hint = match Errno::from_raw(errno) {
+        Errno::ENOENT if prepared.programs.iter().any(|found| exists(found, birth)) => {
+            return format!("cannot execute {program:?}: the interpreter that it names does not exist (ENOENT)");
         }
-        Errno::ENOENT if Path::new(program).exists() => {
-            format!("cannot execute {program:?}: the interpreter that it names does not exist")
-        }
-        Errno::ENOENT => format!("program {program:?} not found"),
-        Errno::EACCES => format!("cannot execute {program:?}: permission denied (is it a file with the x bit?)"),
-        Errno::ENOEXEC => format!("cannot execute {program:?}: not a program (a script needs a #! line)"),
-        Errno::E2BIG => format!("cannot execute {program:?}: its arguments and environment are too long"),
-        Errno::ETXTBSY => format!("cannot execute {program:?}: it is being written"),
-        _ => format!("cannot execute {program:?}: {}", reason(errno)),
+        Errno::ENOENT => return not_found(program, prepared),
+        Errno::EACCES => "; is it a file with the x bit?",
+        Errno::ENOEXEC => "; a script needs a #! line",
+        _ => "",
+    };
+    format!("cannot execute {program:?}: {}{hint}", reason(errno))
+}
+
+fn not_found(program: &str, prepared: &Prepared) -> String {
+    if program.contains('/') {
+        return format!("program {program:?} not found (ENOENT)");
     }
+    let hint = if prepared.programs.is_empty() { "; only absolute entries are searched" } else { "" };
+    format!("program {program:?} not found in PATH {} (ENOENT){hint}", prepared.path.display())
+}
+
+/// Whether there is such a file, seen from where the child would have been.
+fn exists(program: &CStr, birth: &Birth) -> bool {
+    let program = Path::new(OsStr::from_bytes(program.to_bytes()));
+    birth.working_dir.as_deref().unwrap_or(Path::new("")).join(program).is_file()
 }
 
 fn reason(errno: i32) -> String {

@@ -27,14 +27,17 @@ pub(super) fn resolve(birth: &Birth) -> Result<Option<Identity>, StartError> {
     };
     let groups = groups_of(user.as_ref(), gid);
     let uid = birth.uid.filter(|uid| *uid != Uid::effective().as_raw() || Uid::current() != Uid::effective());
-    let same_groups = current_groups().is_some_and(|now| now == sorted(&groups));
+    // The group itself counts as one, listed or not. Where setgroups is refused to all (a user namespace without a
+    // mapping) who has no others needs none.
+    let with_gid = |groups: Vec<u32>| sorted(groups.into_iter().chain([gid]).collect());
+    let same_groups = current_groups().is_some_and(|now| with_gid(now) == with_gid(groups.clone()));
     let unchanged = uid.is_none() && gid == Gid::effective().as_raw() && Gid::current() == Gid::effective();
     // A user that may not call setgroups may still ask for what it is already.
     let keep_groups = same_groups || (unchanged && !Uid::effective().is_root());
     if unchanged && keep_groups {
         return Ok(None);
     }
-    Ok(Some(Identity { groups: (!keep_groups).then_some(groups), gid, uid }))
+    Ok(Some(Identity { groups: (!keep_groups).then(|| sorted(groups)), gid, uid }))
 }
 
 /// A missing user database and a missing user are one thing: a container may have neither.
@@ -53,12 +56,10 @@ fn groups_of(user: Option<&User>, gid: u32) -> Vec<u32> {
 }
 
 fn current_groups() -> Option<Vec<u32>> {
-    let groups: Vec<u32> = getgroups().ok()?.into_iter().map(Gid::as_raw).collect();
-    Some(sorted(&groups))
+    Some(getgroups().ok()?.into_iter().map(Gid::as_raw).collect())
 }
 
-fn sorted(groups: &[u32]) -> Vec<u32> {
-    let mut groups = groups.to_vec();
+fn sorted(mut groups: Vec<u32>) -> Vec<u32> {
     groups.sort_unstable();
     groups.dedup();
     groups

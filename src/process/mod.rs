@@ -6,6 +6,7 @@
 //! (as PID 1, or as a subreaper), so a run is over when nothing of it is left: not in its group, not outside of it.
 
 mod birth;
+mod brand;
 mod exits;
 mod ghost;
 mod identity;
@@ -13,7 +14,7 @@ mod proc_fs;
 mod sys;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
@@ -23,8 +24,9 @@ use libc::pid_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use brand::Brands;
 use exits::Exits;
-use ghost::Ghost;
+use ghost::Ghosts;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
 
@@ -37,17 +39,20 @@ pub struct Children {
     exits: Exits,
     null: File,
     nofile: Option<(u64, u64)>,
+    brands: Brands,
     adopted: Adopted,
+    /// Whether orphans come to us.
+    adopts: bool,
     colony: u64,
     next: NonZeroU64,
     /// The runs of which something is left.
     runs: BTreeMap<Incarnation, Kin>,
+    /// Those that a monitor before this one started.
+    ghosts: Ghosts,
     /// Their main processes' pids, which are their groups' and sessions', too.
     by_pid: HashMap<pid_t, Incarnation>,
     /// Runs whose main process has gone.
     leaving: BTreeSet<Incarnation>,
-    /// Runs that an earlier monitor started.
-    ghosts: BTreeSet<Incarnation>,
     /// Adopted processes that live, and to which run each belongs, as of the last census.
     strays: BTreeMap<pid_t, Option<Incarnation>>,
     stray_count: u64,
@@ -65,10 +70,9 @@ struct Kin {
 enum Main {
     /// Our child, not collected yet.
     Child,
-    /// A process that a monitor before this one started.
-    Ghost(Ghost),
-    /// Collected.
-    Gone,
+    /// Collected; the flag says whether its group had a member at every look since. Once it had none, its number may be
+    /// anybody's.
+    Gone(bool),
 }
 
 /// What became of a run.
@@ -105,8 +109,14 @@ impl Children {
     pub fn new(colony: u64, next: NonZeroU64) -> Result<Children, Unable> {
         keep_descriptors_from_children();
         // Where it is refused, orphans go to PID 1 as they do without us, and a run's rest is its group.
-        if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        let adopts = nix::sys::prctl::set_child_subreaper(true);
+        if let Err(error) = adopts {
             tracing::warn!(%error, "cannot become a subreaper; orphans of the processes will not be collected here");
+        }
+        if !proc_fs::is_ours() {
+            tracing::warn!(
+                "/proc is missing or tells of another PID namespace: what leaves its process group is not found"
+            );
         }
         let null = File::options()
             .read(true)
@@ -120,13 +130,15 @@ impl Children {
             exits: Exits::new(),
             null,
             nofile: raise_nofile(),
+            brands: Brands::new(colony),
             adopted: Adopted::open(),
+            adopts: adopts.is_ok() || std::process::id() == 1,
             colony,
             next,
             runs: BTreeMap::new(),
+            ghosts: Ghosts::default(),
             by_pid: HashMap::new(),
             leaving: BTreeSet::new(),
-            ghosts: BTreeSet::new(),
             strays: BTreeMap::new(),
             stray_count: 0,
             orphans_reaped: 0,
@@ -162,11 +174,13 @@ impl Children {
             identity: prepared.identity.as_ref(),
             stdio: [self.null.as_fd(), out, err],
             nofile: self.nofile,
+            brand: self.brands.of(run),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
         let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
         self.next = self.next.saturating_add(1);
+        self.note_number_passed_on(pid);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
@@ -175,27 +189,19 @@ impl Children {
 
     /// Takes over what an earlier monitor started, as far as it lives and is, beyond doubt, what was remembered.
     pub fn inherit(&mut self, remembered: &[Remembered]) -> Vec<Incarnation> {
-        if remembered.is_empty() {
-            return Vec::new();
+        if let Some(last) = remembered.iter().map(|past| past.run.get()).max() {
+            self.next = self.next.max(NonZeroU64::MIN.saturating_add(last));
         }
-        let marks = ghost::living_marks();
-        let mut runs = Vec::new();
-        for past in remembered {
-            self.next = self.next.max(NonZeroU64::MIN.saturating_add(past.run.get()));
-            if let Some(ghost) = Ghost::find(past, self.mark(past.run), &marks) {
-                self.runs.insert(past.run, Kin { pid: past.pid, main: Main::Ghost(ghost), escaped: Vec::new() });
-                self.ghosts.insert(past.run);
-                runs.push(past.run);
-            }
-        }
-        runs
+        let marks: Vec<String> = remembered.iter().map(|past| self.mark(past.run)).collect();
+        self.ghosts.find(remembered.iter().cloned().zip(marks))
     }
 
     /// The pid of a run's main process, while it lives.
     pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
         match self.runs.get(&run) {
-            Some(Kin { main: Main::Child | Main::Ghost(_), pid, .. }) => Some(*pid),
-            Some(Kin { main: Main::Gone, .. }) | None => None,
+            Some(Kin { main: Main::Child, pid, .. }) => Some(*pid),
+            Some(Kin { main: Main::Gone(_), .. }) => None,
+            None => self.ghosts.pid(run),
         }
     }
 
@@ -217,8 +223,10 @@ impl Children {
     /// Remembers which descendants of a run have left its group, so that they are known for its own when they are
     /// orphans, whatever became of their environment.
     pub fn remember_escaped(&mut self, run: Incarnation) {
-        if let Some(kin) = self.runs.get_mut(&run) {
-            kin.escaped = tree::escaped(kin.pid);
+        match self.runs.get_mut(&run) {
+            Some(kin) => kin.escaped = tree::escaped(kin.pid),
+            None if self.ghosts.contains(run) => self.ghosts.census(),
+            None => {}
         }
     }
 
@@ -234,26 +242,22 @@ impl Children {
 
     fn settle(&mut self, mut ended: Vec<(Incarnation, Exit)>) -> Vec<Event> {
         let listed = self.collect_orphans(&mut ended);
-        self.watch_ghosts(&mut ended);
+        ended.extend(self.ghosts.just_ended().into_iter().map(|run| (run, Exit::Unknown)));
         if ended.is_empty() && self.leaving.is_empty() {
             return Vec::new();
         }
         self.census(listed);
-        // Only what is not below us must be looked for by its mark.
-        let marks = if self.has_ghosts() { ghost::living_marks() } else { BTreeSet::new() };
         let mut events = Vec::new();
         for run in std::mem::take(&mut self.leaving) {
-            if self.close_if_empty(run, &marks) {
+            if self.close_if_empty(run) {
                 events.push(Event::Emptied(run));
             }
         }
         for (run, exit) in ended {
-            if let Some(kin) = self.runs.get_mut(&run)
-                && !matches!(kin.main, Main::Ghost(_))
-            {
-                kin.main = Main::Gone;
+            if let Some(kin) = self.runs.get_mut(&run) {
+                kin.main = Main::Gone(true);
             }
-            let rest = !self.close_if_empty(run, &marks);
+            let rest = !self.close_if_empty(run);
             events.push(Event::Exited(run, exit, rest));
         }
         events
@@ -292,7 +296,7 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         let roots: Vec<pid_t> = self.strays.keys().copied().collect();
-        tree::signal_each(&roots, &roots, signal);
+        tree::signal_each(&roots, signal);
         !roots.is_empty()
     }
 
@@ -301,6 +305,17 @@ impl Children {
         let listed = self.adopted.list();
         self.census(listed);
         !self.strays.is_empty()
+    }
+
+    /// The kernel has given this number away, so no group of that name is an earlier run's.
+    fn note_number_passed_on(&mut self, pid: pid_t) {
+        for run in &self.leaving {
+            if let Some(Kin { pid: number, main: Main::Gone(has_group), .. }) = self.runs.get_mut(run)
+                && *number == pid
+            {
+                *has_group = false;
+            }
+        }
     }
 
     fn mark(&self, run: Incarnation) -> String {
@@ -358,16 +373,6 @@ impl Children {
         }
     }
 
-    fn watch_ghosts(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
-        for run in &self.ghosts {
-            if let Some(Kin { main: Main::Ghost(ghost), .. }) = self.runs.get_mut(run)
-                && ghost.has_just_ended()
-            {
-                ended.push((*run, Exit::Unknown));
-            }
-        }
-    }
-
     /// Notes who has been adopted and lives, and to which run each belongs.
     fn census(&mut self, listed: Listed) {
         let pids: BTreeSet<pid_t> = match listed {
@@ -384,9 +389,11 @@ impl Children {
         self.stray_count = self.strays.len() as u64;
     }
 
-    /// Whose an adopted process is: by its mark, its session or group, or because it was seen below a run.
+    /// Whose an adopted process is: by its mark or brand, its session or group, or because it was seen below a run.
     fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
-        let marked = proc_fs::variable(pid, birth::MARK).and_then(|mark| self.run_of_mark(&mark));
+        let environ = proc_fs::environ(pid);
+        let mark = environ.and_then(|environ| proc_fs::variable(&environ, birth::MARK));
+        let marked = mark.and_then(|mark| self.run_of_mark(&mark)).or_else(|| self.run_of_brand(pid));
         if marked.is_some() {
             return marked;
         }
@@ -395,7 +402,13 @@ impl Children {
             let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
             is_kin.then_some(*run)
         };
-        self.runs.iter().find_map(kin)
+        // Of two with one number the later has it.
+        self.runs.iter().rev().find_map(kin)
+    }
+
+    fn run_of_brand(&self, pid: pid_t) -> Option<Incarnation> {
+        let run = self.brands.run_of(pid).and_then(NonZeroU64::new).map(Incarnation::new)?;
+        self.runs.contains_key(&run).then_some(run)
     }
 
     fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {
@@ -405,21 +418,20 @@ impl Children {
     }
 
     /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
-    fn close_if_empty(&mut self, run: Incarnation, marks: &BTreeSet<String>) -> bool {
-        let Some(kin) = self.runs.get(&run) else { return true };
-        let left = match &kin.main {
-            Main::Child => true,
-            Main::Ghost(ghost) => ghost.is_anything_left(marks),
-            Main::Gone => {
-                self.strays.values().any(|owner| *owner == Some(run))
-                    || tree::is_group_ours(kin.pid, self.strays.keys())
+    fn close_if_empty(&mut self, run: Incarnation) -> bool {
+        let left = match self.runs.get_mut(&run) {
+            Some(Kin { main: Main::Child, .. }) => true,
+            Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
+                *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
+                *has_group || self.strays.values().any(|owner| *owner == Some(run))
             }
+            None => self.ghosts.contains(run) && self.ghosts.is_left(run),
         };
         if left {
             self.leaving.insert(run);
         } else {
             self.runs.remove(&run);
-            self.ghosts.remove(&run);
+            self.ghosts.close(run);
         }
         !left
     }
@@ -427,32 +439,40 @@ impl Children {
     fn signal_main(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
         match self.runs.get(&run) {
             Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
-            Some(Kin { main: Main::Ghost(ghost), .. }) => ghost.signal_main(signal),
-            Some(Kin { main: Main::Gone, .. }) | None => Ok(()),
+            Some(Kin { main: Main::Gone(_), .. }) => Ok(()),
+            None => self.ghosts.signal_main(run, signal),
         }
     }
 
     fn signal_tree(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
-        let listed = self.adopted.list();
-        self.census(listed);
-        let Some(kin) = self.runs.get(&run) else { return Ok(()) };
-        let lives = match &kin.main {
-            Main::Ghost(ghost) => {
-                ghost.signal_all(signal);
-                return Ok(());
+        if self.ghosts.contains(run) {
+            return self.ghosts.signal_all(run, signal);
+        }
+        let (mut sent, mut told) = (Ok(()), HashSet::new());
+        for sweep in 0..tree::SWEEPS {
+            let listed = self.adopted.list();
+            self.census(listed);
+            let Some(kin) = self.runs.get(&run) else { return sent };
+            let (lives, has_group) = match &kin.main {
+                Main::Child => (true, true),
+                Main::Gone(has_group) => (false, *has_group),
+            };
+            let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
+            let own: Vec<pid_t> = own.collect();
+            let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
+            // They are held before the group is told: once their parents are dead they are not found below them.
+            let outside = tree::outside(kin.pid, &roots, &own, &mut told);
+            // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
+            if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys()))) {
+                sent = tree::send(-kin.pid, signal);
             }
-            Main::Child => true,
-            Main::Gone => false,
-        };
-        let own: Vec<pid_t> =
-            self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid).collect();
-        // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
-        let sent = match lives || tree::is_group_ours(kin.pid, self.strays.keys()) {
-            true => tree::send(-kin.pid, signal),
-            false => Ok(()),
-        };
-        let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
-        tree::signal_outside(kin.pid, &roots, &own, signal);
+            for one in &outside {
+                one.send(signal);
+            }
+            if signal != Signal::KILL || (sweep > 0 && outside.is_empty()) {
+                break;
+            }
+        }
         sent
     }
 }

@@ -1,8 +1,10 @@
 //! What /proc tells of processes. Where it does not, the answer is "nothing known", never a guess.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
+use std::sync::LazyLock;
 
 use libc::pid_t;
 
@@ -14,12 +16,37 @@ pub(super) struct Stat {
     pub parent: pid_t,
     pub group: pid_t,
     pub session: pid_t,
+    pub threads: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub start: u64,
 }
 
+impl Stat {
+    /// Whether it is more than a zombie. A main thread that has ended looks like one while other threads run on.
+    pub(super) fn lives(&self) -> bool {
+        match self.state {
+            b'X' | b'x' => false,
+            b'Z' => self.threads > 1,
+            _ => true,
+        }
+    }
+}
+
+/// Whether /proc tells of this PID namespace. It may be missing, or be that of the host: then its numbers are others'.
+pub(super) fn is_ours() -> bool {
+    static IS_OURS: LazyLock<bool> = LazyLock::new(|| {
+        let us = std::fs::read_link("/proc/self");
+        us.is_ok_and(|us| us.to_str() == Some(&std::process::id().to_string()))
+    });
+    *IS_OURS
+}
+
 pub(super) fn stat(pid: pid_t) -> Option<Stat> {
-    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&std::fs::read(of(pid, "stat")?).ok()?)
+}
+
+fn of(pid: pid_t, file: &str) -> Option<String> {
+    is_ours().then(|| format!("/proc/{pid}/{file}"))
 }
 
 /// The second field is the program's name in parentheses, and may hold anything, parentheses included: the fields are
@@ -34,16 +61,22 @@ pub(super) fn parse_stat(bytes: &[u8]) -> Option<Stat> {
         parent: number(1)?,
         group: number(2)?,
         session: number(3)?,
+        threads: fields.get(17)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
     })
 }
 
-/// A variable of a process's environment, as it was when the program was executed. `None` as well where the kernel does
-/// not let us look.
-pub(super) fn variable(pid: pid_t, name: &str) -> Option<String> {
+/// A process's environment, as it was when the program was executed. `None` as well where the kernel does not let us
+/// look.
+pub(super) fn environ(pid: pid_t) -> Option<Vec<u8>> {
     let mut environ = Vec::new();
     // The kernel's limit for arguments and environment together is 6 MiB; a process may show more by prctl.
-    File::open(format!("/proc/{pid}/environ")).ok()?.take(8 << 20).read_to_end(&mut environ).ok()?;
+    File::open(of(pid, "environ")?).ok()?.take(8 << 20).read_to_end(&mut environ).ok()?;
+    Some(environ)
+}
+
+/// A variable in an environment.
+pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
     environ
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
@@ -52,34 +85,43 @@ pub(super) fn variable(pid: pid_t, name: &str) -> Option<String> {
 
 /// All pids.
 pub(super) fn all() -> Vec<pid_t> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let entries = is_ours().then(|| std::fs::read_dir("/proc").ok()).flatten();
+    entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The children of a process, of all its threads. Those of a process that ends meanwhile may be missing.
 pub(super) fn children(pid: pid_t) -> Vec<pid_t> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let tasks = of(pid, "task").and_then(|path| std::fs::read_dir(path).ok());
     tasks
+        .into_iter()
+        .flatten()
         .flatten()
         .filter_map(|task| std::fs::read(task.path().join("children")).ok())
         .flat_map(|list| parse_pids(&list))
         .collect()
 }
 
-/// All that descend from these, breadth first; the given ones are not in the answer.
+/// All that descend from these; the given ones are not in the answer.
 pub(super) fn descendants(roots: &[pid_t]) -> Vec<pid_t> {
-    let mut found: Vec<pid_t> = Vec::new();
-    let mut next: Vec<pid_t> = roots.to_vec();
+    let mut seen: HashSet<pid_t> = roots.iter().copied().collect();
+    let (mut found, mut next) = (Vec::new(), roots.to_vec());
     while let Some(pid) = next.pop() {
-        for child in children(pid) {
-            if !found.contains(&child) && !roots.contains(&child) {
-                found.push(child);
-                next.push(child);
-            }
-        }
+        let new: Vec<pid_t> = children(pid).into_iter().filter(|child| seen.insert(*child)).collect();
+        found.extend(&new);
+        next.extend(new);
     }
     found
 }
+
+/// Whether a process descends from one of these.
+pub(super) fn is_below(pid: pid_t, roots: &HashSet<pid_t>) -> bool {
+    let parents = std::iter::successors(stat(pid).map(|stat| stat.parent), |pid| stat(*pid).map(|stat| stat.parent));
+    // A chain that turns in a circle is one that changed while we looked.
+    parents.take(LONGEST_LINE).any(|parent| roots.contains(&parent))
+}
+
+/// No line of ancestors is longer: there are not more pids.
+const LONGEST_LINE: usize = 1 << 22;
 
 /// The list of this process's main thread's children, kept open.
 ///
@@ -104,7 +146,7 @@ pub(super) enum Listed {
 impl Adopted {
     pub(super) fn open() -> Adopted {
         let pid = std::process::id();
-        Adopted(File::open(format!("/proc/self/task/{pid}/children")).ok())
+        Adopted(is_ours().then(|| File::open(format!("/proc/self/task/{pid}/children")).ok()).flatten())
     }
 
     pub(super) fn list(&self) -> Listed {
@@ -128,13 +170,17 @@ mod tests {
     #[test]
     fn a_program_named_like_the_fields_does_not_shift_them() {
         let line = b"42 (a) Z 1 (b)) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        assert_eq!(parse_stat(line), Some(Stat { state: b'S', parent: 7, group: 42, session: 40, start: 12345 }));
+        assert_eq!(
+            parse_stat(line),
+            Some(Stat { state: b'S', parent: 7, group: 42, session: 40, threads: 1, start: 12345 })
+        );
     }
 
     #[test]
     fn torn_or_foreign_text_is_nothing_known() {
         let line = b"42 (a) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        for cut in 0..60 {
+        // From 56 on there is a number in the last field that is read.
+        for cut in 0..56 {
             assert_eq!(parse_stat(&line[..cut]), None, "cut at {cut}");
         }
         assert_eq!(parse_stat(b"not a stat line"), None);

@@ -28,13 +28,15 @@ pub(super) struct Blueprint<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
     pub nofile: Option<(u64, u64)>,
+    /// The limits of "file locks" that tell whose it is.
+    pub brand: Option<(u64, u64)>,
     pub announce: Option<Announce<'a>>,
 }
 
 /// Whom the child becomes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
-    /// `None`: the groups are right already.
+    /// In ascending order; `None`: the groups are right already.
     pub groups: Option<Vec<u32>>,
     pub gid: u32,
     /// `None`: the user is right already.
@@ -83,7 +85,10 @@ struct Order {
     identity: *const Identity,
     pad: [RawFd; 4],
     shares: bool,
+    /// Room for as many groups as the identity has.
+    groups: Vec<u32>,
     nofile: Option<libc::rlimit64>,
+    brand: Option<libc::rlimit64>,
     announce: *mut RawAnnounce,
     parent: pid_t,
     report: *mut Report,
@@ -146,7 +151,9 @@ impl Nursery {
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
-            nofile: plan.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
+            groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
+            nofile: plan.nofile.map(limit),
+            brand: plan.brand.map(limit),
             announce: announce.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
             parent: nix::unistd::getpid().as_raw(),
             report: self.report,
@@ -233,7 +240,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
     // SAFETY: `launch` passes a valid `Order` that stays in place until this process executes or exits; see the module's
     // head for what may be called here.
     unsafe {
-        let order = &*order.cast::<Order>();
+        let order = &mut *order.cast::<Order>();
         let (step, errno) = be_born(order);
         (*order.report).errno = errno;
         (*order.report).step = step;
@@ -243,7 +250,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn be_born(order: &Order) -> (c_int, c_int) {
+unsafe fn be_born(order: &mut Order) -> (c_int, c_int) {
     // SAFETY: raw system calls on memory that `launch` prepared.
     unsafe {
         if call(libc::SYS_setsid, [0; 4]).is_err() {
@@ -258,12 +265,15 @@ unsafe fn be_born(order: &Order) -> (c_int, c_int) {
                 return (DESCRIPTORS, errno());
             }
         }
-        if let Some(limit) = &order.nofile {
-            // Keeping the monitor's higher limit is harmless, so a refusal is, too.
-            let _ = call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as c_long, ptr::from_ref(limit) as c_long, 0]);
+        // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
+        // either is no reason not to run.
+        for (which, limit) in [(libc::RLIMIT_NOFILE, &order.nofile), (libc::RLIMIT_LOCKS, &order.brand)] {
+            if let Some(limit) = limit {
+                let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
+            }
         }
         if let Some(identity) = order.identity.as_ref()
-            && let Err(step) = become_user(identity)
+            && let Err(step) = become_user(identity, &mut order.groups)
         {
             return (step, errno());
         }
@@ -305,12 +315,13 @@ unsafe fn own_descriptors(order: &Order) -> Result<(), ()> {
 unsafe fn execute(order: &Order) -> c_int {
     let mut worst = libc::ENOENT;
     // The last entry is the list's terminating null pointer.
-    for program in &order.programs[..order.programs.len() - 1] {
+    let tried = &order.programs[..order.programs.len() - 1];
+    for program in tried {
         let args = [*program as c_long, order.argv.as_ptr() as c_long, order.env.as_ptr() as c_long, 0];
         // SAFETY: null-terminated lists of C strings that live in the parent.
         let _ = unsafe { call(libc::SYS_execve, args) };
         match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
+            libc::ENOENT | libc::ENOTDIR if tried.len() > 1 => {}
             libc::EACCES => worst = libc::EACCES,
             other => return other,
         }
@@ -323,13 +334,19 @@ unsafe fn execute(order: &Order) -> c_int {
 ///
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn become_user(identity: &Identity) -> Result<(), c_int> {
+unsafe fn become_user(identity: &Identity, room: &mut [u32]) -> Result<(), c_int> {
     // SAFETY: raw system calls; the pointers are to live memory of the right size.
     unsafe {
         let gid = c_long::from(identity.gid);
         if let Some(groups) = &identity.groups {
             call(libc::SYS_setgroups, [groups.len() as c_long, groups.as_ptr() as c_long, 0, 0])
                 .map_err(|()| GROUPS)?;
+            // More than there is room for is an error.
+            let count = call(libc::SYS_getgroups, [room.len() as c_long, room.as_mut_ptr() as c_long, 0, 0])
+                .map_err(|()| VERIFY)?;
+            if !room.iter().take(count as usize).all(|group| groups.binary_search(group).is_ok()) {
+                return Err(VERIFY);
+            }
         }
         call(libc::SYS_setresgid, [gid, gid, gid, 0]).map_err(|()| GID)?;
         let mut ids = [0u32; 6];
@@ -523,6 +540,10 @@ fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
         -1 if from.as_raw_fd() != slot.as_raw_fd() => Err(errno()),
         _ => Ok(()),
     }
+}
+
+fn limit((soft, hard): (u64, u64)) -> libc::rlimit64 {
+    libc::rlimit64 { rlim_cur: soft, rlim_max: hard }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {

@@ -294,8 +294,8 @@ impl Record {
         self.streak = 0;
         if let Some(run) = self.life.run_mut() {
             if run.spec.heartbeat != spec.heartbeat {
-                // A look that is under way stays so: its answer is not one to a look that is yet to be made. That one is
-                // due at once: a beat can only be told from a look before it.
+                // Nobody has looked at that file yet, and a beat can only be told from a first look: it is due at once. A
+                // look that is under way stays so: its answer is not one to a look that is yet to be made.
                 run.pulse = Pulse { from: now, beat: None, looked_at: Moment::ZERO, ..run.pulse };
             }
             run.spec = spec;

@@ -38,6 +38,8 @@ pub enum Why {
     GraceOver,
     /// The monitor was told twice to end.
     Hurried,
+    /// It outlived a SIGKILL.
+    Undying,
 }
 
 /// Whom a signal is for.
@@ -116,7 +118,8 @@ impl Why {
             | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
-            | Why::GraceOver => false,
+            | Why::GraceOver
+            | Why::Undying => false,
         }
     }
 
@@ -138,6 +141,7 @@ impl Why {
             Why::LeftBehind => "its main process ended",
             Why::GraceOver => "its grace is over",
             Why::Hurried => "the monitor was told twice to end",
+            Why::Undying => "it outlived the last one",
         }
     }
 }
@@ -234,21 +238,26 @@ impl Case<'_> {
         }
     }
 
-    /// After SIGKILL there is nothing to do but to wait for the exit, for ever: a second copy would be worse. But a
-    /// SIGKILL may have been refused, so it is sent again.
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) => self.kill_again(run, at),
+            Some(at) => self.await_death(run, at),
             None => self.escalate(run, stopping),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
-            Some(at) => self.kill_again(run, at),
+            Some(at) => self.await_death(run, at),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
+    }
+
+    /// After SIGKILL there is nothing to do but to wait, for ever, and to send it again, since it may have been refused or
+    /// the tree have grown: a second copy would be worse.
+    fn await_death(&self, run: &Run, killed_at: Moment) -> Verdict {
+        let again_at = killed_at + timing::KILL_AGAIN;
+        if again_at <= self.now { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
@@ -257,14 +266,6 @@ impl Case<'_> {
             Some(Haste::Now) => self.kill(run, Why::Hurried),
             None | Some(Haste::Graceful) if deadline <= self.now => self.kill(run, Why::GraceOver),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
-        }
-    }
-
-    fn kill_again(&self, run: &Run, killed_at: Moment) -> Verdict {
-        let moment = killed_at + timing::KILL_AGAIN;
-        match moment <= self.now {
-            true => self.kill(run, Why::GraceOver),
-            false => Verdict::Wait(Some(moment)),
         }
     }
 

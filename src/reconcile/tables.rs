@@ -179,7 +179,7 @@ fn what_is_not_wanted_is_ended_and_forgotten() {
         ("up", no(), up(service()), &[(0.0, "SIGTERM to Main, Removed")]),
         ("up, all to be told at once", no(), up(group()), &[(0.0, "SIGTERM to Tree, Removed")]),
         ("stopping", no(), stopping(Why::Removed), &[(24.999, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")]),
-        ("killed", no(), killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("killed", no(), killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, Undying")]),
         ("leaving", no(), leaving(), &[(20.0, "SIGTERM to Tree, LeftBehind")]),
         (
             "leaving, of what was removed",
@@ -188,7 +188,7 @@ fn what_is_not_wanted_is_ended_and_forgotten() {
             &[(21.0, "SIGTERM to Tree, Removed")],
         ),
         ("leaving, told", no(), leaving_told(), &[(24.999, "wait until 25"), (25.0, "SIGKILL to Tree, GraceOver")]),
-        ("leaving, killed", no(), leaving_killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("leaving, killed", no(), leaving_killed(), &[(25.999, "wait until 26"), (26.0, "SIGKILL to Tree, Undying")]),
         ("left", no(), then(leaving_told(), 22.0, Fact::Emptied(web(), first())), &[(22.0, "forget")]),
     ]);
 }
@@ -209,7 +209,7 @@ fn a_shutdown_is_nothing_wanted_with_a_haste() {
         ("leaving", graceful(), leaving(), &[(20.0, "SIGTERM to Tree, LeftBehind")]),
         ("hurried: up", now(), up(service()), &[(0.0, "SIGKILL to Tree, Shutdown")]),
         ("hurried: stopping", now(), stopping(Why::Shutdown), &[(20.0, "SIGKILL to Tree, Hurried")]),
-        ("hurried: killed", now(), killed(), &[(25.5, "wait until 26"), (26.0, "SIGKILL to Tree, GraceOver")]),
+        ("hurried: killed", now(), killed(), &[(25.5, "wait until 26"), (26.0, "SIGKILL to Tree, Undying")]),
         ("hurried: leaving", now(), leaving(), &[(20.0, "SIGKILL to Tree, Hurried")]),
         ("hurried: leaving, told", now(), leaving_told(), &[(20.0, "SIGKILL to Tree, Hurried")]),
         ("hurried: down", now(), ended(service(), 20.0, 0), &[(20.0, "forget")]),

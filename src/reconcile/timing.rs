@@ -14,7 +14,7 @@ const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// A run lasts at least this long before an edit ends it: a file that flaps costs one run a second, not twenty, and
 /// leaves the one that runs in peace for as long.
-pub(super) const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(1);
 /// How often what outlived a SIGKILL is sent another: it may have forked in between, or not have been ours to kill.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -60,11 +60,11 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     if tried.born != spec.born {
         return Due::At(settled, Why::SpecChanged);
     }
+    // An edit may flap; a person who asks means it.
     match last.why {
         Some(Why::Removed | Why::Suspended) => return Due::At(settled, Why::WantedAgain),
-        // An edit may flap; a person who asks means it.
-        Some(Why::SpecChanged) => return Due::At(settled, Why::SpecChanged),
-        Some(why) if why.is_request() => return Due::At(Moment::ZERO, why),
+        Some(Why::Requested) => return Due::At(Moment::ZERO, Why::Requested),
+        Some(why) if why.is_request() => return Due::At(settled, why),
         Some(_) | None => {}
     }
     match (spec.restart, last.is_success()) {

@@ -118,7 +118,12 @@ impl ConfigSide {
 
     fn take(&mut self, scan: Scan, now: Stamp) -> Vec<Name> {
         for news in &scan.news {
-            log(news);
+            match news {
+                News::Unlisted(why) if self.loaded.is_none() => {
+                    tracing::error!("{why}; nothing is started until it can be read (see --config)")
+                }
+                news => log(news),
+            }
         }
         self.rescan_at = scan.rescan_at;
         self.errors = scan.errors;

@@ -36,6 +36,8 @@ pub(super) struct Host {
     sights: HashMap<Incarnation, Sight>,
     /// A start that failed is told in full once, and again when it fails differently.
     told: BTreeMap<Name, StartError>,
+    /// A run that does not die is told of now and then.
+    undying: HashMap<Incarnation, Instant>,
 }
 
 /// What the looks at a run's heartbeat have shown.
@@ -63,8 +65,8 @@ impl Host {
         default_output: Output,
     ) -> Host {
         let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        let told_to_end = HashSet::new();
-        Host { children, capture, beats, journal, pid_files, default_output, names, told_to_end, sights, told }
+        let (told_to_end, undying) = (HashSet::new(), HashMap::new());
+        Host { children, capture, beats, journal, pid_files, default_output, names, told_to_end, sights, told, undying }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -136,6 +138,7 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.names.remove(&run);
+        self.undying.remove(&run);
         self.told_to_end.remove(&run);
         self.journal.ended(run);
     }
@@ -184,11 +187,20 @@ impl Host {
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
         let started = self.children.start(name, spec, ends, self.journal.announce(run, name));
-        self.journal.announced();
-        if started.is_err() {
-            self.journal.ended(run);
+        match &started {
+            Ok(_) => self.journal.announced(),
+            // It may have written its line before the step that failed.
+            Err(_) => self.journal.ended(run),
         }
         started
+    }
+
+    fn tell_undying(&mut self, name: &Name, run: Incarnation) {
+        let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < REPEAT);
+        if !lately {
+            self.undying.insert(run, Instant::now());
+            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+        }
     }
 
     fn tell_failure(&mut self, name: &Name, error: &StartError) {
@@ -241,9 +253,10 @@ impl Machine for Host {
             self.children.remember_escaped(run);
         }
         let what = format!("{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
-        match is_trouble(why) {
-            true => tracing::warn!(process = %name, run = run.get(), "{what}"),
-            false => tracing::info!(process = %name, run = run.get(), "{what}"),
+        match (why, is_trouble(why)) {
+            (Why::Undying, _) => self.tell_undying(name, run),
+            (_, true) => tracing::warn!(process = %name, run = run.get(), "{what}"),
+            (_, false) => tracing::info!(process = %name, run = run.get(), "{what}"),
         }
         self.told_to_end.insert(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
@@ -272,16 +285,16 @@ impl Machine for Host {
 /// Whether somebody may want to know why this came to be needed.
 fn is_trouble(why: Why) -> bool {
     match why {
-        Why::HeartbeatStale | Why::GraceOver => true,
+        Why::HeartbeatStale | Why::GraceOver | Why::Undying => true,
         Why::Created
         | Why::Ended
         | Why::BackoffOver
         | Why::Scheduled
-        | Why::WantedAgain
         | Why::Requested
         | Why::Removed
         | Why::Suspended
         | Why::SpecChanged
+        | Why::WantedAgain
         | Why::Shutdown
         | Why::Inherited
         | Why::LeftBehind

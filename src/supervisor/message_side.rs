@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::config_side::ConfigSide;
 use super::meters::Meters;
 use crate::messages::{Delivered, Inbox};
 use crate::model::{Moment, Name, Request, nearest};
@@ -12,6 +13,16 @@ pub(super) struct MessageSide {
     inbox: Inbox,
     more: bool,
     retry_at: Option<Moment>,
+    /// Why the directory cannot be used, as it was last told.
+    told: Option<String>,
+}
+
+/// What a request can be about.
+pub(super) struct Known<'a> {
+    /// What is to run.
+    pub(super) desired: &'a Desired,
+    /// Where it is said.
+    pub(super) config: &'a ConfigSide,
 }
 
 /// How many files are looked at in one turn: some milliseconds' worth, so that a flood keeps no exit waiting.
@@ -20,7 +31,7 @@ const A_TURN: usize = 64;
 impl MessageSide {
     /// To be looked into at once.
     pub(super) fn new(dir: &Path) -> MessageSide {
-        let mut side = MessageSide { inbox: Inbox::open(dir), more: false, retry_at: None };
+        let mut side = MessageSide { inbox: Inbox::open(dir), more: false, retry_at: None, told: None };
         side.want();
         side
     }
@@ -32,12 +43,13 @@ impl MessageSide {
     }
 
     /// Looks at some messages; returns what they ask for.
-    pub(super) fn read(&mut self, now: Moment, desired: &Desired, meters: &Meters) -> Vec<Fact> {
+    pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<Fact> {
         if !self.more && self.retry_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
         let work = self.inbox.work(now, A_TURN);
         (self.more, self.retry_at) = (work.more, work.retry_at);
+        self.tell_trouble();
         for notice in &work.notices {
             tracing::info!("{notice}");
         }
@@ -45,7 +57,7 @@ impl MessageSide {
             meters.message_failures.inc();
             tracing::warn!("message {} was refused: {}", rejected.file, rejected.reason);
         }
-        work.handled.iter().flat_map(|message| self.obey(message, desired, meters)).collect()
+        work.handled.iter().flat_map(|message| self.obey(message, known, meters)).collect()
     }
 
     /// When to look again, whatever is heard.
@@ -58,7 +70,7 @@ impl MessageSide {
         self.inbox.dir_error()
     }
 
-    fn obey(&mut self, message: &Delivered, desired: &Desired, meters: &Meters) -> Vec<Fact> {
+    fn obey(&mut self, message: &Delivered, known: &Known<'_>, meters: &Meters) -> Vec<Fact> {
         let kind = message.request.kind();
         if message.stale {
             tracing::info!(
@@ -68,7 +80,7 @@ impl MessageSide {
             self.finish(message);
             return Vec::new();
         }
-        match asked(&message.request, desired) {
+        match asked(&message.request, known) {
             Ok(facts) => {
                 meters.messages.with_label_values(&[kind]).inc();
                 tracing::info!("message {} ({kind}) is carried out", message.file);
@@ -84,6 +96,17 @@ impl MessageSide {
         }
     }
 
+    fn tell_trouble(&mut self) {
+        if self.inbox.dir_error() == self.told.as_deref() {
+            return;
+        }
+        self.told = self.inbox.dir_error().map(str::to_string);
+        match &self.told {
+            Some(trouble) => tracing::error!("{trouble}; no message is taken until that is mended (see --messages)"),
+            None => tracing::info!("messages can be taken again"),
+        }
+    }
+
     fn finish(&mut self, message: &Delivered) {
         if let Some(trouble) = self.inbox.done(message) {
             tracing::warn!("{trouble}");
@@ -92,13 +115,17 @@ impl MessageSide {
 }
 
 /// What a request comes to, or why it makes no sense.
-fn asked(request: &Request, desired: &Desired) -> Result<Vec<Fact>, String> {
+fn asked(request: &Request, known: &Known<'_>) -> Result<Vec<Fact>, String> {
+    let Known { desired, config } = known;
     if desired.ending.is_some() {
         return Err("the monitor is ending".to_string());
     }
     match request {
         Request::Restart(name) if desired.processes.contains_key(name) => {
             Ok(vec![Fact::Asked(name.clone(), Ask::Named)])
+        }
+        Request::Restart(name) if config.error_of(name).is_some() => {
+            Err(format!("{name} does not run, since its file is refused"))
         }
         Request::Restart(name) => Err(unknown("process", name.as_str(), desired.processes.keys().map(Name::as_str))),
         Request::RestartAll => Ok(broad(desired.processes.keys())),

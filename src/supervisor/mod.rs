@@ -1,6 +1,8 @@
 //! The loop: the only place where effects meet. [`run`] builds the parts and turns until the colony has ended.
 
 mod config_side;
+mod directories;
+mod ending;
 mod host;
 mod journal;
 mod log;
@@ -16,7 +18,7 @@ use std::fmt;
 use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -28,7 +30,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::cli::{OutputFlag, RunArgs};
+use crate::cli::{Listen, OutputFlag, RunArgs};
 use crate::config::{Defaults, Directory, Trust};
 use crate::health::Beats;
 use crate::http::{self, Ask};
@@ -55,8 +57,10 @@ pub enum Error {
     NotADirectory(PathBuf),
     /// Another monitor is at work there.
     Taken(PathBuf, String),
-    /// The status server's port cannot be had.
-    Listen(io::Error),
+    /// One directory was given for two purposes.
+    OneForTwo(&'static str, &'static str, PathBuf),
+    /// The status server's address cannot be had.
+    Listen(Listen, io::Error),
     /// The kernel refused something without which there is no loop.
     Loop(&'static str, io::Error),
     /// Processes cannot be owned.
@@ -87,9 +91,17 @@ async fn serve(args: &RunArgs) -> Result<(), Error> {
 
 async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
-    expect_directory(&args.config)?;
-    expect_directory(&args.messages)?;
-    let listeners = http::bind(args.listen).map_err(Error::Listen)?;
+    tracing::info!(
+        "ncolony {} runs what {} describes; it takes messages from {}",
+        env!("CARGO_PKG_VERSION"),
+        args.config.display(),
+        args.messages.display()
+    );
+    directories::prepare(args)?;
+    // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
+    let journal = journal(args)?;
+    let cannot_listen = |error| Error::Listen(args.listen, error);
+    let listeners = http::bind(args.listen).map_err(cannot_listen)?;
     for listener in &listeners {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!("status page, /metrics and /healthz on http://{address}/");
@@ -98,12 +110,12 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     let meters = Meters::new(&registry).map_err(Error::Metrics)?;
     let wakes = Arc::new(Wakes::default());
     let (questions, asked) = mpsc::channel(64);
-    let supervisor = build(args, sink.clone(), meters, &wakes)?;
+    let supervisor = build(args, journal, sink.clone(), meters, &wakes)?;
 
     let (ended, has_ended) = oneshot::channel::<()>();
     let fresh = http::fresh(seconds(args.frequency));
     let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
-    let listeners = listeners.map_err(Error::Listen)?;
+    let listeners = listeners.map_err(cannot_listen)?;
     let server = tokio::task::spawn_local(http::serve(listeners, Ask::new(questions), registry, fresh, async {
         // An error means that the loop is gone, which is the same.
         let _ = has_ended.await;
@@ -112,7 +124,10 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
     drop(ended);
     // It bounds its drain itself.
     let _ = server.await;
-    tracing::info!("ended: nothing is left");
+    match supervisor.left_behind() {
+        false => tracing::info!("ended: nothing is left"),
+        true => tracing::warn!("ended, but not all has died"),
+    }
     supervisor.host.capture.finish(LAST_WORDS);
     Ok(())
 }
@@ -128,13 +143,23 @@ struct Wakes {
     messages: AtomicBool,
 }
 
-fn build(args: &RunArgs, sink: Sink, meters: Meters, wakes: &Arc<Wakes>) -> Result<Supervisor, Error> {
-    let now = clocks();
-    let state = args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"));
+fn journal(args: &RunArgs) -> Result<Journal, Error> {
+    let state = directories::state(args);
     let journal = Journal::open(&state).map_err(|journal::Taken::By(pid)| Error::Taken(state, pid))?;
     if let Some(trouble) = journal.trouble() {
         tracing::warn!("{trouble}");
     }
+    Ok(journal)
+}
+
+fn build(
+    args: &RunArgs,
+    journal: Journal,
+    sink: Sink,
+    meters: Meters,
+    wakes: &Arc<Wakes>,
+) -> Result<Supervisor, Error> {
+    let now = clocks();
     let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
     let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
     let beats = Beats::start({
@@ -228,14 +253,6 @@ fn output_descriptor(supervisor: &Supervisor) -> Result<AsyncFd<OwnedFd>, Error>
         .map_err(|error| Error::Loop("cannot watch the processes' output", error))
 }
 
-fn expect_directory(path: &Path) -> Result<(), Error> {
-    match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_dir() => Err(Error::NotADirectory(path.to_path_buf())),
-        // What is missing may come; what cannot be looked at may be mended.
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
 fn defaults(args: &RunArgs) -> Defaults {
     let backoff = Backoff {
         threshold: seconds(args.threshold),
@@ -276,7 +293,7 @@ impl Error {
     /// configuration that cannot be used, 75 for a place that is taken, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::NotADirectory(_) | Error::Listen(_) => 78,
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Listen(..) => 78,
             Error::Taken(..) => 75,
             Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
         }
@@ -290,7 +307,10 @@ impl fmt::Display for Error {
             Error::Taken(path, pid) => {
                 write!(f, "a monitor with pid {pid} is at work already: it holds {}/lock", path.display())
             }
-            Error::Listen(_) => f.write_str("cannot listen for the status server (see --listen)"),
+            Error::OneForTwo(one, other, path) => {
+                write!(f, "{one} and {other} are one directory, {}: each needs its own", path.display())
+            }
+            Error::Listen(at, _) => write!(f, "cannot listen on {at} for the status server (see --listen)"),
             Error::Loop(what, _) => f.write_str(what),
             Error::Processes(_) => f.write_str("cannot take care of processes"),
             Error::Metrics(_) => f.write_str("cannot register metrics"),
@@ -301,8 +321,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::NotADirectory(_) | Error::Taken(..) => None,
-            Error::Listen(source) | Error::Loop(_, source) => Some(source),
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Taken(..) => None,
+            Error::Listen(_, source) | Error::Loop(_, source) => Some(source),
             Error::Processes(source) => Some(source),
             Error::Metrics(source) => Some(source),
         }

@@ -28,11 +28,12 @@ impl PidFiles {
         // The leading dot: no process has such a name.
         let temporary = dir.join(format!(".{}.new", std::process::id()));
         let written = write(&temporary, pid).and_then(|()| fs::rename(&temporary, dir.join(name.as_str())));
-        self.trouble =
-            written.err().map(|error| format!("cannot write {}: {error}", dir.join(name.as_str()).display()));
-        if let Some(trouble) = &self.trouble {
+        let trouble = written.err().map(|error| format!("cannot write {}: {error}", dir.join(name.as_str()).display()));
+        // Once, until one can be written: a process that crashes again and again would fill the log with it.
+        if let (Some(trouble), None) = (&trouble, &self.trouble) {
             tracing::warn!(process = %name, "{trouble}");
         }
+        self.trouble = trouble;
     }
 
     /// Notes that it does not.

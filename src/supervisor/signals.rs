@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{self, SigSet, SigmaskHow, sigprocmask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks of the monitor.
@@ -29,6 +29,28 @@ pub(super) struct Signals {
     ignored: [Signal; 3],
 }
 
+/// What is let through, to this thread: what has a handler, what a fault of our own raises, and what job control needs.
+/// All else stays held back for good. As PID 1 the kernel shields us from signals without a handler only where no thread
+/// blocks them; and nobody in a container shall be able to end it with SIGPWR, or a terminal stop it with SIGTTOU.
+const LET_THROUGH: [signal::Signal; 16] = [
+    signal::SIGCHLD,
+    signal::SIGHUP,
+    signal::SIGTERM,
+    signal::SIGINT,
+    signal::SIGQUIT,
+    signal::SIGUSR1,
+    signal::SIGUSR2,
+    signal::SIGALRM,
+    signal::SIGSEGV,
+    signal::SIGBUS,
+    signal::SIGILL,
+    signal::SIGFPE,
+    signal::SIGTRAP,
+    signal::SIGABRT,
+    signal::SIGSYS,
+    signal::SIGTSTP,
+];
+
 /// Holds all signals back until [`Signals::install`] has somebody to hear them: the first act of `main`, since a signal
 /// that finds no handler ends us, or, as PID 1, is lost.
 pub fn hold() {
@@ -43,7 +65,7 @@ pub fn release() {
 }
 
 impl Signals {
-    /// Installs the handlers, then lets the signals come, to this thread.
+    /// Installs the handlers, then lets what they are for come, to this thread.
     ///
     /// # Errors
     /// When the kernel refuses a handler.
@@ -60,7 +82,7 @@ impl Signals {
                 signal(SignalKind::alarm())?,
             ],
         };
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from_iter(LET_THROUGH)), None)?;
         Ok(signals)
     }
 

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::config_side::{ConfigSide, Trigger};
+use super::ending::Ending;
 use super::host::{Host, REPEAT};
-use super::message_side::MessageSide;
+use super::message_side::{Known, MessageSide};
 use super::meters::Meters;
 use super::watch_side::WatchSide;
-use crate::model::{Check, Moment, Phase, Signal, Snapshot, Stamp, Wall};
+use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
 
@@ -23,7 +24,6 @@ pub(super) struct Supervisor {
     sink: Sink,
     meters: Meters,
     tick: Duration,
-    killtime: Duration,
     started: Wall,
     next_tick: Moment,
     /// When this turn should have come at the latest.
@@ -33,7 +33,7 @@ pub(super) struct Supervisor {
     /// What was last said to be wrong with the output.
     output_told: Option<String>,
     reconciled: Option<Moment>,
-    last: LastOrders,
+    ending: Ending,
 }
 
 /// What a turn ends with.
@@ -43,14 +43,6 @@ pub(super) enum Turn {
     Sleep(Moment),
     /// The colony has ended.
     Done,
-}
-
-/// The end of what belongs to no run, when no run is left.
-#[derive(Clone, Copy, Debug)]
-enum LastOrders {
-    NotYet,
-    Asked(Moment),
-    Killed(Moment),
 }
 
 /// The parts of a supervisor.
@@ -81,8 +73,6 @@ const STARTS: usize = 64;
 const OUTPUT: usize = 1 << 20;
 /// How often to look for the end of what wakes nobody: a ghost, or an orphan's descendant.
 const PEEK: Duration = Duration::from_millis(20);
-/// How long after SIGKILL the colony's end waits for strays that do not die.
-const UNKILLABLE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Joins the parts. What an earlier monitor left running is ended first.
@@ -106,14 +96,13 @@ impl Supervisor {
             sink,
             meters,
             tick,
-            killtime,
             started: now.wall,
             next_tick: now.at,
             promised: now.at,
             stall_told: None,
             output_told: None,
             reconciled: None,
-            last: LastOrders::NotYet,
+            ending: Ending::new(killtime),
         }
     }
 
@@ -143,6 +132,11 @@ impl Supervisor {
         self.watch.end();
         let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
         self.touch_all(&before);
+    }
+
+    /// Whether something did not die, and was left.
+    pub(super) fn left_behind(&self) -> bool {
+        self.ending.left_behind()
     }
 
     /// Does all that is to be done now.
@@ -245,6 +239,7 @@ impl Supervisor {
         self.next_tick = now.at + self.tick;
         self.watch.refresh();
         self.tell_output();
+        self.host.journal.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);
@@ -281,7 +276,8 @@ impl Supervisor {
                 self.observed.observe(Fact::Edited(name), now);
             }
         }
-        for fact in self.messages.read(now.at, &self.desired, &self.meters) {
+        let known = Known { desired: &self.desired, config: &self.config };
+        for fact in self.messages.read(now.at, &known, &self.meters) {
             self.observed.observe(fact, now);
         }
     }
@@ -296,12 +292,12 @@ impl Supervisor {
     }
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
-        let strays = match self.desired.ending {
-            Some(haste) if self.observed.records().is_empty() => match self.end_strays(haste, now.at) {
-                Some(wait) => Some(wait),
-                None => return Turn::Done,
+        let ending = match self.desired.ending {
+            Some(haste) => match self.ending.step(haste, &self.observed, &mut self.host.children, now.at) {
+                Turn::Sleep(until) => Some(until),
+                Turn::Done => return Turn::Done,
             },
-            Some(_) | None => None,
+            None => None,
         };
         let peek = self.host.children.has_leaving() || self.host.children.has_ghosts();
         let reading = self.desired.ending.is_none().then(|| self.config.wake_at(now.at)).flatten();
@@ -312,34 +308,9 @@ impl Supervisor {
             self.messages.wake_at(),
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
-            strays,
+            ending,
         ];
         self.promised = wakes.into_iter().flatten().min().unwrap_or(self.next_tick).max(now.at);
         Turn::Sleep(self.promised)
-    }
-
-    /// When no run is left, what was adopted and belongs to none is ended, too. `None` when nothing is left.
-    fn end_strays(&mut self, haste: Haste, now: Moment) -> Option<Moment> {
-        match (self.last, haste) {
-            (LastOrders::NotYet, Haste::Graceful) => {
-                self.last = LastOrders::Asked(now);
-                self.host.children.signal_strays(Signal::TERM).then_some(now + PEEK)
-            }
-            (LastOrders::Asked(at), Haste::Graceful) if now < at + self.killtime => {
-                self.host.children.has_strays().then_some(now + PEEK)
-            }
-            (LastOrders::NotYet | LastOrders::Asked(_), Haste::Graceful | Haste::Now) => {
-                self.last = LastOrders::Killed(now);
-                self.host.children.signal_strays(Signal::KILL).then_some(now + PEEK)
-            }
-            (LastOrders::Killed(at), _) => {
-                let left = self.host.children.signal_strays(Signal::KILL);
-                if left && now >= at + UNKILLABLE {
-                    tracing::error!("adopted processes do not die after SIGKILL; they are left behind");
-                    return None;
-                }
-                left.then_some(now + PEEK)
-            }
-        }
     }
 }

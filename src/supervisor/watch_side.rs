@@ -46,9 +46,9 @@ impl WatchSide {
         }
     }
 
-    /// Ends the watch for good.
+    /// Gives the watch up: nothing is to be heard of the directories any more.
     pub(super) fn end(&mut self) {
-        (self.start, self.watch, self.trouble) = (None, None, None);
+        (self.start, self.watch) = (None, None);
     }
 
     /// As outsiders see it.

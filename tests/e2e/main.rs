@@ -1,9 +1,21 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
 mod config_dir;
+mod copies;
+mod crash;
+mod credentials;
+mod descendants;
+mod exits;
 mod health;
 mod heartbeat;
 mod lifecycle;
 mod logs;
+mod mistakes;
+mod original;
+mod pid1;
+mod requests;
+mod sandbox;
 mod schedule;
+mod servers;
+mod shutdown;
 mod support;

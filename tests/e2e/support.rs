@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     flags: Vec<String>,
     env: Vec<(String, String)>,
     before: Vec<String>,
+    within: Option<PathBuf>,
+    binary: PathBuf,
 }
 
 impl Setup {
@@ -39,7 +41,7 @@ impl Setup {
         for name in ["config", "messages"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 
     /// Adds flags of `ncolony run`.
@@ -59,6 +61,12 @@ impl Setup {
         self
     }
 
+    /// The monitor's working directory.
+    pub(crate) fn within(mut self, dir: &Path) -> Setup {
+        self.within = Some(dir.to_path_buf());
+        self
+    }
+
     /// Writes a process file before the start.
     pub(crate) fn file(self, name: &str, text: &str) -> Setup {
         write_file(&self.dir.path().join("config"), name, text);
@@ -69,10 +77,21 @@ impl Setup {
         self.dir.path().join(below)
     }
 
+    /// A copy of the binary to start instead.
+    pub(crate) fn binary(mut self, path: &Path) -> Setup {
+        self.binary = path.to_path_buf();
+        self
+    }
+
+    /// Everything of this colony is below it.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The command that [`Setup::start`] runs.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.before.clone();
-        words.push(BINARY.into());
+        words.push(self.binary.display().to_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("run").args(["--listen", "127.0.0.1:0"]);
         if !self.flags.iter().any(|flag| flag == "--frequency") {
@@ -81,6 +100,9 @@ impl Setup {
         command.arg("--config").arg(self.path("config")).arg("--messages").arg(self.path("messages"));
         command.args(&self.flags).envs(self.env.iter().cloned());
         command.stdin(Stdio::null());
+        self.within.iter().for_each(|dir| {
+            command.current_dir(dir);
+        });
         command.stdout(File::create(self.path("stdout")).expect("a file"));
         command.stderr(File::create(self.path("stderr")).expect("a file"));
         command
@@ -112,6 +134,11 @@ impl Colony {
     /// The pid of what was started: the monitor, unless it was started through something.
     pub(crate) fn pid(&self) -> i32 {
         self.monitor.id() as i32
+    }
+
+    /// The pid of the monitor where it was started through something, as this test sees it.
+    pub(crate) fn monitor_below(&self) -> i32 {
+        wait_for("the monitor", || monitor_of(self.dir.path()))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -178,6 +205,11 @@ impl Colony {
         self.wait(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(()));
     }
 
+    /// Waits until the processes have written something.
+    pub(crate) fn wait_stdout(&self, text: &str) {
+        self.wait(&format!("the output to have {text:?}"), || self.stdout().contains(text).then_some(()));
+    }
+
     /// Waits for a value; when it does not come, shows the log.
     pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}; the log:\n{}", self.log()))
@@ -206,7 +238,7 @@ impl Colony {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
-        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new() }
+        Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
 }
 
@@ -214,8 +246,9 @@ impl Drop for Colony {
     fn drop(&mut self) {
         if self.monitor.try_wait().is_ok_and(|status| status.is_none()) {
             // Twice, so that it hurries; what does not obey is killed, and its processes with their groups.
-            let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
-            let _ = kill(Pid::from_raw(self.pid()), Signal::SIGINT);
+            let monitor = Pid::from_raw(monitor_of(self.dir.path()).unwrap_or(self.pid()));
+            let _ = kill(monitor, Signal::SIGTERM);
+            let _ = kill(monitor, Signal::SIGINT);
             if wait_until("the end", || self.monitor.try_wait().ok().flatten()).is_none() {
                 let _ = self.monitor.kill();
                 let _ = self.monitor.wait();
@@ -287,6 +320,38 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
+/// A process file: a shell script.
+pub(crate) fn sh(script: &str) -> String {
+    serde_json::json!({"args": ["sh", "-c", script]}).to_string()
+}
+
+/// A process file: something that lasts, and obeys.
+pub(crate) fn sleeper() -> String {
+    serde_json::json!({"args": ["sleep", "1000"]}).to_string()
+}
+
+/// A series of one process, as it stands in /metrics.
+pub(crate) fn series(name: &str, process: &str) -> String {
+    format!("ncolony_process_{name}{{process=\"{process}\"}}")
+}
+
+/// Sends a signal.
+pub(crate) fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("it lives");
+}
+
+/// Stops a process and waits until it has stopped.
+pub(crate) fn stop_and_wait(pid: i32) {
+    send(pid, Signal::SIGSTOP);
+    wait_for("it to stop", || (state(pid) == Some('T')).then_some(()));
+}
+
+/// The state letter of a process, as /proc shows it.
+pub(crate) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
 /// What tests look at again and again.
 impl Colony {
     /// `/healthz?verbose`.
@@ -333,7 +398,36 @@ pub(crate) fn cpu_time(pid: i32) -> Duration {
     Duration::from_nanos(stats.filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok()).sum())
 }
 
-/// Sends a signal to a process that lives.
-pub(crate) fn send(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).expect("it lives");
+/// The pid of the monitor that works in a directory, whatever it was started through.
+pub(crate) fn monitor_of(dir: &Path) -> Option<i32> {
+    let config = dir.join("config").display().to_string();
+    let is_monitor = |line: &[u8]| {
+        let mut words = line.split(|byte| *byte == 0);
+        words.next().is_some_and(|word| word.ends_with(b"ncolony")) && words.any(|word| word == config.as_bytes())
+    };
+    let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let found: Vec<i32> =
+        pids.filter(|pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_monitor(&line))).collect();
+    // A process that is just being made shows the monitor's words.
+    found.iter().copied().find(|pid| parent(*pid).is_some_and(|parent| !found.contains(&parent)))
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A field of /proc/PID/status.
+pub(crate) fn status(pid: i32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_string())
+}
+
+/// Starts the monitor as PID 1 of a namespace of its own, if that can be.
+pub(crate) fn as_pid_1(setup: Setup) -> Option<Setup> {
+    let works = succeeds("unshare", &["--pid", "--fork", "--mount-proc", "true"]);
+    can("a pid namespace", works)
+        .then(|| setup.through(&["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]))
 }

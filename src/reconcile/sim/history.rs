@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::kernel::{MONITOR, Reuse, Role};
 use super::laws;
+use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
-use crate::reconcile::{Ask, Desired, Fact, Haste, Observed, settle};
+use crate::reconcile::{Ask, Desired, Fact, Haste, Observed, Why, settle};
 
 pub(super) struct History {
     pub(super) world: World,
@@ -206,13 +207,18 @@ impl History {
         run.ending_at = run.ending_at.or(Some(now));
         let name = run.name.clone();
         let lasted = now.since(run.since);
-        let why = run.stop_why;
+        let ended_by = match run.stop_why {
+            None => EndedBy::Itself,
+            Some(Why::HeartbeatStale) => EndedBy::Verdict,
+            Some(Why::Requested) => EndedBy::Message,
+            Some(_) => EndedBy::Us,
+        };
         let threshold = run.spec.backoff.threshold;
         if rest {
             self.leaving.push(id);
         }
         self.world.tell(|| format!("{name} run {id} ended: {exit}{}", if rest { ", and left something" } else { "" }));
-        self.world.ledger(&name).ended(exit, why, lasted, threshold, now);
+        self.world.ledger(&name).ended(exit, ended_by, lasted, threshold, now);
         self.fold(Fact::Exited(name, id, exit, rest));
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
-use super::ledger::SETTLE;
 use super::machine::World;
 use crate::model::{Incarnation, Moment, Name};
 use crate::reconcile::{Action, Haste, Life, Record, reconcile, view};
@@ -144,10 +143,15 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
         (Life::Up(_), None) => world.check(false, || format!("{name} is up and not wanted")),
         (Life::Up(run), Some(spec)) => {
             let asked = world.ledger(name).asked;
-            let settled = world.run(run.id).since + SETTLE;
-            let settles = run.spec.born != spec.born && woken_by(settled);
-            let same = run.spec.whole == spec.whole || settles;
-            let right = !run.inherited && !spec.suspend && same && asked.is_none();
+            // An edit ends no run before it has lasted a second.
+            let settled = run.since.at + Duration::from_secs(1);
+            if !run.inherited && !spec.suspend && asked.is_none() && run.spec.born != spec.born && now < settled {
+                world.check(woken_by(settled), || {
+                    format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
+                });
+                return;
+            }
+            let right = !run.inherited && !spec.suspend && run.spec.whole == spec.whole && asked.is_none();
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             the_dead_heart_is_found(world, name, run.id, tick);
         }

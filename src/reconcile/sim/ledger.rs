@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart};
-use crate::reconcile::{Ask, Why};
+use crate::reconcile::Ask;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
@@ -30,17 +30,30 @@ struct Failure {
 
 #[derive(Clone, Copy, Debug)]
 struct Ending {
-    at: Moment,
-    requested: bool,
-    /// An edit of any kind was why.
-    edited: bool,
-    success: bool,
-    /// From then on an edit may have its way: a second after the run's beginning.
+    /// From when another run may follow an edit: a second after this one began.
     settled: Moment,
+    at: Moment,
+    by: EndedBy,
+    success: bool,
 }
 
-/// How long a run is left in peace by edits.
-pub(super) const SETTLE: Duration = Duration::from_secs(1);
+/// Who ended a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum EndedBy {
+    Itself,
+    /// We, for its heartbeat: a failure.
+    Verdict,
+    /// We, since a message asked for it.
+    Message,
+    /// We, for what is or was desired.
+    Us,
+}
+
+impl EndedBy {
+    fn is_request(self) -> bool {
+        matches!(self, EndedBy::Message | EndedBy::Us)
+    }
+}
 
 impl Ledger {
     pub(super) fn started(&mut self, spec: &ProcessSpec, now: Moment) {
@@ -78,17 +91,15 @@ impl Ledger {
         self.tried = Some((spec.born, spec.whole));
     }
 
-    pub(super) fn ended(&mut self, exit: Exit, why: Option<Why>, lasted: Duration, threshold: Duration, now: Moment) {
+    pub(super) fn ended(&mut self, exit: Exit, by: EndedBy, lasted: Duration, threshold: Duration, now: Moment) {
         self.exits += 1;
-        let requested = why.is_some_and(|why| why != Why::HeartbeatStale);
-        let edited = matches!(why, Some(Why::SpecChanged | Why::Removed | Why::Suspended));
-        let began = Moment::from_nanos(now.as_nanos() - lasted.as_nanos() as u64);
-        if !requested {
+        if !by.is_request() {
             self.streak = if lasted < threshold { self.streak + 1 } else { 0 };
         }
         self.failed = None;
-        let success = why.is_none() && exit == Exit::Code(0);
-        self.ended = Some(Ending { at: now, requested, edited, success, settled: began + SETTLE });
+        let began = Moment::from_nanos(now.as_nanos() - lasted.as_nanos() as u64);
+        let settled = began + Duration::from_secs(1);
+        self.ended = Some(Ending { settled, at: now, by, success: by == EndedBy::Itself && exit == Exit::Code(0) });
     }
 
     pub(super) fn asks(&mut self, ask: Ask) {
@@ -111,17 +122,18 @@ impl Ledger {
         }
         if let Some(schedule) = spec.schedule {
             let next = self.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-            let retry = self.ended.filter(|ended| spec.restart != Restart::Never && !ended.requested && !ended.success);
+            let retry =
+                self.ended.filter(|ended| spec.restart != Restart::Never && !ended.by.is_request() && !ended.success);
             return retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))));
         }
         let Some(ended) = self.ended else { return Moment::ZERO };
         if self.asked == Some(Ask::Named) {
             return Moment::ZERO;
         }
-        if born != spec.born || ended.edited {
+        if born != spec.born || ended.by == EndedBy::Us {
             return ended.settled;
         }
-        if ended.requested {
+        if ended.by == EndedBy::Message {
             return Moment::ZERO;
         }
         let again = match spec.restart {
@@ -131,7 +143,7 @@ impl Ledger {
         };
         match (again, waits) {
             (false, _) => Moment::NEVER,
-            (true, false) if self.asked.is_some() || self.streak == 0 => Moment::ZERO,
+            _ if self.streak == 0 || self.asked.is_some() => Moment::ZERO,
             (true, false) => ended.settled,
             (true, true) => ended.at + self.pause(spec, self.streak),
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kernel::State;
-use super::ledger::SETTLE;
 use super::machine::World;
 use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
 use crate::reconcile::{Haste, Target, Why};
@@ -68,7 +67,8 @@ impl World {
             Why::Shutdown => wanted.is_none() && self.desired.ending.is_some(),
             Why::Suspended => wanted.is_some_and(|spec| spec.suspend),
             Why::SpecChanged => {
-                wanted.is_some_and(|spec| spec.born != run.spec.born) && run.since + SETTLE <= self.now.at
+                wanted.is_some_and(|spec| spec.born != run.spec.born)
+                    && run.since + Duration::from_secs(1) <= self.now.at
             }
             Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
             Why::Inherited => run.inherited,
@@ -83,6 +83,7 @@ impl World {
             | Why::WantedAgain
             | Why::LeftBehind
             | Why::GraceOver
+            | Why::Undying
             | Why::Hurried => false,
         }
     }
@@ -116,6 +117,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Shutdown
         | Why::LeftBehind
         | Why::GraceOver
+        | Why::Undying
         | Why::Hurried => false,
     }
 }

@@ -1,0 +1,62 @@
+//! The directories that a monitor is given, before anything is done in them.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::cli::RunArgs;
+
+/// Where the journal is kept.
+pub(super) fn state(args: &RunArgs) -> PathBuf {
+    args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"))
+}
+
+/// Makes what is ours to make, and sees to it that no two of them are one.
+///
+/// # Errors
+/// What is there and is no directory; and one directory for two purposes. There a monitor would take process files for
+/// messages, or write a pid over a process file: it would destroy what it was given.
+pub(super) fn prepare(args: &RunArgs) -> Result<(), Error> {
+    let state = state(args);
+    let mut all = vec![("--config", args.config.as_path()), ("--messages", args.messages.as_path())];
+    all.extend(args.pid.as_deref().map(|pid| ("--pid", pid)));
+    for (_, path) in &all {
+        expect_directory(path)?;
+    }
+    // What the user writes into is made by the user: a misspelt --config must not look like an empty colony.
+    for (flag, path) in &all[1..] {
+        make(flag, path);
+    }
+    all.push(("--state", &state));
+    for (index, (flag, path)) in all.iter().enumerate() {
+        if let Some((other, _)) = all[..index].iter().find(|(_, before)| is_same(before, path)) {
+            return Err(Error::OneForTwo(other, flag, path.to_path_buf()));
+        }
+    }
+    Ok(())
+}
+
+fn expect_directory(path: &Path) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_dir() => Err(Error::NotADirectory(path.to_path_buf())),
+        // What is missing may come; what cannot be looked at may be mended.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// In a container `/run` is often empty. A place where nothing can be made is no reason not to run.
+fn make(flag: &str, path: &Path) {
+    if path.exists() {
+        return;
+    }
+    match DirBuilder::new().recursive(true).mode(0o755).create(path) {
+        Ok(()) => tracing::info!("made {}, for {flag}", path.display()),
+        Err(error) => tracing::warn!("cannot make {}, for {flag}: {error}", path.display()),
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    one == other || identity(one).is_some_and(|found| identity(other) == Some(found))
+}
