@@ -416,16 +416,20 @@ fn a_grandchild_that_keeps_the_pipe_delays_nothing_and_is_heard() {
     let mut stage = Stage::new();
     let seen = watch(stage.out.take().expect("a reader"));
     let dir = tempfile::tempdir().expect("a directory");
-    let gate = dir.path().join("gate");
-    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-    let script = format!("(read go < {0}; echo later; read go < {0}) & printf unfinished", gate.display());
+    // Two, since a reader may open the second before the writer of the first has closed it.
+    let [first, second] = ["first", "second"].map(|gate| dir.path().join(gate));
+    for gate in [&first, &second] {
+        nix::unistd::mkfifo(gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    }
+    let [one, two] = [first.display(), second.display()];
+    let script = format!("(read go < {one}; echo later; read go < {two}) & printf unfinished");
     let run = stage.shell("web", PREFIX, &script);
     stage.wait(run);
     stage.until("the unfinished line", |_| contains(&seen, "[web] unfinished\n"));
     assert!(!stage.capture.drain(BUDGET).more);
-    fs::write(&gate, "go\n").expect("the grandchild reads");
+    fs::write(&first, "go\n").expect("the grandchild reads");
     stage.until("the grandchild's line", |_| contains(&seen, "[web] later\n"));
-    fs::write(&gate, "go\n").expect("the grandchild reads");
+    fs::write(&second, "go\n").expect("the grandchild reads");
     // When it has gone, the pipe is closed: a closed pipe that stays would be ready for ever.
     stage.quiet(PollTimeout::from(100u8));
     assert!(!stage.capture.drain(BUDGET).more);

@@ -246,6 +246,13 @@ impl History {
         self.world.looks = out;
         for look in come {
             let run = self.world.run_mut(look.run);
+            if look.given_up {
+                run.late_answer_at = now;
+                let (name, id) = (run.name.clone(), look.run);
+                self.world.tell(|| format!("look at {name} run {id} was given up"));
+                self.fold(Fact::Blind(name, id));
+                continue;
+            }
             let beat = run.heart.latest(look.read_at);
             let fresh = beat.is_some() && beat > run.seen;
             run.seen = run.seen.max(beat);

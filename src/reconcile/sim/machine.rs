@@ -100,6 +100,8 @@ pub(super) struct Look {
     pub(super) asked_at: Moment,
     pub(super) read_at: Moment,
     pub(super) answer_at: Moment,
+    /// Whether the answer will be that nothing is known.
+    pub(super) given_up: bool,
 }
 
 /// What a run will be like.
@@ -351,16 +353,17 @@ impl Machine for World {
         self.record("look", name, None, run.get());
         let before = self.looks.iter().find(|look| look.run == run).map(|look| look.asked_at);
         self.check(before.is_none(), || format!("{name} is looked at, and a look from {before:?} is not answered"));
-        let (read_at, answer_at) = match self.look_takes {
-            Some(takes) => (now, now + takes),
+        let (read_at, answer_at, given_up) = match self.look_takes {
+            Some(takes) => (now, now + takes, false),
             None => {
                 let hangs = self.random.chance(self.temper.look_hangs);
                 let answer_at = if hangs { now + self.random.span(200_000) } else { now };
-                (if self.random.chance(50) { now } else { answer_at }, answer_at)
+                let given_up = hangs && self.random.chance(50);
+                (if self.random.chance(50) { now } else { answer_at }, answer_at, given_up)
             }
         };
         self.tell(|| format!("look at {name} run {run}, answer at {answer_at:?}"));
-        self.looks.push(Look { run, asked_at: now, read_at, answer_at });
+        self.looks.push(Look { run, asked_at: now, read_at, answer_at, given_up });
     }
 
     fn adopted(&mut self, name: &Name) {

@@ -66,7 +66,10 @@ impl World {
             Why::Removed => wanted.is_none() && self.desired.ending.is_none(),
             Why::Shutdown => wanted.is_none() && self.desired.ending.is_some(),
             Why::Suspended => wanted.is_some_and(|spec| spec.suspend),
-            Why::SpecChanged => wanted.is_some_and(|spec| spec.born != run.spec.born),
+            Why::SpecChanged => {
+                wanted.is_some_and(|spec| spec.born != run.spec.born)
+                    && run.since + Duration::from_secs(1) <= self.now.at
+            }
             Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
             Why::Inherited => run.inherited,
             Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {
