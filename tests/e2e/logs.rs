@@ -138,10 +138,13 @@ fn a_monitor_of_which_no_word_is_read_supervises_and_answers() {
     let mut monitor = command.spawn().expect("the binary starts");
     drop(command);
     let mut lines = BufReader::new(reader);
-    let mut first = String::new();
-    lines.read_line(&mut first).expect("a line");
-    let address = first.split("on http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
-    let address = address.unwrap_or_else(|| panic!("no address in {first}"));
+    let mut beginning = String::new();
+    let address = loop {
+        assert!(lines.read_line(&mut beginning).is_ok_and(|length| length > 0), "no address in {beginning}");
+        if let Some(rest) = beginning.split("on http://").nth(1) {
+            break rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
+        }
+    };
 
     let metric = |series: &str| {
         let (_, text) = get(address, "/metrics")?;
