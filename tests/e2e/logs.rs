@@ -141,19 +141,11 @@ fn a_monitor_of_which_no_word_is_read_supervises_and_answers() {
     let mut monitor = command.spawn().expect("the binary starts");
     drop(command);
     let mut lines = BufReader::new(reader);
-<<<<<<< HEAD
-    let mut first = String::new();
-    let address = loop {
-        assert_ne!(lines.read_line(&mut first).expect("a line"), 0, "no address in {first}");
-        if let Some(address) = first.split("on http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok()) {
-            break address;
-=======
     let mut beginning = String::new();
     let address = loop {
         assert!(lines.read_line(&mut beginning).is_ok_and(|length| length > 0), "no address in {beginning}");
         if let Some(rest) = beginning.split("on http://").nth(1) {
             break rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
->>>>>>> a999c9de97f611c4bd8d5ce2432e982ba20cd981
         }
     };
 
