@@ -237,7 +237,7 @@ impl std::fmt::Display for Listen {
 /// `--output`
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum OutputFlag {
-    /// "[NAME] line"
+    /// `[NAME] line`
     Prefix,
     /// One JSON object a line
     Json,

@@ -1,5 +1,7 @@
 //! The words of a process file: which keys are ours, which we do not act on yet, and what a misspelling was meant to be.
 
+use crate::model;
+
 /// The keys that this version acts on.
 const OURS: [&str; 19] = [
     "args",
@@ -95,31 +97,10 @@ pub(super) fn nearest<'w>(text: &str, words: impl IntoIterator<Item = &'w str>, 
         .into_iter()
         // A sieve: words of quite another length are not near, however their separators are counted.
         .filter(|word| word.len().abs_diff(text.len()) <= limit + 3)
-        .map(|word| (edits(&wanted, &fold(word)), word))
+        .map(|word| (model::edits(&wanted, &fold(word)), word))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
-}
-
-/// Edits from one word to the other: insert, delete, replace, swap two neighbours.
-fn edits(a: &[char], b: &[char]) -> usize {
-    if a == b {
-        return 0;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut least = (above[j] + usize::from(x != y)).min(above[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i - 1] == *y && *x == b[j - 1] {
-                least = least.min(before[j - 1] + 1);
-            }
-            row.push(least);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod time;
 
 pub use exit::{Exit, Incarnation, Signal, StartError, Step};
 pub use name::{Name, NameError};
-pub use nearest::nearest;
+pub use nearest::{edits, nearest};
 pub use request::Request;
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,

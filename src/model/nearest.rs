@@ -5,14 +5,14 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let allowed = (word.len() / 3).max(1);
     known
         .into_iter()
-        .map(|other| (distance(&word, &other.to_lowercase().chars().collect::<Vec<_>>()), other))
+        .map(|other| (edits(&word, &other.to_lowercase().chars().collect::<Vec<_>>()), other))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
 }
 
 /// The fewest letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
-fn distance(from: &[char], to: &[char]) -> usize {
+pub fn edits(from: &[char], to: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.iter().enumerate() {

@@ -80,7 +80,7 @@ impl Ending {
         }
         for (name, record) in observed.records() {
             let pid = record.life.run().and_then(|run| children.pid(run.id));
-            tracing::error!(process = %name, pid, "{name} does not die of SIGKILL; it is left behind");
+            tracing::error!(process = %name, pid, "{name} does not die after SIGKILL; it is left behind");
         }
         self.left_behind = true;
         Runs::GivenUp
@@ -102,7 +102,7 @@ impl Ending {
             (LastOrders::Killed(at), _) => {
                 let left = children.signal_strays(Signal::KILL);
                 if left && now >= at + UNKILLABLE {
-                    tracing::error!("adopted processes do not die of SIGKILL; they are left behind");
+                    tracing::error!("adopted processes do not die after SIGKILL; they are left behind");
                     self.left_behind = true;
                     return false;
                 }

@@ -199,7 +199,7 @@ impl Host {
         let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < REPEAT);
         if !lately {
             self.undying.insert(run, Instant::now());
-            tracing::error!(process = %name, run = run.get(), "{name} does not die after SIGKILL; it is not started again before it does");
+            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL; it is not started again before it does");
         }
     }
 

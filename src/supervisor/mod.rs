@@ -207,6 +207,8 @@ async fn turn_until_done(
             Turn::Sleep(at) => at,
             Turn::Done => return Ok(supervisor),
         };
+        // An arm below that is ready at every turn, as in a flood of messages, would keep the status server from running.
+        tokio::task::yield_now().await;
         let wait = wake_at.since(clocks().at);
         // Each arm says "look again", or sets a flag that the next turn reads; all are cancel-safe: a signal's and a
         // channel's recv, a Notify, readiness, a sleep.

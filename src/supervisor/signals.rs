@@ -51,7 +51,7 @@ const LET_THROUGH: [signal::Signal; 16] = [
     signal::SIGTSTP,
 ];
 
-/// Holds all signals back until [`Signals::install`] has somebody to hear them: the first act of `main`, since a signal
+/// Holds all signals back until the loop has installed handlers to hear them: the first act of `main`, since a signal
 /// that finds no handler ends us, or, as PID 1, is lost.
 pub fn hold() {
     // It cannot fail: SIG_BLOCK and a full set are valid.

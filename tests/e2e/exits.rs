@@ -217,7 +217,7 @@ fn what_cannot_die_is_named_and_gets_no_second_copy_and_the_rest_is_served() {
     freezer.freeze(web);
     colony.message("m", r#"{"type": "RESTART", "name": "web"}"#);
     colony.wait_log("SIGKILL to the process tree of web: its grace is over");
-    colony.wait_log("web does not die after SIGKILL");
+    colony.wait_log("web does not die of SIGKILL");
     send(db, Signal::SIGKILL);
     colony.wait_pid("db", Some(db));
     assert_eq!(colony.wait_pid("web", None), web, "a second copy");
@@ -234,7 +234,7 @@ fn what_cannot_die_does_not_keep_the_monitor_from_ending() {
     let (web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
     freezer.freeze(web);
     let (_, log) = colony.end();
-    assert!(log.contains("web does not die after SIGKILL; it is left behind"), "{log}");
+    assert!(log.contains("web does not die of SIGKILL; it is left behind"), "{log}");
     assert!(!lives(db));
     freezer.thaw();
     wait_gone(web);

@@ -29,7 +29,7 @@ fn a_file_that_goes_takes_its_process_along() {
 // L01, S07
 #[test]
 fn a_start_that_fails_names_the_step_the_errno_and_the_path() {
-    let setup = Setup::new();
+    let setup = Setup::new().env("PATH", "/nowhere");
     let dir = setup.path("d");
     fs::create_dir(&dir).expect("a directory");
     write_program(&setup, "d/text", "no first line\n", 0o755);
@@ -39,7 +39,11 @@ fn a_start_that_fails_names_the_step_the_errno_and_the_path() {
     let d = dir.display();
     let rows = [
         ("a1", json!({"args": ["/no/such"]}), r#"program "/no/such" not found (ENOENT)"#.to_string()),
-        ("a2", json!({"args": ["nosuch"]}), r#"program "nosuch" not found in PATH /bin:/usr/bin (ENOENT)"#.into()),
+        (
+            "a2",
+            json!({"args": ["nosuch"]}),
+            r#"program "nosuch" not found in PATH /bin:/usr/bin:/nowhere (ENOENT)"#.into(),
+        ),
         (
             "b1",
             json!({"args": ["sleep", "9"], "workingDir": "/no/dir"}),

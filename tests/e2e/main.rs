@@ -4,6 +4,7 @@ mod config_dir;
 mod copies;
 mod crash;
 mod credentials;
+mod demo;
 mod descendants;
 mod exits;
 mod health;

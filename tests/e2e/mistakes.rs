@@ -179,7 +179,7 @@ fn a_program_that_is_not_found_names_the_path_that_was_searched() {
         .file("bare", r#"{"args": ["no-such-program"]}"#)
         .start();
     let told = |name: &str, path: &str| {
-        colony.wait_log(&format!("cannot start {name}: program \"no-such-program\" not found in PATH {path};"));
+        colony.wait_log(&format!("cannot start {name}: program \"no-such-program\" not found in PATH {path} (ENOENT)"));
     };
     told("inherits", "/usr/bin:/bin:/of/the/monitor");
     told("bare", "/bin:/usr/bin:/usr/bin:/bin:/of/the/monitor");

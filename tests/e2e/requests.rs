@@ -1,6 +1,7 @@
 //! Messages, from the file in the directory to what becomes of the processes.
 
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -41,7 +42,7 @@ fn each_kind_of_restart_reaches_whom_it_names() {
     wait([1, 1, 1]);
     colony.message("a", &restart("one"));
     wait([2, 1, 1]);
-    colony.message("b", r#"{"type": "RESTART-GROUP", "group": ["fronts"]}"#);
+    colony.message("b", r#"{"type": "RESTART-GROUP", "group": "fronts"}"#);
     wait([2, 2, 2]);
     colony.message("c", r#"{"type": "RESTART-ALL"}"#);
     wait([3, 3, 3]);
@@ -103,45 +104,60 @@ fn what_was_there_before_the_monitor_is_dropped() {
 #[test]
 fn a_flood_of_messages_delays_no_restart_and_keeps_no_memory() {
     let web = r#"{"args": ["sleep", "1000"], "backoff": {"thresholdSeconds": 0}}"#;
-    let colony = Colony::with(&[("web", web), ("other", SLEEPER)]);
+    let setup = Setup::new().file("web", web).file("other", SLEEPER);
+    // Ten thousand files on a busy disk take half a minute; without a tmpfs that is so.
+    let _tmpfs = Mount::new(&["-t", "tmpfs", "tmpfs"], &setup.path("messages"));
+    let colony = setup.start();
     let mut pid = colony.wait_pid("web", None);
     let resident = || {
         let status = fs::read_to_string(format!("/proc/{}/status", colony.pid())).expect("it lives");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line").to_string();
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<i64>().ok()).expect("a number")
     };
-    let before = resident();
-    // They come to be there at once, by a rename of the whole directory.
-    let flood = colony.path("flood");
+    let (before, mut slowest) = (resident(), Duration::ZERO);
+    // Written where nobody looks, so that they come fast.
+    let messages = colony.path("messages");
+    let flood = messages.join(".flood");
     fs::create_dir(&flood).expect("a directory");
     for number in 0..10_000 {
         let text = if number % 100 == 0 { restart("other") } else { restart("nobody") };
         fs::write(flood.join(format!("m{number}")), text).expect("a file");
     }
-    let messages = colony.path("messages");
-    fs::rename(messages.join(".ncolony"), flood.join(".ncolony")).expect("the journal's directory");
-    fs::rename(&messages, colony.path("before")).expect("a directory");
-    fs::rename(&flood, &messages).expect("a directory");
-    let handled = || colony.metric(FAILURES).unwrap_or(0.0);
-    colony.wait("the flood to be noticed", || (handled() > 0.0).then_some(()));
-
-    let (mut slowest, mut kills_in_flood) = (Duration::ZERO, 0);
-    while handled() < 9_900.0 {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
-        let killed = Instant::now();
-        pid = colony.wait_pid("web", Some(pid));
-        slowest = slowest.max(killed.elapsed());
-        kills_in_flood += 1;
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert!(kills_in_flood >= 3, "the flood was over before anything could be seen");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let refused = || colony.metric(FAILURES).unwrap_or(0.0);
+    let is_over = || refused() >= 9_900.0;
+    let answers = thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..10_000 {
+                let name = format!("m{number}");
+                fs::rename(flood.join(&name), messages.join(&name)).expect("the same file system");
+            }
+        });
+        let prober = scope.spawn(|| {
+            let mut answers = vec![0.0];
+            while answers.last().is_some_and(|last| *last < 9_900.0) {
+                answers.push(refused());
+            }
+            answers.dedup();
+            answers.len()
+        });
+        let mut kills = 0;
+        while !is_over() {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
+            let killed = Instant::now();
+            pid = colony.wait_pid("web", Some(pid));
+            slowest = slowest.max(killed.elapsed());
+            kills += 1;
+        }
+        assert!(kills >= 3, "the flood was over before anything could be seen");
+        prober.join().expect("no panic")
+    });
+    // A probe has but a second: the status server has its turn at every turn of the loop.
+    assert!(answers >= 8, "{answers} answers in the whole flood");
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
     let after = resident();
     assert!(after - before < 16 * 1024, "{before} KiB became {after} KiB");
-    // A hundred restarts of a process that is being restarted are a few.
-    assert!(started(&colony, "other") < 50, "{}", started(&colony, "other"));
     let aside = fs::read_dir(&messages).expect("a directory").count();
-    assert!(aside <= 102, "{aside} files are kept");
+    assert!(aside <= 103, "{aside} files are kept");
 }
 
 // M09
@@ -215,7 +231,7 @@ fn a_restart_of_all_wakes_nobody_who_rests() {
 
 // M12
 #[test]
-fn a_messages_directory_may_come_go_and_come_again() {
+fn a_messages_directory_that_is_missing_is_made_and_may_go_and_come_again() {
     let setup = Setup::new().file("web", SLEEPER);
     let state = setup.path("state");
     let messages = setup.path("messages");
@@ -223,8 +239,11 @@ fn a_messages_directory_may_come_go_and_come_again() {
     let colony = setup.flags(&["--state", state.to_str().expect("UTF-8")]).start();
     let mut pid = colony.wait_pid("web", None);
     let verdict = || colony.get("/healthz?verbose").1;
-    colony.wait("it to be told", || verdict().contains("messages ok (cannot open").then_some(()));
+    colony.wait("it to be well", || verdict().contains("messages ok\n").then_some(()));
     for round in 0..2 {
+        // It is made at the start alone: whoever takes it away later has a reason.
+        fs::remove_dir_all(&messages).expect("it is there");
+        colony.wait("it to be told", || verdict().contains("messages ok (cannot open").then_some(()));
         fs::create_dir(&messages).expect("it is gone");
         colony.message("first", &restart("web"));
         pid = colony.wait_pid("web", Some(pid));
@@ -233,8 +252,6 @@ fn a_messages_directory_may_come_go_and_come_again() {
         // Now it is watched, too.
         colony.message("second", &restart("web"));
         pid = colony.wait_pid("web", Some(pid));
-        fs::remove_dir_all(&messages).expect("it is there");
-        colony.wait("it to be told", || verdict().contains("messages ok (cannot open").then_some(()));
         assert_eq!(started(&colony, "web"), 3 + 2 * round);
     }
 }

@@ -300,7 +300,7 @@ fn what_cannot_be_killed_is_named_and_left() {
     let (status, log) = colony.end();
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
-    assert!(log.contains("frozen does not die of SIGKILL; it is left behind"), "{log}");
+    assert!(log.contains("frozen does not die after SIGKILL; it is left behind"), "{log}");
     assert!(log.contains(&format!("pid={frozen}")), "{log}");
     assert!(!log.contains("nothing is left"), "{log}");
     assert!(!lives(web));
