@@ -397,7 +397,7 @@ fn on_a_full_disk_it_says_so_and_runs_on() {
 fn what_was_written_before_the_disk_was_full_is_remembered_all_the_same() {
     let setup = Setup::new();
     let copies = Copies::of(&setup);
-    let (web, late) = (copies.sleeper("web"), copies.sleeper("late"));
+    let web = copies.sleeper("web");
     let messages = setup.path("messages");
     let mount = Mount::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &messages);
     if !can("to mount a tmpfs", mount.is_some()) {
@@ -406,19 +406,11 @@ fn what_was_written_before_the_disk_was_full_is_remembered_all_the_same() {
     let colony = setup.file("web", &web).start();
     let first = colony.wait_pid("web", None);
     fill(&messages.join(".full"));
-    // What is written into the last page of the journal still fits.
-    for number in 0.. {
-        colony.write("late", &late.replace("1000", &format!("{}", 1000 + number)));
-        let pid = colony.wait_pid("late", (number > 0).then(|| colony.pid_of("late")).flatten());
-        if colony.log().contains("cannot be written to (is the disk full?)") {
-            assert!(lives(pid));
-            break;
-        }
-        assert!(number < 100, "{}", colony.log());
-    }
-    // Its end makes room for no doubt about the next: only web's line is at stake.
-    colony.remove("late");
-    copies.wait_none_of("late");
+    // What is written into the last page of the journal still fits; then it is full.
+    colony.write("busy", r#"{"args": ["true"], "backoff": {"thresholdSeconds": 0}}"#);
+    colony.wait_log("cannot be written to (is the disk full?)");
+    colony.remove("busy");
+    colony.wait_log("busy is gone");
 
     let colony = colony.kill_monitor().start();
     colony.wait_pid("web", None);
