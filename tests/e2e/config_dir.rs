@@ -367,7 +367,7 @@ fn when_the_kernel_has_more_to_tell_than_its_queue_holds_nothing_is_lost() {
     let colony = Setup::new().file("web", SLEEPER).flags(&["--frequency", "1000"]).start();
     let web = colony.wait_pid("web", None);
     colony.wait_metric(WATCHED, is_one);
-    colony.signal(Signal::SIGSTOP);
+    colony.freeze();
     let (one, two) = (colony.path("config/.one"), colony.path("config/.two"));
     fs::write(&one, "").expect("a file");
     for _ in 0..limit / 4 + 100 {

@@ -172,7 +172,7 @@ fn a_port_that_is_taken_ends_it_before_anything_is_started() {
 fn a_monitor_that_is_frozen_does_not_look_healthy() {
     let colony = Colony::with(&[("web", SLEEPER)]);
     wait_code(&colony, "/healthz", 200);
-    colony.signal(Signal::SIGSTOP);
+    colony.freeze();
     // The kernel still connects; nobody answers.
     let mut stream = TcpStream::connect(colony.address()).expect("it listens");
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").expect("the kernel takes it");

@@ -154,7 +154,7 @@ fn a_monitor_that_was_frozen_with_its_processes_and_wakes_first_restarts_none() 
     let colony = colony(BEATS, 2.0, 2.0);
     let web = colony.wait_pid("web", None);
     colony.wait_finding("web", "[+]web ok");
-    colony.signal(Signal::SIGSTOP);
+    colony.freeze();
     send(web, Signal::SIGSTOP);
     thread::sleep(Duration::from_secs(4));
     colony.signal(Signal::SIGCONT);

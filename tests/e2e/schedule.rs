@@ -40,9 +40,9 @@ fn wait_notes(colony: &Colony, count: usize) -> Vec<f64> {
 fn it_runs_at_once_and_then_at_the_interval_and_is_ready_throughout() {
     let colony = with_job(1.0, "true");
     let first = wait_notes(&colony, 1);
+    colony.wait("the first full look to be done", || (colony.get("/healthz").0 == 200).then_some(()));
     while notes(&colony).len() < 4 {
         let (code, text) = colony.get("/healthz?verbose");
-        // Before the first reconcile it is not; the first note is later than that.
         assert_eq!(code, 200, "{text}");
     }
     let notes = wait_notes(&colony, 4);
@@ -71,7 +71,7 @@ fn a_run_that_takes_longer_than_the_interval_is_not_joined_by_another() {
 fn what_was_missed_while_the_monitor_was_frozen_is_not_made_up_for() {
     let colony = with_job(0.5, "true");
     wait_notes(&colony, 2);
-    colony.signal(Signal::SIGSTOP);
+    colony.freeze();
     let before = notes(&colony).len();
     thread::sleep(Duration::from_secs(4));
     colony.signal(Signal::SIGCONT);

@@ -431,3 +431,18 @@ pub(crate) fn as_pid_1(setup: Setup) -> Option<Setup> {
     can("a pid namespace", works)
         .then(|| setup.through(&["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]))
 }
+
+impl Colony {
+    /// SIGSTOP, and waits until no thread of the monitor runs any more: on a busy machine that takes its time.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let stopped = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"))
+        };
+        self.wait("the monitor to be frozen", || {
+            let mut threads = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?.flatten();
+            threads.all(stopped).then_some(())
+        });
+    }
+}
