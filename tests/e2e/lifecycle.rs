@@ -252,15 +252,18 @@ fn an_edit_of_one_leaves_the_ninety_nine_others_alone() {
 // L22
 #[test]
 fn an_exit_a_message_and_an_edit_at_once_are_one_restart() {
-    let colony = Setup::new().flags(&["--threshold", "0"]).file("web", &sleeper()).start();
+    let colony = Setup::new().flags(&["--threshold", "0", "--frequency", "0.2"]).file("web", &sleeper()).start();
     let first = colony.wait_pid("web", None);
     stop_and_wait(colony.pid());
+    let stopped = std::time::Instant::now();
     send(first, Signal::SIGKILL);
     colony.write("web", &json!({"args": ["sleep", "2000"]}).to_string());
     for n in 0..5 {
         colony.message(&format!("m{n}"), r#"{"type": "RESTART", "name": "web"}"#);
         colony.message(&format!("n{n}"), r#"{"type": "RESTART-ALL"}"#);
     }
+    // Until a tick is due, so that one turn hears of all: inotify's thread may be later than the exit.
+    colony.wait("a tick to be due", || (stopped.elapsed().as_millis() > 400).then_some(()));
     colony.signal(Signal::SIGCONT);
     colony.wait("the messages to be taken", || {
         fs::read_dir(colony.path("messages")).ok()?.flatten().all(|entry| entry.file_name() == ".ncolony").then_some(())
