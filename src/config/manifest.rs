@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Fingerprint, Heartbeat, Kill, Output, ProcessSpec, Restart, Schedule, Signal, Stop,
+    Backoff, Birth, Dependency, Fingerprint, Heartbeat, Kill, Limits, Output, PreStop, ProcessSpec, Restart,
+    RestartRule, Schedule, Signal, Stop,
 };
 
 use super::birth::{self, Command};
@@ -98,12 +99,19 @@ struct Draft {
     groups: Vec<String>,
     working_dir: Option<PathBuf>,
     restart: Option<Restart>,
+    restart_rules: Vec<RestartRule>,
+    active_deadline: Option<Duration>,
     threshold: Option<Duration>,
     initial: Option<Duration>,
     max: Option<Duration>,
     grace: Option<Duration>,
     signal: Option<Signal>,
     kill: Option<Kill>,
+    pre_stop: Option<PreStop>,
+    depends_on: Vec<Dependency>,
+    essential: Option<bool>,
+    replicas: Option<u32>,
+    limits: Limits,
     schedule: Option<Schedule>,
     suspend: Option<bool>,
     readiness_gate: Option<bool>,
@@ -123,8 +131,8 @@ impl Draft {
         match entry.key.as_str() {
             "args" => self.args = report.texts(path, node),
             "command" => self.command = report.texts(path, node),
-            "env" => self.env = keys::variables(report, path, node),
-            "env_inherit" | "envInherit" => self.env_inherit.extend(keys::inherited(report, path, node)),
+            "env" => self.env = keys::env::variables(report, path, node),
+            "env_inherit" | "envInherit" => self.env_inherit.extend(keys::env::inherited(report, path, node)),
             // null is what NColony takes for "not set".
             "uid" | "gid" | "ncolony.beatcheck" if matches!(node.value, Value::Null) => {}
             "uid" => self.uid = report.id(path, node),
@@ -136,11 +144,17 @@ impl Draft {
             "terminationGracePeriodSeconds" => self.grace = report.seconds(path, node, Least::Zero),
             "lifecycle" => self.lifecycle(report, path, node),
             "killMode" => self.kill = report.word(path, node, &[("mixed", Kill::Mixed), ("group", Kill::Group)]),
-            "schedule" => self.schedule = keys::schedule(report, path, node),
+            "schedule" => self.schedule = keys::schedule::schedule(report, path, node),
             "suspend" => self.suspend = report.flag(path, node),
             "readinessGate" => self.readiness_gate = report.flag(path, node),
-            "ncolony.beatcheck" => self.heartbeat = keys::heartbeat(report, path, node),
-            "output" => self.output = keys::output(report, path, node),
+            "ncolony.beatcheck" => self.heartbeat = keys::heartbeat::heartbeat(report, path, node),
+            "output" => self.output = keys::output::output(report, path, node),
+            "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, entry),
+            "activeDeadlineSeconds" => self.active_deadline = keys::schedule::active_deadline(report, path, entry),
+            "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
+            "essential" => self.essential = keys::order::essential(report, path, entry),
+            "replicas" => self.replicas = keys::order::replicas(report, path, entry),
+            "resources" => self.limits = keys::resources::limits(report, path, entry),
             // A right that is asked to be dropped and is not: the one thing that must not be passed over.
             "securityContext" => {
                 let message =
@@ -187,8 +201,9 @@ impl Draft {
         for entry in report.map(path, node, "a map").unwrap_or_default() {
             let path = &path.key(&entry.key);
             match entry.key.as_str() {
-                "stopSignal" => self.signal = keys::signal(report, path, &entry.node),
-                "preStop" | "postStart" => keys::not_yet(report, path, entry),
+                "stopSignal" => self.signal = keys::lifecycle::signal(report, path, &entry.node),
+                "preStop" => self.pre_stop = keys::lifecycle::pre_stop(report, path, entry),
+                "postStart" => keys::not_yet(report, path, entry),
                 _ => report.unknown_key(path, entry, &["stopSignal"]),
             }
         }
@@ -207,18 +222,26 @@ impl Draft {
                 uid: self.uid,
                 gid: self.gid,
                 working_dir: self.working_dir,
+                limits: self.limits,
                 output: self.output,
             },
             born: Fingerprint(0),
             whole: Fingerprint(0),
             restart: self.restart.unwrap_or(restart),
+            restart_rules: self.restart_rules,
             schedule: self.schedule,
+            active_deadline: self.active_deadline,
             backoff: merged(&defaults.backoff, self.threshold, self.initial, self.max),
             stop: Stop {
                 signal: self.signal.unwrap_or(Signal::TERM),
                 grace: self.grace.unwrap_or(defaults.grace),
                 kill: self.kill.unwrap_or(Kill::Mixed),
+                pre_stop: self.pre_stop,
             },
+            depends_on: self.depends_on,
+            essential: self.essential.unwrap_or(false),
+            // The file is one process to its reader; whoever reads the directory makes as many of it as it says.
+            replica: None,
             suspend: self.suspend.unwrap_or(false),
             readiness_gate: self.readiness_gate.unwrap_or(true),
             heartbeat: self.heartbeat,
@@ -246,18 +269,36 @@ fn merged(
 
 /// The hashes of what a run is born with and of everything. SipHash with fixed keys: equal in every process.
 fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerprint) {
-    let Birth { argv, env, env_inherit, config, uid, gid, working_dir, output } = &spec.birth;
+    let Birth { argv, env, env_inherit, config, uid, gid, working_dir, limits, output } = &spec.birth;
     let mut hasher = DefaultHasher::new();
-    (argv, env, env_inherit, uid, gid, working_dir).hash(&mut hasher);
+    (argv, env, env_inherit, uid, gid, working_dir, limits).hash(&mut hasher);
     output.map(|output| (output.format as u8, output.on_full as u8)).hash(&mut hasher);
     hash_sorted(entries.iter().filter(|entry| schema::kind_of(&entry.key) == KeyKind::Extra), &mut hasher);
     let born = hasher.finish();
 
-    let ProcessSpec { birth: _, born: _, whole: _, restart, schedule, backoff, stop, suspend, readiness_gate, .. } =
-        spec;
-    (born, config, *restart as u8, suspend, readiness_gate, &spec.groups).hash(&mut hasher);
-    (schedule.map(|schedule| schedule.every), backoff.threshold, backoff.initial, backoff.max).hash(&mut hasher);
-    (stop.signal, stop.grace, stop.kill as u8).hash(&mut hasher);
-    spec.heartbeat.as_ref().map(|beat| (beat.period, beat.grace.to_bits(), &beat.file)).hash(&mut hasher);
+    // Every field by name, so that a new one cannot be forgotten here.
+    let ProcessSpec {
+        birth: _,
+        born: _,
+        whole: _,
+        restart,
+        restart_rules,
+        schedule,
+        active_deadline,
+        backoff,
+        stop,
+        depends_on,
+        essential,
+        replica,
+        suspend,
+        readiness_gate,
+        heartbeat,
+        groups,
+    } = spec;
+    (born, config, *restart as u8, restart_rules, suspend, readiness_gate, groups).hash(&mut hasher);
+    (schedule.map(|schedule| schedule.every), active_deadline).hash(&mut hasher);
+    (backoff.threshold, backoff.initial, backoff.max).hash(&mut hasher);
+    (stop, depends_on, essential, replica).hash(&mut hasher);
+    heartbeat.as_ref().map(|beat| (beat.period, beat.grace.to_bits(), &beat.file)).hash(&mut hasher);
     (Fingerprint(born), Fingerprint(hasher.finish()))
 }

@@ -16,6 +16,7 @@ pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,
 };
 pub use spec::{
-    Backoff, Birth, Fingerprint, Format, Heartbeat, Kill, OnFull, Output, ProcessSpec, Restart, Schedule, Stop,
+    Backoff, Birth, Condition, Dependency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull, Output,
+    PreStop, ProcessSpec, Replica, Restart, RestartRule, RuleAction, RuleOperator, Schedule, Stop,
 };
 pub use time::{Moment, Stamp, Wall};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Signal;
+use super::{Name, Signal};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,12 +17,22 @@ pub struct ProcessSpec {
     pub whole: Fingerprint,
     /// When a run that ended is followed by another.
     pub restart: Restart,
+    /// What some exit codes decide before [`ProcessSpec::restart`] does (`restartPolicyRules`): the first that matches.
+    pub restart_rules: Vec<RestartRule>,
     /// Set for a process that runs at intervals.
     pub schedule: Option<Schedule>,
+    /// The longest that a run may last (`activeDeadlineSeconds`).
+    pub active_deadline: Option<Duration>,
     /// How long to wait before a restart.
     pub backoff: Backoff,
     /// How a run is ended.
     pub stop: Stop,
+    /// What must be so before it starts, and may be stopped only after it has ended.
+    pub depends_on: Vec<Dependency>,
+    /// Whether the colony ends when it ends for good.
+    pub essential: bool,
+    /// Set where it is one of the `replicas` of one file.
+    pub replica: Option<Replica>,
     /// Desired, but not running.
     pub suspend: bool,
     /// Whether `/healthz` waits for it.
@@ -44,6 +54,7 @@ impl ProcessSpec {
             uid: None,
             gid: None,
             working_dir: None,
+            limits: Limits::default(),
             output: None,
         };
         ProcessSpec {
@@ -51,9 +62,14 @@ impl ProcessSpec {
             born: Fingerprint(0),
             whole: Fingerprint(0),
             restart: Restart::Always,
+            restart_rules: Vec::new(),
             schedule: None,
+            active_deadline: None,
             backoff,
-            stop: Stop { signal: Signal::TERM, grace, kill: Kill::Mixed },
+            stop: Stop { signal: Signal::TERM, grace, kill: Kill::Mixed, pre_stop: None },
+            depends_on: Vec::new(),
+            essential: false,
+            replica: None,
             suspend: false,
             readiness_gate: false,
             heartbeat: None,
@@ -79,8 +95,19 @@ pub struct Birth {
     pub gid: Option<u32>,
     /// The directory to start in; the monitor's if unset.
     pub working_dir: Option<PathBuf>,
+    /// What it may use (`resources.limits`).
+    pub limits: Limits,
     /// What becomes of its output; `None`: as the monitor's flag says.
     pub output: Option<Output>,
+}
+
+/// `resources.limits`: what all processes of a run together may use.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Thousandths of a processor.
+    pub cpu: Option<u64>,
 }
 
 /// A hash: equal for equal things, different (but for a chance of 2⁻⁶⁴) for different ones.
@@ -96,6 +123,88 @@ pub enum Restart {
     OnFailure,
     /// Never.
     Never,
+}
+
+/// One of `restartPolicyRules` (KEP-5307): what a run's exit code decides.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct RestartRule {
+    /// What is done when it matches.
+    pub action: RuleAction,
+    /// Whether it matches the codes, or all others.
+    pub operator: RuleOperator,
+    /// Exit codes, 0 to 255.
+    pub codes: Vec<u8>,
+}
+
+/// What a [`RestartRule`] does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RuleAction {
+    /// Another run, whatever `restartPolicy` says.
+    Restart,
+}
+
+/// Which exit codes a [`RestartRule`] matches.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RuleOperator {
+    /// Those that it lists.
+    In,
+    /// Those that it does not list.
+    NotIn,
+}
+
+/// One of `dependsOn`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Dependency {
+    /// Upon whom: a process, or all replicas of a file of this name.
+    pub name: Name,
+    /// What must be so.
+    pub condition: Condition,
+}
+
+/// The `condition` of a [`Dependency`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Condition {
+    /// A run of it has begun.
+    Started,
+    /// It is ready.
+    Ready,
+    /// It has ended for good, with success.
+    Completed,
+}
+
+/// Which of a file's `replicas` a process is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Replica {
+    /// The file's name without its ending; the process is this, `-` and the index.
+    pub set: Name,
+    /// Which one, from 0; the child sees it as `NCOLONY_REPLICA`.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
+/// What is done before the stop signal (`lifecycle.preStop`); its time comes out of the grace.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum PreStop {
+    /// This command is run, as a process of the run.
+    Exec(Vec<String>),
+    /// This is asked for over HTTP.
+    HttpGet(HttpGet),
+    /// So long is waited.
+    Sleep(Duration),
+}
+
+/// `httpGet`, as in a Pod.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct HttpGet {
+    /// A name or an address; 127.0.0.1 unless the file says otherwise.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// What is asked for, with its query; starts with `/`.
+    pub path: String,
+    /// Further headers, in the file's order.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Runs at intervals.
@@ -117,8 +226,10 @@ pub struct Backoff {
 }
 
 /// How a run is ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Stop {
+    /// What is done before the signal.
+    pub pre_stop: Option<PreStop>,
     /// The signal that asks it to end.
     pub signal: Signal,
     /// From that signal to SIGKILL.
@@ -128,7 +239,7 @@ pub struct Stop {
 }
 
 /// `killMode`. SIGKILL goes to all of it in either.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kill {
     /// The main process is asked first, what it leaves behind after it.
     Mixed,

@@ -39,7 +39,7 @@ fn service() -> ProcessSpec {
         born: Fingerprint(1),
         whole: Fingerprint(1),
         backoff: Backoff { threshold: seconds(10.0), initial: seconds(1.0), max: seconds(60.0) },
-        stop: Stop { signal: Signal::TERM, grace: seconds(5.0), kill: Kill::Mixed },
+        stop: Stop { signal: Signal::TERM, grace: seconds(5.0), kill: Kill::Mixed, pre_stop: None },
         ..plain()
     }
 }

@@ -35,7 +35,7 @@ impl World {
         }
         let now = self.now.at;
         let run = self.run(id);
-        let stop = run.spec.stop;
+        let stop = &run.spec.stop;
         let says = format!("{signal} to the {} of {name} because {}", target.as_str(), why.as_str());
         let holds = match (run.exit_told, run.ending_at, signal == Signal::KILL) {
             (true, None, _) => unreachable!("an exit begins the ending"),

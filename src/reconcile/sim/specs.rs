@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::random::Random;
-use crate::model::{Backoff, Birth, Fingerprint, Heartbeat, Kill, Name, ProcessSpec, Restart, Schedule, Signal, Stop};
+use crate::model::{Backoff, Fingerprint, Heartbeat, Kill, Name, ProcessSpec, Restart, Schedule, Signal, Stop};
 
 pub(super) fn name_of(text: &str) -> Name {
     Name::parse(text).expect("a valid name")
@@ -12,32 +12,9 @@ pub(super) fn name_of(text: &str) -> Name {
 
 /// A service with the usual settings.
 pub(in crate::reconcile) fn plain() -> ProcessSpec {
-    ProcessSpec {
-        birth: Birth {
-            argv: Vec::new(),
-            env: Default::default(),
-            env_inherit: Vec::new(),
-            config: String::new(),
-            uid: None,
-            gid: None,
-            working_dir: None,
-            output: None,
-        },
-        born: Fingerprint(0),
-        whole: Fingerprint(0),
-        restart: Restart::Always,
-        schedule: None,
-        backoff: Backoff {
-            threshold: Duration::from_secs(10),
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(300),
-        },
-        stop: Stop { signal: Signal::TERM, grace: Duration::from_secs(10), kill: Kill::Mixed },
-        suspend: false,
-        readiness_gate: true,
-        heartbeat: None,
-        groups: Vec::new(),
-    }
+    let backoff =
+        Backoff { threshold: Duration::from_secs(10), initial: Duration::from_secs(1), max: Duration::from_secs(300) };
+    ProcessSpec { readiness_gate: true, ..ProcessSpec::unknown(backoff, Duration::from_secs(10)) }
 }
 
 /// The spec after an edit; one in twenty changes nothing.
@@ -54,7 +31,7 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
         }
         9..=11 => {
             let kill = random.pick(&[Kill::Mixed, Kill::Group]);
-            spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill };
+            spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill, pre_stop: None };
         }
         12..=14 => {
             let every = Duration::from_millis(500 + random.below(60_000));

@@ -1,0 +1,29 @@
+//! The keys of a process file that hold more than one plain value, each read by a function of its name.
+
+pub(super) mod env;
+pub(super) mod heartbeat;
+pub(super) mod lifecycle;
+pub(super) mod order;
+pub(super) mod output;
+pub(super) mod resources;
+pub(super) mod restart;
+pub(super) mod schedule;
+
+use std::path::PathBuf;
+
+use super::node::{Entry, Node};
+use super::report::{Path, Report};
+
+pub(super) fn absolute(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<PathBuf> {
+    let text = report.text(path, node)?;
+    if !text.starts_with('/') {
+        report.error(path, node.span, "expected an absolute path, one that starts with \"/\"");
+        return None;
+    }
+    Some(PathBuf::from(text))
+}
+
+/// A key that a later version will act on must not look as if it did something.
+pub(super) fn not_yet(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) {
+    report.warning(path, entry.key_span, "this version does not act on it", None);
+}
