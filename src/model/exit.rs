@@ -102,7 +102,8 @@ pub enum Exit {
         /// Whether the kernel wrote a core file.
         core_dumped: bool,
     },
-    /// It ended while nobody of ours could wait for it: it was started by a monitor before this one.
+    /// It ended while nobody of ours could wait for it: it was started by a monitor before this one, or somebody else has
+    /// collected its status.
     Unknown,
 }
 

@@ -52,6 +52,11 @@ impl Exits {
         }
     }
 
+    /// Whether this child's end is told here.
+    pub(super) fn watches(&self, pid: pid_t) -> bool {
+        self.watched.contains_key(&pid)
+    }
+
     /// Whether everybody must be asked for.
     pub(super) fn are_incomplete(&self) -> bool {
         self.unwatched > 0

@@ -11,6 +11,7 @@ mod exits;
 mod ghost;
 mod identity;
 mod proc_fs;
+mod stolen;
 mod sys;
 mod tree;
 
@@ -53,6 +54,8 @@ pub struct Children {
     by_pid: HashMap<pid_t, Incarnation>,
     /// Runs whose main process has gone.
     leaving: BTreeSet<Incarnation>,
+    /// Runs whose main process has gone without its status, which was not told yet.
+    stolen: Vec<Incarnation>,
     /// Adopted processes that live, and to which run each belongs, as of the last census.
     strays: BTreeMap<pid_t, Option<Incarnation>>,
     stray_count: u64,
@@ -139,6 +142,7 @@ impl Children {
             ghosts: Ghosts::default(),
             by_pid: HashMap::new(),
             leaving: BTreeSet::new(),
+            stolen: Vec::new(),
             strays: BTreeMap::new(),
             stray_count: 0,
             orphans_reaped: 0,
@@ -181,6 +185,7 @@ impl Children {
         let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
         self.next = self.next.saturating_add(1);
         self.note_number_passed_on(pid);
+        self.note_child_of_that_number(pid);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
@@ -242,7 +247,8 @@ impl Children {
 
     fn settle(&mut self, mut ended: Vec<(Incarnation, Exit)>) -> Vec<Event> {
         let listed = self.collect_orphans(&mut ended);
-        ended.extend(self.ghosts.just_ended().into_iter().map(|run| (run, Exit::Unknown)));
+        let unobserved = self.ghosts.just_ended().into_iter().chain(std::mem::take(&mut self.stolen));
+        ended.extend(unobserved.map(|run| (run, Exit::Unknown)));
         if ended.is_empty() && self.leaving.is_empty() {
             return Vec::new();
         }
@@ -254,7 +260,7 @@ impl Children {
             }
         }
         for (run, exit) in ended {
-            if let Some(kin) = self.runs.get_mut(&run) {
+            if let Some(kin @ Kin { main: Main::Child, .. }) = self.runs.get_mut(&run) {
                 kin.main = Main::Gone(true);
             }
             let rest = !self.close_if_empty(run);
@@ -267,6 +273,8 @@ impl Children {
     pub fn sweep(&mut self) -> Vec<Event> {
         let mut ended = Vec::new();
         self.collect(Which::Any, &mut ended);
+        self.collect_watched(&mut ended);
+        self.find_stolen_unwatched();
         self.settle(ended)
     }
 
@@ -327,6 +335,7 @@ impl Children {
             let before = ended.len();
             for pid in self.exits.ended() {
                 self.collect(Which::Pid(pid), ended);
+                self.find_stolen(pid);
             }
             if ended.len() == before {
                 return;

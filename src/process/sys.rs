@@ -465,6 +465,14 @@ pub(super) fn wait(which: Which, how: Wait) -> Result<Option<(pid_t, Exit)>, i32
     }
 }
 
+/// Whether a process is our own child, ended or not.
+pub(super) fn is_child(pid: pid_t) -> bool {
+    let mut info: libc::siginfo_t = zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for writing.
+    unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options) == 0 || errno() != libc::ECHILD }
+}
+
 /// Whether a process group has a member that is our own child, ended or not; exact, whatever became of its number.
 pub(super) fn has_child_in_group(group: pid_t) -> bool {
     let mut info: libc::siginfo_t = zeroed();

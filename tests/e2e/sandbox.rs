@@ -152,6 +152,22 @@ fn without_pidfds_what_a_killed_monitor_left_is_ended_before_a_new_run() {
     }
 }
 
+// L09: what asks for its status is told that there is no such child.
+#[test]
+fn a_run_whose_exit_status_cannot_be_had_ends_all_the_same() {
+    for rules in [&["waitid=10"][..], &["waitid=10", "pidfd_open=38", "pidfd_send_signal=38", "clone:pidfd=22"]] {
+        let setup = Setup::new().flags(&["--minrestartdelay", "0.05"]).file("web", &sleeper()).file("db", &sleeper());
+        let Some(setup) = refused(setup, rules) else { return };
+        let colony = setup.start();
+        let (web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
+        send(web, Signal::SIGKILL);
+        colony.wait_pid("web", Some(web));
+        colony.wait_log("web ended: ended unobserved");
+        assert_eq!(colony.wait_pid("db", None), db, "{rules:?}: it lives, and was given up");
+        assert!(lives(db) && !colony.log().contains("db ended"), "{rules:?}: {}", colony.log());
+    }
+}
+
 // S08, S14
 #[test]
 fn a_change_of_identity_that_is_refused_or_feigned_starts_nothing() {

@@ -39,6 +39,7 @@ static const struct call calls[] = {
 	{"setresuid", SYS_setresuid},
 	{"chdir", SYS_chdir},
 	{"close", SYS_close},
+	{"waitid", SYS_waitid},
 };
 
 /* clone with this flag only: "clone:thread", "clone:vm", "clone:pidfd", "clone:vfork". */
