@@ -1,0 +1,230 @@
+//! The child's side of a start: raw system calls on memory that the parent has prepared, from clone to exec.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::RawFd;
+use std::ptr;
+
+use libc::{c_long, pid_t};
+
+use super::errno;
+use super::nursery::Identity;
+use crate::model::Step;
+
+#[repr(C)]
+pub(super) struct Report {
+    pub(super) step: c_int,
+    pub(super) errno: c_int,
+}
+
+/// The child's arguments, on the parent's stack while it stands still.
+pub(super) struct Order {
+    pub(super) programs: Vec<*const c_char>,
+    pub(super) argv: Vec<*const c_char>,
+    pub(super) env: Vec<*const c_char>,
+    pub(super) dir: *const c_char,
+    pub(super) identity: *const Identity,
+    pub(super) pad: [RawFd; 4],
+    pub(super) shares: bool,
+    /// Room for as many groups as the identity has.
+    pub(super) groups: Vec<u32>,
+    pub(super) nofile: Option<libc::rlimit64>,
+    pub(super) brand: Option<libc::rlimit64>,
+    pub(super) announce: *mut RawAnnounce,
+    pub(super) parent: pid_t,
+    pub(super) report: *mut Report,
+}
+
+pub(super) struct RawAnnounce {
+    pub(super) line: *mut u8,
+    pub(super) len: usize,
+    pub(super) pid: std::ops::Range<usize>,
+    pub(super) born: std::ops::Range<usize>,
+}
+
+/// What may fail in the child; it reports a step by its number.
+pub(super) const STEPS: [Step; 8] =
+    [Step::Session, Step::Descriptors, Step::Groups, Step::Gid, Step::Uid, Step::Verify, Step::Directory, Step::Exec];
+
+/// The child. Never returns.
+pub(super) extern "C" fn child(order: *mut c_void) -> c_int {
+    // SAFETY: `launch` passes a valid `Order` that stays in place until this process executes or exits; see the module's
+    // head for what may be called here.
+    unsafe {
+        let order = &mut *order.cast::<Order>();
+        let (step, errno) = be_born(order);
+        (*order.report).errno = errno;
+        (*order.report).step = step as c_int;
+        raw_exit()
+    }
+}
+
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn be_born(order: &mut Order) -> (Step, c_int) {
+    // SAFETY: raw system calls on memory that `launch` prepared.
+    unsafe {
+        if call(libc::SYS_setsid, [0; 4]).is_err() {
+            return (Step::Session, errno());
+        }
+        default_signals();
+        if order.shares && own_descriptors(order).is_err() {
+            return (Step::Descriptors, errno());
+        }
+        for (to, from) in (0..3).zip(order.pad) {
+            if call(libc::SYS_dup3, [c_long::from(from), to, 0, 0]).is_err() {
+                return (Step::Descriptors, errno());
+            }
+        }
+        // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
+        // either is no reason not to run.
+        for (which, limit) in [(libc::RLIMIT_NOFILE, &order.nofile), (libc::RLIMIT_LOCKS, &order.brand)] {
+            if let Some(limit) = limit {
+                let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
+            }
+        }
+        if let Some(identity) = order.identity.as_ref()
+            && let Err(step) = become_user(identity, &mut order.groups)
+        {
+            return (step, errno());
+        }
+        if !order.dir.is_null() && call(libc::SYS_chdir, [order.dir as c_long, 0, 0, 0]).is_err() {
+            return (Step::Directory, errno());
+        }
+        if let Some(announce) = order.announce.as_mut() {
+            write_announcement(announce, order.pad[3]);
+        }
+        // A monitor that was killed meanwhile must not leave a run that nobody knows.
+        if call(libc::SYS_getppid, [0; 4]) != Ok(c_long::from(order.parent)) {
+            raw_exit();
+        }
+        let none: u64 = 0;
+        let _ = call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as c_long, ptr::from_ref(&none) as c_long, 0, 8]);
+        (Step::Exec, execute(order))
+    }
+}
+
+/// A table of descriptors of its own that ends after the pad; before that, the table is the parent's.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn own_descriptors(order: &Order) -> Result<(), ()> {
+    let above = order.pad.iter().copied().max().unwrap_or(2) + 1;
+    // CLOSE_RANGE_UNSHARE, which is 2. Old kernels and some sandboxes have unshare alone, which copies all.
+    // SAFETY: raw system calls without memory.
+    unsafe {
+        call(libc::SYS_close_range, [c_long::from(above), c_long::from(u32::MAX), 2, 0])
+            .or_else(|()| call(libc::SYS_unshare, [c_long::from(libc::CLONE_FILES), 0, 0, 0]))
+            .map(drop)
+    }
+}
+
+/// Along PATH as execvp does it: a program that may not be executed is remembered while the search goes on.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn execute(order: &Order) -> c_int {
+    let mut worst = libc::ENOENT;
+    // The last entry is the list's terminating null pointer.
+    let tried = &order.programs[..order.programs.len() - 1];
+    for program in tried {
+        let args = [*program as c_long, order.argv.as_ptr() as c_long, order.env.as_ptr() as c_long, 0];
+        // SAFETY: null-terminated lists of C strings that live in the parent.
+        let _ = unsafe { call(libc::SYS_execve, args) };
+        match errno() {
+            libc::ENOENT | libc::ENOTDIR if tried.len() > 1 => {}
+            libc::EACCES => worst = libc::EACCES,
+            other => return other,
+        }
+    }
+    worst
+}
+
+/// Groups first, user last: each needs the rights that the next gives up. Then what the kernel says is compared with
+/// what was asked for: a child never runs with more.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn become_user(identity: &Identity, room: &mut [u32]) -> Result<(), Step> {
+    // SAFETY: raw system calls; the pointers are to live memory of the right size.
+    unsafe {
+        let gid = c_long::from(identity.gid);
+        if let Some(groups) = &identity.groups {
+            call(libc::SYS_setgroups, [groups.len() as c_long, groups.as_ptr() as c_long, 0, 0])
+                .map_err(|()| Step::Groups)?;
+            // More than there is room for is an error.
+            let count = call(libc::SYS_getgroups, [room.len() as c_long, room.as_mut_ptr() as c_long, 0, 0])
+                .map_err(|()| Step::Verify)?;
+            if !room.iter().take(count as usize).all(|group| groups.binary_search(group).is_ok()) {
+                return Err(Step::Verify);
+            }
+        }
+        call(libc::SYS_setresgid, [gid, gid, gid, 0]).map_err(|()| Step::Gid)?;
+        let mut ids = [0u32; 6];
+        let base = ids.as_mut_ptr();
+        let at = |index: usize| base.add(index) as c_long;
+        if let Some(uid) = identity.uid {
+            let uid = c_long::from(uid);
+            call(libc::SYS_setresuid, [uid, uid, uid, 0]).map_err(|()| Step::Uid)?;
+        }
+        call(libc::SYS_getresuid, [at(0), at(1), at(2), 0]).map_err(|()| Step::Verify)?;
+        call(libc::SYS_getresgid, [at(3), at(4), at(5), 0]).map_err(|()| Step::Verify)?;
+        let ids = base.cast::<[u32; 6]>().read_volatile();
+        let uid_is_right = identity.uid.is_none_or(|uid| ids[..3] == [uid; 3]);
+        if uid_is_right && ids[3..] == [identity.gid; 3] { Ok(()) } else { Err(Step::Verify) }
+    }
+}
+
+/// # Safety
+/// Only in the child: the handlers are the parent's code.
+unsafe fn default_signals() {
+    // The kernel's struct sigaction, all zero: SIG_DFL, no flags, an empty mask. libc's would refuse 32 and 33.
+    let default = [0u64; 4];
+    for number in 1..=64 {
+        // KILL and STOP are refused, which is as it should be.
+        // SAFETY: the kernel reads 32 bytes.
+        let _ = unsafe { call(libc::SYS_rt_sigaction, [number, ptr::from_ref(&default) as c_long, 0, 8]) };
+    }
+}
+
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn write_announcement(announce: &mut RawAnnounce, to: RawFd) {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the line is `len` bytes that belong to the parent, which stands still; the clock writes to our stack.
+    unsafe {
+        let _ =
+            call(libc::SYS_clock_gettime, [libc::CLOCK_BOOTTIME as c_long, ptr::from_mut(&mut now) as c_long, 0, 0]);
+        let pid = call(libc::SYS_getpid, [0; 4]).unwrap_or(0);
+        let line = std::slice::from_raw_parts_mut(announce.line, announce.len);
+        digits(line, &announce.pid, pid as u64);
+        digits(line, &announce.born, now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64);
+        let _ = call(libc::SYS_write, [c_long::from(to), announce.line as c_long, announce.len as c_long, 0]);
+    }
+}
+
+/// Writes a number, right-aligned, filled with zeros.
+fn digits(line: &mut [u8], range: &std::ops::Range<usize>, mut number: u64) {
+    if let Some(field) = line.get_mut(range.clone()) {
+        for place in field.iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    }
+}
+
+/// # Safety
+/// Ends the process at once; only in the child.
+unsafe fn raw_exit() -> ! {
+    loop {
+        // SAFETY: exit_group does not return.
+        let _ = unsafe { call(libc::SYS_exit_group, [127, 0, 0, 0]) };
+    }
+}
+
+/// # Safety
+/// As the system call demands.
+unsafe fn call(number: c_long, args: [c_long; 4]) -> Result<c_long, ()> {
+    // SAFETY: the caller's.
+    let result = unsafe { libc::syscall(number, args[0], args[1], args[2], args[3]) };
+    if result < 0 { Err(()) } else { Ok(result) }
+}

@@ -1,0 +1,54 @@
+//! The raw calls: the only `unsafe` of the crate.
+//!
+//! A run is made by `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own: no page table is copied, no thread is needed,
+//! `clone3` is not used (old seccomp profiles refuse it), and the parent stands still until the child has executed its
+//! program or given up, so that a failed step is reported through memory that both see. Between clone and exec the child
+//! makes raw system calls on prepared memory only: no allocation, no lock, no log. libc's `setuid` family is avoided, since
+//! it would try to change the threads of the parent, whose memory the child shares.
+#![expect(unsafe_code, reason = "clone, wait, kill and pidfd are raw system calls; every use is in this folder")]
+
+mod child;
+mod nursery;
+mod wait;
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+pub use nursery::Announce;
+pub(super) use nursery::{Blueprint, Identity, Nursery};
+pub(super) use wait::{Wait, Which, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait};
+
+/// Marks every descriptor from 3 on as not for children. Whoever started us may have left some open.
+///
+/// # Errors
+/// The errno; `ENOSYS` or `EINVAL` where the kernel has no such call.
+pub(super) fn close_on_exec_from_3() -> Result<(), i32> {
+    // CLOSE_RANGE_CLOEXEC, which is 4.
+    // SAFETY: it closes nothing now and touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 4u32) };
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Marks one descriptor as not for children.
+pub(super) fn close_on_exec(fd: RawFd) {
+    // SAFETY: it changes a flag of the descriptor, if there is one of that number.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Makes `slot` another name of `from`; children do not get it.
+fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
+    // SAFETY: both are open, and the slot's descriptor stays the slot's.
+    match unsafe { libc::dup3(from.as_raw_fd(), slot.as_raw_fd(), libc::O_CLOEXEC) } {
+        // dup3 refuses to make a descriptor its own copy.
+        -1 if from.as_raw_fd() != slot.as_raw_fd() => Err(errno()),
+        _ => Ok(()),
+    }
+}
+
+fn zeroed<T: Copy>() -> T {
+    // SAFETY: used for the C structs of signals only, for which all zero is valid.
+    unsafe { std::mem::zeroed() }
+}
+
+fn errno() -> i32 {
+    nix::errno::Errno::last_raw()
+}
