@@ -56,7 +56,7 @@ pub fn settle(
         if names.is_empty() {
             break;
         }
-        let plan = reconcile(desired, observed, &names, now.at);
+        let plan = reconcile(desired, observed, &names, now);
         names.clear();
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);

@@ -6,6 +6,7 @@ mod desired;
 mod machine;
 mod observed;
 mod plan;
+mod schedule;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -17,4 +18,5 @@ pub use desired::{Desired, Haste};
 pub use machine::{Machine, Settled, settle};
 pub use observed::{Ask, Fact, Life, Observed, Record, Run};
 pub use plan::{Action, Plan, Target, Why, reconcile};
+pub use schedule::{NoTrigger, may_trigger};
 pub use view::view;

@@ -35,6 +35,8 @@ pub struct Record {
     pub slot: Option<Moment>,
     /// A restart that was asked for and is not done.
     pub asked: Option<Ask>,
+    /// Whether a run of a schedule was asked for, whatever its next time is, and is not begun.
+    pub triggered: bool,
     /// What is counted.
     pub tally: Tally,
 }
@@ -129,13 +131,15 @@ pub struct End {
     pub lasted: Duration,
 }
 
-/// A restart that was asked for.
+/// What was asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ask {
-    /// Of this process: one that has ended for good runs again.
+    /// A restart of this process: one that has ended for good runs again.
     Named,
-    /// Of all or of a group: only what runs, or waits to run again, is meant.
+    /// A restart of all or of a group: only what runs, or waits to run again, is meant.
     Broad,
+    /// A run of this schedule now, though it be suspended. [`super::may_trigger`] says when that makes no sense.
+    Trigger,
 }
 
 /// What is counted while the record lives.
@@ -178,7 +182,7 @@ pub enum Fact {
     Exited(Name, Incarnation, Exit, bool),
     /// Nothing of the run is left.
     Emptied(Name, Incarnation),
-    /// A restart is asked for.
+    /// A restart is asked for, or a run.
     Asked(Name, Ask),
     /// The desired state of this process may have changed.
     Edited(Name),
@@ -268,6 +272,7 @@ impl Record {
         self.tried = Some(tried);
         self.failed = None;
         self.asked = None;
+        self.triggered = false;
         self.tally.starts += 1;
         self.life = Life::Up(Run { id, spec, since: now, inherited: false, pulse: Pulse::new(now.at) });
     }
@@ -280,6 +285,7 @@ impl Record {
         self.tried = Some(tried);
         self.failed = Some(Failed { error, at: now });
         self.asked = None;
+        self.triggered = false;
         self.streak = self.streak.saturating_add(1);
         self.tally.start_failures += 1;
     }
@@ -384,10 +390,12 @@ impl Record {
     }
 
     fn asked(&mut self, ask: Ask) {
-        self.asked = match (self.asked, ask) {
-            (Some(Ask::Named), _) | (_, Ask::Named) => Some(Ask::Named),
-            (None | Some(Ask::Broad), Ask::Broad) => Some(Ask::Broad),
-        };
+        match (ask, self.asked) {
+            (Ask::Named, _) => self.asked = Some(Ask::Named),
+            (Ask::Broad, None) => self.asked = Some(Ask::Broad),
+            (Ask::Broad, Some(_)) => {}
+            (Ask::Trigger, _) => self.triggered = matches!(self.life, Life::Down),
+        }
     }
 }
 

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::desired::{Desired, Haste};
 use super::observed::{Life, Observed, Record, Run, Stopping};
+use super::schedule;
 use super::timing::{self, Due, Pulsing};
-use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
+use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal, Stamp};
 
 /// Why something is done: one value for the log, the metrics and whoever asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Why {
     Scheduled,
     /// A message asked for it.
     Requested,
+    /// A message asked for a run of the schedule.
+    Triggered,
     /// Its file went away.
     Removed,
     /// Its file says `suspend`.
@@ -81,7 +84,7 @@ pub fn reconcile<'a>(
     desired: &Desired,
     observed: &Observed,
     names: impl IntoIterator<Item = &'a Name>,
-    now: Moment,
+    now: Stamp,
 ) -> Plan {
     let mut plan = Plan::default();
     let nothing = Record::default();
@@ -91,7 +94,7 @@ pub fn reconcile<'a>(
         if spec.is_none() && record.is_none() {
             continue;
         }
-        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now };
+        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now: now.at };
         match case.decide(spec, record.unwrap_or(&nothing)) {
             Verdict::Do(action) => plan.actions.push(action),
             Verdict::Wait(moment) => plan.waits.push((name.clone(), moment)),
@@ -115,6 +118,7 @@ impl Why {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::Triggered
             | Why::WantedAgain
             | Why::HeartbeatStale
             | Why::LeftBehind
@@ -131,6 +135,7 @@ impl Why {
             Why::BackoffOver => "the back-off is over",
             Why::Scheduled => "its time has come",
             Why::Requested => "a message asked for it",
+            Why::Triggered => "a message asked for it now",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
             Why::WantedAgain => "it is wanted again",
@@ -189,7 +194,7 @@ impl Case<'_> {
     }
 
     fn start(&self, spec: &Arc<ProcessSpec>, record: &Record) -> Verdict {
-        if spec.suspend {
+        if spec.suspend && !(record.triggered && spec.schedule.is_some()) {
             return Verdict::Wait(None);
         }
         match timing::due_at(spec, record) {
@@ -205,7 +210,8 @@ impl Case<'_> {
         if run.inherited {
             return self.stop(run, Why::Inherited);
         }
-        if spec.suspend {
+        // As with a CronJob, to suspend a schedule is to begin no more runs; the one that runs is left alone.
+        if spec.suspend && !schedule::is_of_schedule(run, spec) {
             return self.stop(run, Why::Suspended);
         }
         let settled_at = timing::settled_at(run);

@@ -138,7 +138,7 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
     for (at, fact) in facts {
         observed.observe(fact.clone(), stamp(*at));
     }
-    let plan = reconcile(desired, &observed, [&web()], stamp(now).at);
+    let plan = reconcile(desired, &observed, [&web()], stamp(now));
     let waits = plan.waits.iter().map(|(_, wait)| match wait {
         Some(moment) => format!("wait until {}", moment.as_nanos() as f64 / 1e9),
         None => "wait".into(),
@@ -373,6 +373,27 @@ fn a_job_runs_in_its_rhythm() {
         late,
         &[(299.9, "wait until 300"), (300.0, "start, Scheduled")],
     )]);
+}
+
+#[test]
+fn a_job_runs_when_it_is_triggered_unless_it_runs() {
+    let asleep = || wanted(ProcessSpec { suspend: true, whole: Fingerprint(2), ..job() });
+    let done = || ended(job(), 1.0, 0);
+    let adopted = Fact::Adopted(web(), asleep().processes[&web()].clone());
+    let begun = then(
+        asked(done(), 2.0, Ask::Trigger),
+        2.0,
+        Fact::Started(web(), Incarnation::new(NonZeroU64::MAX), Arc::new(job())),
+    );
+    decide(&[
+        ("between two runs", wanted(job()), asked(done(), 2.0, Ask::Trigger), &[(2.0, "start, Triggered")]),
+        ("suspended", asleep(), asked(done(), 2.0, Ask::Trigger), &[(2.0, "start, Triggered")]),
+        ("while it runs", wanted(job()), asked(up(job()), 2.0, Ask::Trigger), &[(2.0, "wait")]),
+        ("no job", wanted(service()), asked(ended(service(), 1.0, 0), 1.0, Ask::Trigger), &[(1.0, "wait until 2")]),
+        ("suspended while it runs", asleep(), then(up(job()), 2.0, adopted), &[(2.0, "wait")]),
+    ]);
+    let over = then(begun, 3.0, Fact::Exited(web(), Incarnation::new(NonZeroU64::MAX), Exit::Code(0), false));
+    decide(&[("triggered once, and the rhythm is kept", wanted(job()), over, &[(3.0, "wait until 100")])]);
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub(super) enum Due {
 
 /// When `record`'s process, which is down and wanted, is due.
 pub(super) fn due_at(spec: &ProcessSpec, record: &Record) -> Due {
+    if record.triggered && spec.schedule.is_some() {
+        return Due::At(Moment::ZERO, Why::Triggered);
+    }
     let Some(tried) = record.tried else { return Due::At(Moment::ZERO, Why::Created) };
     if let Some(failed) = &record.failed {
         let unchanged = tried == Tried::of(spec) && record.asked.is_none();

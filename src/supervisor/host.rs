@@ -290,6 +290,7 @@ fn is_trouble(why: Why) -> bool {
         | Why::Ended
         | Why::BackoffOver
         | Why::Scheduled
+        | Why::Triggered
         | Why::Requested
         | Why::Removed
         | Why::Suspended

@@ -222,7 +222,8 @@ impl Chance {
         let names = self.names.clone();
         if self.random().chance(60) {
             let at = self.random().below(names.len() as u64) as usize;
-            return self.history.ask(&names[at], Ask::Named);
+            let ask = self.random().pick(&[Ask::Named, Ask::Named, Ask::Trigger]);
+            return self.history.ask(&names[at], ask);
         }
         for name in names.iter().filter(|name| name.as_str() < "d") {
             self.history.ask(name, Ask::Broad);

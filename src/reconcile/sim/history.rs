@@ -103,7 +103,11 @@ impl History {
 
     pub(super) fn ask(&mut self, name: &Name, ask: Ask) {
         self.world.tell(|| format!("asked {name} {ask:?}"));
-        self.world.ledger(name).asks(ask);
+        let runs = self.world.runs.iter().any(|run| run.name == *name && !run.empty_told);
+        match ask {
+            Ask::Named | Ask::Broad => self.world.ledger(name).asks(ask),
+            Ask::Trigger => self.world.ledger(name).triggered = !runs,
+        }
         self.fold(Fact::Asked(name.clone(), ask));
     }
 

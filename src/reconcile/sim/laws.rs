@@ -17,7 +17,7 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
     let History { world, observed, .. } = history;
     let now = world.now.at;
     let names: BTreeSet<&Name> = observed.records.keys().chain(world.desired.processes.keys()).collect();
-    let plan = reconcile(&world.desired, observed, names, now);
+    let plan = reconcile(&world.desired, observed, names, world.now);
     for action in &plan.actions {
         let name = named(action);
         world.check(observed.agenda.is_due(name, now), || format!("{name} is not due, and yet there is {action:?}"));
@@ -65,7 +65,7 @@ fn only_starts_wait_for_their_turn(history: &mut History) {
     let History { world, observed, .. } = history;
     let now = world.now.at;
     let names = observed.records.keys().filter(|name| observed.agenda.is_due(name, now));
-    for action in reconcile(&world.desired, observed, names, now).actions {
+    for action in reconcile(&world.desired, observed, names, world.now).actions {
         let starts = matches!(action, Action::Start(..));
         world.check(starts, || format!("a turn left this for the next: {action:?}"));
     }
@@ -134,7 +134,7 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
     let woken_by = |at: Moment| at > now && (at == Moment::NEVER || filed.is_some_and(|filed| filed <= at));
     match (&record.life, wanted) {
         (Life::Down, None) => world.check(false, || format!("{name} is no more, and not forgotten")),
-        (Life::Down, Some(spec)) if spec.suspend => {}
+        (Life::Down, Some(spec)) if spec.suspend && !(spec.schedule.is_some() && world.ledger(name).triggered) => {}
         (Life::Down, Some(spec)) => {
             let due = world.ledger(name).due_at(&spec);
             let ledger = world.ledgers.get(name).cloned();
@@ -145,13 +145,14 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
             let asked = world.ledger(name).asked;
             // An edit ends no run before it has lasted a second.
             let settled = run.since.at + Duration::from_secs(1);
-            if !run.inherited && !spec.suspend && asked.is_none() && run.spec.born != spec.born && now < settled {
+            let suspends = spec.suspend && !(spec.schedule.is_some() && run.spec.schedule.is_some());
+            if !run.inherited && !suspends && asked.is_none() && run.spec.born != spec.born && now < settled {
                 world.check(woken_by(settled), || {
                     format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
                 });
                 return;
             }
-            let right = !run.inherited && !spec.suspend && run.spec.whole == spec.whole && asked.is_none();
+            let right = !run.inherited && !suspends && run.spec.whole == spec.whole && asked.is_none();
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             the_dead_heart_is_found(world, name, run.id, tick);
         }

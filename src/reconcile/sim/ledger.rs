@@ -14,6 +14,8 @@ pub(super) struct Ledger {
     pub(super) kills: u64,
     /// A restart that was asked for and is not done.
     pub(super) asked: Option<Ask>,
+    /// A run of a schedule was asked for and is not begun.
+    pub(super) triggered: bool,
     /// Fingerprints, born and whole, of the last start, or what was adopted since.
     tried: Option<(Fingerprint, Fingerprint)>,
     failed: Option<Failure>,
@@ -84,6 +86,7 @@ impl Ledger {
         }
         self.tried = fresh;
         self.asked = None;
+        self.triggered = false;
     }
 
     pub(super) fn adopted(&mut self, spec: &ProcessSpec) {
@@ -110,6 +113,9 @@ impl Ledger {
 
     /// When the process, which is down and wanted, is due; `NEVER`: not before something changes.
     pub(super) fn due_at(&self, spec: &ProcessSpec) -> Moment {
+        if self.triggered && spec.schedule.is_some() {
+            return Moment::ZERO;
+        }
         let Some((born, whole)) = self.tried else { return Moment::ZERO };
         let waits = whole == spec.whole && self.asked.is_none();
         if let Some(Failure { at, transient }) = self.failed {

@@ -13,7 +13,8 @@ impl World {
         let now = self.now.at;
         self.check(is_reason_to_start(why), || format!("{name} was started because {}", why.as_str()));
         let wanted = self.desired.processes.get(name).is_some_and(|wanted| Arc::ptr_eq(wanted, spec));
-        self.check(wanted && !spec.suspend, || format!("{name} was started and is not desired"));
+        let allowed = !spec.suspend || (why == Why::Triggered && spec.schedule.is_some());
+        self.check(wanted && allowed, || format!("{name} was started and is not desired"));
         let ending = self.desired.ending;
         self.check(ending.is_none(), || format!("{name} was started in a shutdown"));
         let alive = self.kernel.procs().find(|(pid, proc)| {
@@ -65,7 +66,9 @@ impl World {
         match why {
             Why::Removed => wanted.is_none() && self.desired.ending.is_none(),
             Why::Shutdown => wanted.is_none() && self.desired.ending.is_some(),
-            Why::Suspended => wanted.is_some_and(|spec| spec.suspend),
+            Why::Suspended => {
+                wanted.is_some_and(|spec| spec.suspend && !(spec.schedule.is_some() && run.spec.schedule.is_some()))
+            }
             Why::SpecChanged => {
                 wanted.is_some_and(|spec| spec.born != run.spec.born)
                     && run.since + Duration::from_secs(1) <= self.now.at
@@ -80,6 +83,7 @@ impl World {
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
+            | Why::Triggered
             | Why::WantedAgain
             | Why::LeftBehind
             | Why::GraceOver
@@ -107,6 +111,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Ended
         | Why::BackoffOver
         | Why::Scheduled
+        | Why::Triggered
         | Why::Requested
         | Why::WantedAgain
         | Why::SpecChanged
