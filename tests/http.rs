@@ -152,6 +152,8 @@ fn process(name: &str) -> ProcessView {
         message: String::new(),
         scheduled: false,
         task: false,
+        generation: 1,
+        observed_generation: 1,
         desired: true,
         up: true,
         ready: true,

@@ -50,6 +50,9 @@ pub(super) struct Row<'a> {
     pub(super) last_exit: String,
     pub(super) next_start: String,
     pub(super) heartbeat: String,
+    /// How often what is desired of it has changed, and which of these it is governed by.
+    pub(super) generation: u64,
+    pub(super) observed_generation: u64,
 }
 
 impl<'a> Colony<'a> {
@@ -144,6 +147,8 @@ fn row(view: &ProcessView, now: Wall) -> Row<'_> {
             .unwrap_or_default(),
         next_start: view.next_start.map(|at| next_start(at, now)).unwrap_or_default(),
         heartbeat: heartbeat(view, now),
+        generation: view.generation,
+        observed_generation: view.observed_generation,
     }
 }
 
@@ -152,6 +157,11 @@ fn why(view: &ProcessView) -> String {
     let told =
         view.message.is_empty() && (view.reason.is_empty() || view.reason.eq_ignore_ascii_case(view.state.as_str()));
     let mut text = if told { String::new() } else { verdict::why(view) };
+    if view.observed_generation != view.generation {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let (last, seen) = (view.generation, view.observed_generation);
+        let _ = write!(text, "{separator}edited: generation {last} is to come, {seen} is in force");
+    }
     if let Some(error) = &view.file_error {
         let separator = if text.is_empty() { "" } else { "; " };
         let _ = write!(text, "{separator}{}", verdict::refused(&view.file, error));
@@ -234,12 +244,20 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_that_is_not_in_force_yet_is_told() {
+        let view = ProcessView { generation: 3, observed_generation: 2, ..process("web") };
+        let snapshot = colony(vec![view]);
+        let shown = Colony::of(&snapshot, FRESH);
+        assert_eq!(shown.processes[0].why, "edited: generation 3 is to come, 2 is in force");
+    }
+
+    #[test]
     fn the_json_is_what_the_page_reads() {
         let snapshot = colony(vec![process("a \"b\"")]);
         let expected = concat!(
             r#"{"ready":true,"verdict":"Ready","why":[],"summary":"1 process: 1 running","monitor":"up 10m","#,
             r#""refused":[],"processes":[{"name":"a \"b\"","state":"running","why":"","restarts":"0","age":"5m","#,
-            r#""last_exit":"","next_start":"","heartbeat":""}]}"#
+            r#""last_exit":"","next_start":"","heartbeat":"","generation":1,"observed_generation":1}]}"#
         );
         assert_eq!(Colony::of(&snapshot, FRESH).to_json(), expected);
     }

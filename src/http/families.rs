@@ -12,6 +12,18 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
         value: |view| flag(view.desired),
     },
     Family {
+        name: "ncolony_process_generation",
+        kind: Kind::Gauge,
+        help: "Generation of what is desired of the process; grows with each change to it.",
+        value: |view| count(view.generation),
+    },
+    Family {
+        name: "ncolony_process_observed_generation",
+        kind: Kind::Gauge,
+        help: "Generation that governs the process; lags while a run goes on that an edit is to end.",
+        value: |view| count(view.observed_generation),
+    },
+    Family {
         name: "ncolony_process_up",
         kind: Kind::Gauge,
         help: "Whether the process is running now.",

@@ -142,6 +142,7 @@ mod tests {
             state: State::Backoff,
             up: false,
             ready: false,
+            generation: 2,
             starts: 4,
             restarts: 3,
             start_failures: 1,

@@ -47,6 +47,8 @@ pub(super) fn process(name: &str) -> ProcessView {
         message: String::new(),
         scheduled: false,
         task: false,
+        generation: 1,
+        observed_generation: 1,
         desired: true,
         up: true,
         ready: true,

@@ -51,6 +51,10 @@ pub struct ProcessView {
     pub scheduled: bool,
     /// Whether it is meant to end: not scheduled, and its `restartPolicy` is not `Always`.
     pub task: bool,
+    /// How often what is desired of it has changed, its file's appearance included.
+    pub generation: u64,
+    /// The generation that it is governed by: it lags while a run goes on that an edit is to end.
+    pub observed_generation: u64,
     /// Whether the desired state wants it running now.
     pub desired: bool,
     /// Whether a main process lives now.

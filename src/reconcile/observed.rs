@@ -37,6 +37,10 @@ pub struct Record {
     pub asked: Option<Ask>,
     /// Whether a run of a schedule was asked for, whatever its next time is, and is not begun.
     pub triggered: bool,
+    /// Whether a message has stopped it; a message or an edit takes that back.
+    pub stopped: bool,
+    /// How often what is desired of it has changed.
+    pub generation: u64,
     /// What is counted.
     pub tally: Tally,
 }
@@ -62,6 +66,8 @@ pub struct Run {
     pub id: Incarnation,
     /// By what it is governed: what it was started from, or, after an edit that needs no new run, the edited.
     pub spec: Arc<ProcessSpec>,
+    /// Which [`Record::generation`] that was.
+    pub generation: u64,
     /// When it began.
     pub since: Stamp,
     /// Whether it was started by a monitor before this one.
@@ -184,8 +190,14 @@ pub enum Fact {
     Emptied(Name, Incarnation),
     /// A restart is asked for, or a run.
     Asked(Name, Ask),
-    /// The desired state of this process may have changed.
+    /// Somebody wants it stopped, until further notice.
+    StopAsked(Name),
+    /// Somebody wants it started, now, if it is not up.
+    StartAsked(Name),
+    /// The desired state of this process has changed.
     Edited(Name),
+    /// It is to be looked at, whatever was heard.
+    Touched(Name),
     /// The process is no longer wanted and nothing of it is left.
     Forgotten(Name),
     /// The monitor itself did not run for a while.
@@ -220,7 +232,10 @@ impl Observed {
             Fact::Exited(name, id, exit, rest) => self.of_run(&name, id, |record| record.exited(exit, rest, now)),
             Fact::Emptied(name, id) => self.of_run(&name, id, Record::emptied),
             Fact::Asked(name, ask) => self.record(name).asked(ask),
-            Fact::Edited(name) => self.agenda.touch(&name),
+            Fact::StopAsked(name) => self.record(name).stop_asked(),
+            Fact::StartAsked(name) => self.record(name).start_asked(),
+            Fact::Edited(name) => self.record(name).edited(),
+            Fact::Touched(name) => self.agenda.touch(&name),
             Fact::Forgotten(name) => {
                 self.records.remove(&name);
                 self.agenda.file(name, None);
@@ -274,7 +289,8 @@ impl Record {
         self.asked = None;
         self.triggered = false;
         self.tally.starts += 1;
-        self.life = Life::Up(Run { id, spec, since: now, inherited: false, pulse: Pulse::new(now.at) });
+        let generation = self.generation;
+        self.life = Life::Up(Run { id, spec, generation, since: now, inherited: false, pulse: Pulse::new(now.at) });
     }
 
     fn start_failed(&mut self, spec: &ProcessSpec, error: StartError, now: Stamp) {
@@ -291,7 +307,8 @@ impl Record {
     }
 
     fn inherited(&mut self, id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) {
-        self.life = Life::Up(Run { id, spec, since: now, inherited: true, pulse: Pulse::new(now.at) });
+        let (generation, pulse) = (0, Pulse::new(now.at));
+        self.life = Life::Up(Run { id, spec, generation, since: now, inherited: true, pulse });
     }
 
     fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
@@ -305,6 +322,7 @@ impl Record {
                 run.pulse = Pulse { from: now, beat: None, looked_at: Moment::ZERO, ..run.pulse };
             }
             run.spec = spec;
+            run.generation = self.generation;
         }
     }
 
@@ -391,11 +409,35 @@ impl Record {
 
     fn asked(&mut self, ask: Ask) {
         match (ask, self.asked) {
-            (Ask::Named, _) => self.asked = Some(Ask::Named),
-            (Ask::Broad, None) => self.asked = Some(Ask::Broad),
-            (Ask::Broad, Some(_)) => {}
-            (Ask::Trigger, _) => self.triggered = matches!(self.life, Life::Down),
+            (Ask::Named, _) => {
+                self.asked = Some(Ask::Named);
+                self.stopped = false;
+            }
+            // What a person has stopped rests, as what has ended for good does.
+            (Ask::Broad, None) if !self.stopped => self.asked = Some(Ask::Broad),
+            (Ask::Broad, _) => {}
+            (Ask::Trigger, _) => self.triggered = !self.stopped && matches!(self.life, Life::Down),
         }
+    }
+
+    fn stop_asked(&mut self) {
+        self.stopped = true;
+        self.asked = None;
+        self.triggered = false;
+    }
+
+    /// What is up stays as it is; what is down, or on its way there, is started as by a restart.
+    fn start_asked(&mut self) {
+        self.stopped = false;
+        match self.life {
+            Life::Up(_) => {}
+            Life::Down | Life::Stopping(..) | Life::Leaving(..) => self.asked = Some(Ask::Named),
+        }
+    }
+
+    fn edited(&mut self) {
+        self.generation += 1;
+        self.stopped = false;
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Why {
     Removed,
     /// Its file says `suspend`.
     Suspended,
+    /// A message stopped it.
+    Stopped,
     /// It was removed or suspended, and was wanted again before it was gone, or is suspended no more.
     WantedAgain,
     /// Its file changed in what a run is born with.
@@ -110,6 +112,7 @@ impl Why {
             Why::Requested
             | Why::Removed
             | Why::Suspended
+            | Why::Stopped
             | Why::SpecChanged
             | Why::Shutdown
             | Why::Inherited
@@ -138,6 +141,7 @@ impl Why {
             Why::Triggered => "a message asked for it now",
             Why::Removed => "its file was removed",
             Why::Suspended => "it is suspended",
+            Why::Stopped => "a message stopped it",
             Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
@@ -194,7 +198,8 @@ impl Case<'_> {
     }
 
     fn start(&self, spec: &Arc<ProcessSpec>, record: &Record) -> Verdict {
-        if spec.suspend && !(record.triggered && spec.schedule.is_some()) {
+        let suspended = spec.suspend && !(record.triggered && spec.schedule.is_some());
+        if suspended || record.stopped {
             return Verdict::Wait(None);
         }
         match timing::due_at(spec, record) {
@@ -213,6 +218,9 @@ impl Case<'_> {
         // As with a CronJob, to suspend a schedule is to begin no more runs; the one that runs is left alone.
         if spec.suspend && !schedule::is_of_schedule(run, spec) {
             return self.stop(run, Why::Suspended);
+        }
+        if record.stopped {
+            return self.stop(run, Why::Stopped);
         }
         let settled_at = timing::settled_at(run);
         if run.spec.born != spec.born && settled_at <= self.now {

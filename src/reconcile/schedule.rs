@@ -12,6 +12,8 @@ pub enum NoTrigger {
     NoSchedule,
     /// A run of it is not over, and there is never another beside it.
     StillRuns,
+    /// A message has stopped it.
+    Stopped,
 }
 
 /// Whether a run of this process may be asked for ([`super::Ask::Trigger`]): of a schedule, suspended or not, that does
@@ -21,10 +23,12 @@ pub enum NoTrigger {
 /// Why not.
 pub fn may_trigger(spec: &ProcessSpec, record: Option<&Record>) -> Result<(), NoTrigger> {
     let runs = record.is_some_and(|record| record.life.run().is_some());
-    match (&spec.schedule, runs) {
-        (None, _) => Err(NoTrigger::NoSchedule),
-        (Some(_), true) => Err(NoTrigger::StillRuns),
-        (Some(_), false) => Ok(()),
+    let stopped = record.is_some_and(|record| record.stopped);
+    match (&spec.schedule, stopped, runs) {
+        (None, _, _) => Err(NoTrigger::NoSchedule),
+        (Some(_), true, _) => Err(NoTrigger::Stopped),
+        (Some(_), false, true) => Err(NoTrigger::StillRuns),
+        (Some(_), false, false) => Ok(()),
     }
 }
 
@@ -37,6 +41,7 @@ impl fmt::Display for NoTrigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             NoTrigger::NoSchedule => "it has no schedule; RESTART is for what runs all the time",
+            NoTrigger::Stopped => "a message has stopped it; START it first",
             NoTrigger::StillRuns => "its last run is not over, and there are never two at a time",
         })
     }

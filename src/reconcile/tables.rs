@@ -1,6 +1,8 @@
 //! What is decided, cell by cell: what is wanted, what has happened so far, and what is done at which moment. Moments are
 //! in seconds; each row names the moment before an edge, and the edge.
 
+mod requests;
+
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;

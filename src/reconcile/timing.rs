@@ -65,7 +65,7 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     }
     // An edit may flap; a person who asks means it.
     match last.why {
-        Some(Why::Removed | Why::Suspended) => return Due::At(settled, Why::WantedAgain),
+        Some(Why::Removed | Why::Suspended | Why::Stopped) => return Due::At(settled, Why::WantedAgain),
         Some(Why::Requested) => return Due::At(Moment::ZERO, Why::Requested),
         Some(why) if why.is_request() => return Due::At(settled, why),
         Some(_) | None => {}

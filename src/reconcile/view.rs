@@ -36,7 +36,9 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
     let heartbeat = spec.and_then(|spec| spec.heartbeat.as_ref());
     let ready = match verdict.state {
         State::Running | State::Completed => true,
-        State::Pending | State::Stopped => spec.is_some_and(|spec| spec.schedule.is_some() || spec.suspend),
+        State::Pending => spec.is_some_and(|spec| spec.schedule.is_some()),
+        // Its file says so: that is as it should be. A message that stopped it is somebody's moment.
+        State::Stopped => wanted.is_some_and(|spec| spec.suspend),
         State::Starting | State::Backoff | State::Stopping | State::Failed => false,
     };
     ProcessView {
@@ -46,6 +48,8 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
         message: verdict.message,
         scheduled: spec.is_some_and(|spec| spec.schedule.is_some()),
         task: spec.is_some_and(|spec| spec.schedule.is_none() && spec.restart != Restart::Always),
+        generation: record.generation,
+        observed_generation: observed_generation(wanted, record),
         desired: wanted.is_some_and(|spec| wants_running(spec, &verdict.state)),
         up,
         ready,
@@ -78,6 +82,9 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
     }
 }
 
+/// After the reason, and a colon.
+const STOPPED: &str = "by a message; START, RESTART, an edit of its file or the monitor's restart starts it";
+
 fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict {
     let still = |state, reason, message: String| Verdict { state, reason, message, next: None };
     match (&record.life, wanted) {
@@ -98,6 +105,9 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict 
         }
         (Life::Down, None) => still(State::Stopped, "", String::new()),
         (Life::Down, Some(spec)) if spec.suspend => still(State::Stopped, "Suspended", String::new()),
+        (Life::Down, Some(spec)) if record.stopped && timing::due_at(spec, record) != Due::Never => {
+            still(State::Stopped, "Stopped", STOPPED.into())
+        }
         (Life::Down, Some(spec)) => waiting(spec, record),
     }
 }
@@ -123,6 +133,16 @@ fn waiting(spec: &ProcessSpec, record: &Record) -> Verdict {
             true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
             false => Verdict { state: State::Failed, reason: "Error", message: outcome, next: None },
         },
+    }
+}
+
+/// Which generation it is governed by: that of the living run, whose file may have been edited since; what is down is
+/// governed by its file as it is.
+fn observed_generation(wanted: Option<&ProcessSpec>, record: &Record) -> u64 {
+    match (record.life.run(), wanted) {
+        (Some(run), Some(spec)) if run.spec.whole == spec.whole => record.generation,
+        (Some(run), _) => run.generation,
+        (None, _) => record.generation,
     }
 }
 

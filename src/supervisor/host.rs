@@ -294,6 +294,7 @@ fn is_trouble(why: Why) -> bool {
         | Why::Requested
         | Why::Removed
         | Why::Suspended
+        | Why::Stopped
         | Why::SpecChanged
         | Why::WantedAgain
         | Why::Shutdown

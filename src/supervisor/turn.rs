@@ -262,7 +262,7 @@ impl Supervisor {
     fn touch_all(&mut self, desired: &Desired) {
         let names = desired.processes.keys().chain(self.observed.records().keys()).cloned().collect::<Vec<_>>();
         for name in names {
-            self.observed.observe(Fact::Edited(name), Stamp::default());
+            self.observed.observe(Fact::Touched(name), Stamp::default());
         }
     }
 

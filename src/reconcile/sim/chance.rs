@@ -220,10 +220,13 @@ impl Chance {
 
     fn ask(&mut self) {
         let names = self.names.clone();
-        if self.random().chance(60) {
-            let at = self.random().below(names.len() as u64) as usize;
-            let ask = self.random().pick(&[Ask::Named, Ask::Named, Ask::Trigger]);
-            return self.history.ask(&names[at], ask);
+        let at = self.random().below(names.len() as u64) as usize;
+        match self.random().below(10) {
+            0 | 1 => return self.history.ask(&names[at], Ask::Named),
+            2 | 3 => return self.history.ask(&names[at], Ask::Trigger),
+            4 | 5 => return self.history.stop(&names[at]),
+            6 => return self.history.start(&names[at]),
+            _ => {}
         }
         for name in names.iter().filter(|name| name.as_str() < "d") {
             self.history.ask(name, Ask::Broad);

@@ -98,6 +98,7 @@ impl History {
                 None => drop(processes.remove(name)),
             }
         }
+        self.world.ledger(name).edits();
         self.fold(Fact::Edited(name.clone()));
     }
 
@@ -106,9 +107,27 @@ impl History {
         let runs = self.world.runs.iter().any(|run| run.name == *name && !run.empty_told);
         match ask {
             Ask::Named | Ask::Broad => self.world.ledger(name).asks(ask),
-            Ask::Trigger => self.world.ledger(name).triggered = !runs,
+            Ask::Trigger => {
+                let ledger = self.world.ledger(name);
+                ledger.triggered = !runs && !ledger.stopped;
+            }
         }
         self.fold(Fact::Asked(name.clone(), ask));
+    }
+
+    /// A message stops it.
+    pub(super) fn stop(&mut self, name: &Name) {
+        self.world.tell(|| format!("stop {name}"));
+        self.world.ledger(name).stops();
+        self.fold(Fact::StopAsked(name.clone()));
+    }
+
+    /// A message starts it.
+    pub(super) fn start(&mut self, name: &Name) {
+        self.world.tell(|| format!("start {name}"));
+        let is_up = self.world.runs.iter().any(|run| run.name == *name && run.ending_at.is_none());
+        self.world.ledger(name).starts(is_up);
+        self.fold(Fact::StartAsked(name.clone()));
     }
 
     /// The monitor is told to end.
@@ -118,7 +137,7 @@ impl History {
             self.observed.records().keys().chain(self.world.desired.processes.keys()).cloned().collect();
         self.world.desired = Arc::new(Desired::ending(haste));
         for name in names {
-            self.fold(Fact::Edited(name));
+            self.fold(Fact::Touched(name));
         }
         let grace = self.world.runs.iter().filter(|run| !run.empty_told).map(|run| run.spec.stop.grace).max();
         let by = self.now() + grace.unwrap_or_default() + Duration::from_secs(1) + self.tick;

@@ -121,6 +121,11 @@ fn it_counts_right(world: &mut World, name: &Name, record: &Record) {
         world.check(found == (0, 0, 0, 0), || format!("{name} is counted and unknown"));
         return;
     };
+    let (edits, generation) = (ledger.edits, record.generation);
+    let stopped = (ledger.stopped, record.stopped);
+    world.check(edits == generation, || format!("{name} is in generation {generation} after {edits} edits"));
+    world.check(stopped.0 == stopped.1, || format!("{name} stopped by a message: {stopped:?}"));
+    let Some(ledger) = world.ledgers.get(name) else { return };
     let expected = (ledger.starts, ledger.start_failures, ledger.exits, ledger.kills);
     world.check(found == expected, || {
         format!("{name} is counted as {found:?} (starts, failures, exits, kills), and it was {expected:?}")
@@ -134,6 +139,9 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
     let woken_by = |at: Moment| at > now && (at == Moment::NEVER || filed.is_some_and(|filed| filed <= at));
     match (&record.life, wanted) {
         (Life::Down, None) => world.check(false, || format!("{name} is no more, and not forgotten")),
+        (Life::Down, Some(_)) if world.ledger(name).stopped => {
+            world.check(filed.is_none(), || format!("{name} is stopped by a message, and filed for {filed:?}"));
+        }
         (Life::Down, Some(spec)) if spec.suspend && !(spec.schedule.is_some() && world.ledger(name).triggered) => {}
         (Life::Down, Some(spec)) => {
             let due = world.ledger(name).due_at(&spec);
@@ -142,17 +150,18 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
         }
         (Life::Up(_), None) => world.check(false, || format!("{name} is up and not wanted")),
         (Life::Up(run), Some(spec)) => {
-            let asked = world.ledger(name).asked;
+            let (asked, stopped) = (world.ledger(name).asked, world.ledger(name).stopped);
             // An edit ends no run before it has lasted a second.
             let settled = run.since.at + Duration::from_secs(1);
             let suspends = spec.suspend && !(spec.schedule.is_some() && run.spec.schedule.is_some());
-            if !run.inherited && !suspends && asked.is_none() && run.spec.born != spec.born && now < settled {
+            let stays = !run.inherited && !suspends && !stopped && asked.is_none();
+            if stays && run.spec.born != spec.born && now < settled {
                 world.check(woken_by(settled), || {
                     format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
                 });
                 return;
             }
-            let right = !run.inherited && !suspends && run.spec.whole == spec.whole && asked.is_none();
+            let right = stays && run.spec.whole == spec.whole;
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             the_dead_heart_is_found(world, name, run.id, tick);
         }
@@ -196,5 +205,7 @@ pub(super) fn the_view_is_sound(history: &mut History) {
             Life::Down | Life::Leaving(..) => false,
         });
         world.check(view.up == up && (!up || view.uptime.is_some()), || format!("{} is shown wrong", view.name));
+        let (seen, last) = (view.observed_generation, view.generation);
+        world.check(seen <= last, || format!("{} is governed by generation {seen} of {last}", view.name));
     }
 }

@@ -16,6 +16,10 @@ pub(super) struct Ledger {
     pub(super) asked: Option<Ask>,
     /// A run of a schedule was asked for and is not begun.
     pub(super) triggered: bool,
+    /// A message stopped it, and nothing has happened since that starts it again.
+    pub(super) stopped: bool,
+    /// How often what is desired of it has changed.
+    pub(super) edits: u64,
     /// Fingerprints, born and whole, of the last start, or what was adopted since.
     tried: Option<(Fingerprint, Fingerprint)>,
     failed: Option<Failure>,
@@ -106,9 +110,31 @@ impl Ledger {
     }
 
     pub(super) fn asks(&mut self, ask: Ask) {
-        if self.asked != Some(Ask::Named) {
-            self.asked = Some(ask);
+        match ask {
+            Ask::Broad if self.stopped || self.asked == Some(Ask::Named) => {}
+            ask => {
+                self.asked = Some(ask);
+                self.stopped = false;
+            }
         }
+    }
+
+    pub(super) fn stops(&mut self) {
+        self.asked = None;
+        self.triggered = false;
+        self.stopped = true;
+    }
+
+    pub(super) fn starts(&mut self, is_up: bool) {
+        self.stopped = false;
+        if !is_up {
+            self.asked = Some(Ask::Named);
+        }
+    }
+
+    pub(super) fn edits(&mut self) {
+        self.edits += 1;
+        self.stopped = false;
     }
 
     /// When the process, which is down and wanted, is due; `NEVER`: not before something changes.

@@ -23,6 +23,8 @@ impl World {
         });
         let alive = alive.map(|(pid, proc)| format!("two lives of {name}: pid {pid} is still there, {proc:?}"));
         self.check(alive.is_none(), || alive.unwrap_or_default());
+        let stopped = self.ledger(name).stopped;
+        self.check(!stopped, || format!("{name} was started, and a message has stopped it"));
         let due = self.ledger(name).due_at(spec);
         let ledger = self.ledgers[name].clone();
         self.check(due <= now, || format!("{name} was started before its time {due:?}: {ledger:?}"));
@@ -69,6 +71,7 @@ impl World {
             Why::Suspended => {
                 wanted.is_some_and(|spec| spec.suspend && !(spec.schedule.is_some() && run.spec.schedule.is_some()))
             }
+            Why::Stopped => self.ledgers.get(name).is_some_and(|ledger| ledger.stopped),
             Why::SpecChanged => {
                 wanted.is_some_and(|spec| spec.born != run.spec.born)
                     && run.since + Duration::from_secs(1) <= self.now.at
@@ -118,6 +121,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Inherited => true,
         Why::Removed
         | Why::Suspended
+        | Why::Stopped
         | Why::HeartbeatStale
         | Why::Shutdown
         | Why::LeftBehind
