@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod failpoint;
 pub mod health;
 pub mod http;
 pub mod messages;

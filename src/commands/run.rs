@@ -15,7 +15,7 @@ const STACK: usize = 2 * 1024 * 1024;
 /// The loop has a thread of its own, since the kernel gives orphans to the main one: so the main thread's list of
 /// children holds orphans alone. Where a sandbox refuses threads the loop runs here, and looks a little longer.
 pub fn run(args: &RunArgs) -> ExitCode {
-    end_on_panic();
+    supervisor::end_on_panic();
     let outcome = thread::scope(|scope| {
         let looping = thread::Builder::new().name("loop".into()).stack_size(STACK);
         match looping.spawn_scoped(scope, || supervisor::run(args)) {
@@ -38,14 +38,3 @@ pub fn run(args: &RunArgs) -> ExitCode {
         }
     }
 }
-
-/// A monitor that is half dead must not look alive: whatever panics, says where, and the container ends.
-fn end_on_panic() {
-    std::panic::set_hook(Box::new(|panic| {
-        eprintln!("ncolony: internal error, please report it: {panic}");
-        std::process::exit(PANIC);
-    }));
-}
-
-/// sysexits' EX_SOFTWARE
-const PANIC: i32 = 70;

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Ask;
 use super::connections::{Asked, Connections};
 use super::routes::{self, Reply, Route};
+use crate::failpoint;
 
 /// The most connections that are open at once.
 pub(super) const MOST: usize = 64;
@@ -153,6 +154,7 @@ async fn respond(
     seat: &OnceLock<OwnedSemaphorePermit>,
     request: &Request<Incoming>,
 ) -> Response<Full<Bytes>> {
+    failpoint::reach("http");
     let (label, reply) = match routes::find(request.method(), request.uri().path()) {
         Ok(route) => (route.path(), answer(site, seat, route, request.uri().query()).await),
         Err((label, refusal)) => (label, refusal),

@@ -24,14 +24,22 @@ pub(super) fn install(sink: &Sink, format: LogFormat) {
     // An error means that somebody has installed one before, and then that one serves.
     let _ = match format {
         LogFormat::Text => {
-            sink.say_dropped_with(|lines| format!("{} WARN ncolony: {}\n", now(), dropped(lines)));
+            sink.say_dropped_with(|lines| line(LogFormat::Text, Level::WARN, dropped(lines)));
             tracing::subscriber::set_global_default(builder.event_format(Text).finish())
         }
         LogFormat::Json => {
-            sink.say_dropped_with(|lines| format!("{}\n", object(Level::WARN, dropped(lines).into(), Map::new())));
+            sink.say_dropped_with(|lines| line(LogFormat::Json, Level::WARN, dropped(lines)));
             tracing::subscriber::set_global_default(builder.event_format(Json).finish())
         }
     };
+}
+
+/// A line that does not come by way of the log, and looks like the others.
+pub(super) fn line(format: LogFormat, level: Level, message: String) -> String {
+    match format {
+        LogFormat::Text => format!("{} {level} ncolony: {message}\n", now()),
+        LogFormat::Json => format!("{}\n", object(level, message.into(), Map::new())),
+    }
 }
 
 struct Text;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::config_side::ConfigSide;
 use super::meters::Meters;
+use crate::failpoint;
 use crate::messages::{Delivered, Inbox};
 use crate::model::{Moment, Name, Request, nearest};
 use crate::reconcile::{Ask, Desired, Fact};
@@ -84,7 +85,9 @@ impl MessageSide {
             Ok(facts) => {
                 meters.messages.with_label_values(&[kind]).inc();
                 tracing::info!("message {} ({kind}) is carried out", message.file);
+                failpoint::reach("message-accepted");
                 self.finish(message);
+                failpoint::reach("message-deleted");
                 facts
             }
             Err(reason) => {

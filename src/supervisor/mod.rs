@@ -5,6 +5,7 @@ mod directories;
 mod ending;
 mod host;
 mod journal;
+mod last_words;
 mod log;
 mod message_side;
 mod meters;
@@ -48,6 +49,7 @@ use signals::{Asked, Signals};
 use turn::{Parts, Supervisor, Turn};
 use watch_side::{Start, WatchSide};
 
+pub use last_words::end_on_panic;
 pub use signals::{hold as hold_signals, release as release_signals};
 
 /// Why a monitor could not begin.
@@ -84,6 +86,7 @@ pub fn run(args: &RunArgs) -> Result<(), Error> {
 async fn serve(args: &RunArgs) -> Result<(), Error> {
     let sink = Sink::standard().map_err(|error| Error::Loop("cannot use the standard output", error))?;
     log::install(&sink, args.log_format);
+    last_words::end_on_panic_with(&sink, args.log_format);
     let outcome = serve_through(args, &sink).await;
     sink.flush(LAST_WORDS);
     outcome

@@ -8,6 +8,7 @@ use super::host::{Host, REPEAT};
 use super::message_side::{Known, MessageSide};
 use super::meters::Meters;
 use super::watch_side::WatchSide;
+use crate::failpoint;
 use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
@@ -147,6 +148,7 @@ impl Supervisor {
         self.tick(now);
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
+        failpoint::reach("turn");
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
         if self.observed.wake_at() != Some(Moment::ZERO) {

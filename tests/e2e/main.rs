@@ -13,6 +13,7 @@ mod lifecycle;
 mod logs;
 mod mistakes;
 mod original;
+mod panics;
 mod pid1;
 mod requests;
 mod sandbox;

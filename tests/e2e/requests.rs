@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 
 use crate::copies::Copies;
 use crate::crash::Mount;
-use crate::support::{Colony, Setup, can, lives, succeeds, wait_for};
+use crate::panics::armed;
+use crate::support::{Colony, Setup, can, lives, series, sleeper, succeeds, wait_for};
 
 const SLEEPER: &str = r#"{"args": ["sleep", "1000"]}"#;
 const FAILURES: &str = "ncolony_message_failures_total";
@@ -314,4 +315,27 @@ fn what_is_no_file_is_no_message() {
     wait_handled(&colony, "mark");
     assert!(secret.exists());
     assert!(lives(first));
+}
+
+// M07
+#[test]
+fn a_monitor_that_is_killed_between_a_message_and_its_deletion_leaves_nothing_to_be_done_twice() {
+    for place in ["message-accepted", "message-deleted"] {
+        let (setup, now) = armed(Setup::new().file("web", &sleeper()), place, "hang");
+        let colony = setup.start();
+        let first = colony.wait_pid("web", None);
+        fs::write(&now, "").expect("a file");
+        colony.message("m", &restart("web"));
+        colony.wait("the failpoint", || (!now.exists()).then_some(()));
+        assert_eq!(colony.path("messages/m").exists(), place == "message-accepted");
+
+        let colony = colony.kill_monitor().start();
+        let second = colony.wait_pid("web", None);
+        assert_ne!(first, second);
+        colony.wait("the message to be gone", || (!colony.path("messages/m").exists()).then_some(()));
+        colony.wait_ticks(2);
+        assert_eq!(colony.wait_pid("web", None), second);
+        assert_eq!(colony.metric(&series("starts_total", "web")), Some(1.0), "{}", colony.log());
+        assert!(!colony.log().contains("is carried out"), "{}", colony.log());
+    }
 }

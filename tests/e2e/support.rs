@@ -237,6 +237,11 @@ impl Colony {
     pub(crate) fn kill_monitor(mut self) -> Setup {
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).expect("the monitor lives");
         self.exit_status();
+        self.after_its_end()
+    }
+
+    /// The directory of a monitor that has ended, for the next one.
+    pub(crate) fn after_its_end(mut self) -> Setup {
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
         Setup { dir, flags: Vec::new(), env: Vec::new(), before: Vec::new(), within: None, binary: BINARY.into() }
     }
