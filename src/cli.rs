@@ -84,6 +84,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value = "prefix", env = "NCOLONY_RUN_OUTPUT")]
     pub output: OutputFlag,
 
+    /// End when every process has ended for good: with 0 if all succeeded, else with the first failure's status
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_UNTIL_COMPLETE")]
+    pub until_complete: bool,
+
     /// Do not use inotify; look at the directories every --frequency seconds only
     #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_NO_WATCH")]
     pub no_watch: bool,

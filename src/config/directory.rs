@@ -120,6 +120,11 @@ impl Directory {
         self.slots.error_of(name)
     }
 
+    /// Why the first file is refused of which no version is in force, if there is one.
+    pub fn unborn(&self) -> Option<String> {
+        self.slots.unborn()
+    }
+
     /// Whether an empty directory is to be taken for an absent one: it is not the one that our processes came from,
     /// or it came back empty after it had been away.
     fn is_vacant(&self, listing: &Listing, was_lost: bool) -> bool {

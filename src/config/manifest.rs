@@ -152,7 +152,7 @@ impl Draft {
             "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, entry),
             "activeDeadlineSeconds" => self.active_deadline = keys::schedule::active_deadline(report, path, entry),
             "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
-            "essential" => self.essential = keys::order::essential(report, path, entry),
+            "essential" => self.essential = report.flag(path, node),
             "replicas" => self.replicas = keys::order::replicas(report, path, entry),
             "resources" => self.limits = keys::resources::limits(report, path, entry),
             // A right that is asked to be dropped and is not: the one thing that must not be passed over.
@@ -213,6 +213,10 @@ impl Draft {
         let command = Command { head: self.command, args: self.args, env: self.env, config: &config };
         let (argv, env) = birth::command_line(report, root, command)?;
         let restart = if self.schedule.is_some() { Restart::Never } else { Restart::Always };
+        let restart = self.restart.unwrap_or(restart);
+        if self.essential == Some(true) {
+            keys::order::essential_fits(report, root, restart, self.schedule.as_ref());
+        }
         Some(ProcessSpec {
             birth: Birth {
                 argv,
@@ -227,7 +231,7 @@ impl Draft {
             },
             born: Fingerprint(0),
             whole: Fingerprint(0),
-            restart: self.restart.unwrap_or(restart),
+            restart,
             restart_rules: self.restart_rules,
             schedule: self.schedule,
             active_deadline: self.active_deadline,

@@ -3,7 +3,7 @@
 use crate::model;
 
 /// The keys that this version acts on.
-const OURS: [&str; 19] = [
+const OURS: [&str; 20] = [
     "args",
     "command",
     "env",
@@ -18,6 +18,7 @@ const OURS: [&str; 19] = [
     "terminationGracePeriodSeconds",
     "lifecycle",
     "killMode",
+    "essential",
     "schedule",
     "suspend",
     "readinessGate",
@@ -26,12 +27,11 @@ const OURS: [&str; 19] = [
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
     "dependsOn",
-    "essential",
     "replicas",
     "securityContext",
     "rlimits",

@@ -56,6 +56,11 @@ impl Slots {
         first_error(&self.by_name.get(name)?.diagnostics).map(Diagnostic::summary)
     }
 
+    pub(super) fn unborn(&self) -> Option<String> {
+        let mut unborn = self.by_name.values().filter(|slot| slot.good.is_none());
+        unborn.find_map(|slot| first_error(&slot.diagnostics)).map(Diagnostic::summary)
+    }
+
     /// Lets every absence begin anew: while the directory is away, nothing is known to be missing.
     pub(super) fn forget_absences(&mut self) {
         self.by_name.values_mut().for_each(|slot| slot.missing_since = None);

@@ -57,7 +57,9 @@ pub fn settle(
             break;
         }
         let plan = reconcile(desired, observed, &names, now);
-        names.clear();
+        for name in names.drain(..) {
+            observed.look_for_the_end(desired, &name);
+        }
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);
         }

@@ -5,6 +5,7 @@ mod agenda;
 mod desired;
 mod machine;
 mod observed;
+mod outcome;
 mod plan;
 mod schedule;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod view;
 pub use desired::{Desired, Haste};
 pub use machine::{Machine, Settled, settle};
 pub use observed::{Ask, Fact, Life, Observed, Record, Run};
+pub use outcome::{Outcome, Until};
 pub use plan::{Action, Plan, Target, Why, reconcile};
 pub use schedule::{NoTrigger, may_trigger};
 pub use view::view;

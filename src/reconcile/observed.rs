@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
+use super::outcome::Ends;
 use super::plan::{Target, Why};
 use super::timing;
 use crate::model::{
@@ -14,6 +15,7 @@ use crate::model::{
 pub struct Observed {
     pub(super) records: BTreeMap<Name, Record>,
     pub(super) agenda: Agenda,
+    pub(super) ends: Ends,
     /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
     pub(super) stalled_at: Option<Moment>,
 }

@@ -107,6 +107,11 @@ impl ConfigSide {
         self.directory.error_of(name)
     }
 
+    /// Why a file is refused of which no version is in force, if there is one: what it describes cannot begin.
+    pub(super) fn unborn(&self) -> Option<String> {
+        self.directory.unborn()
+    }
+
     /// As outsiders see it.
     pub(super) fn view(&self) -> ConfigView {
         ConfigView {

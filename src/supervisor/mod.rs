@@ -38,6 +38,7 @@ use crate::http::{self, Ask};
 use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Snapshot, Stamp, Wall};
 use crate::output::{Capture, Sink};
 use crate::process::{self, Children};
+use crate::reconcile::Until;
 use crate::watch::Watch;
 use config_side::{ConfigSide, Trigger};
 use host::Host;
@@ -71,11 +72,11 @@ pub enum Error {
     Metrics(prometheus::Error),
 }
 
-/// Runs the colony until SIGTERM or SIGINT.
+/// Runs the colony until SIGTERM or SIGINT, or until it ends of itself. Returns the exit status that this comes to.
 ///
 /// # Errors
 /// Why it could not begin; nothing has been started then.
-pub fn run(args: &RunArgs) -> Result<(), Error> {
+pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,7 +84,7 @@ pub fn run(args: &RunArgs) -> Result<(), Error> {
     LocalSet::new().block_on(&runtime, serve(args))
 }
 
-async fn serve(args: &RunArgs) -> Result<(), Error> {
+async fn serve(args: &RunArgs) -> Result<u8, Error> {
     let sink = Sink::standard().map_err(|error| Error::Loop("cannot use the standard output", error))?;
     log::install(&sink, args.log_format);
     last_words::end_on_panic_with(&sink, args.log_format);
@@ -92,7 +93,7 @@ async fn serve(args: &RunArgs) -> Result<(), Error> {
     outcome
 }
 
-async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
+async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<u8, Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
     tracing::info!(
         "ncolony {} runs what {} describes; it takes messages from {}",
@@ -132,7 +133,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<(), Error> {
         true => tracing::warn!("ended, but not all has died"),
     }
     supervisor.host.capture.finish(LAST_WORDS);
-    Ok(())
+    Ok(supervisor.exit_status())
 }
 
 /// How long the end waits for somebody to take the last lines.
@@ -180,6 +181,7 @@ fn build(
         meters,
         tick: seconds(args.frequency),
         killtime: seconds(args.killtime),
+        until: if args.until_complete { Until::Complete } else { Until::Told },
     };
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
 }

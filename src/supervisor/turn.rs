@@ -11,7 +11,7 @@ use super::watch_side::WatchSide;
 use crate::failpoint;
 use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
-use crate::reconcile::{Desired, Fact, Haste, Observed, settle, view};
+use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
 
 /// All of the monitor's state.
 pub(super) struct Supervisor {
@@ -35,6 +35,10 @@ pub(super) struct Supervisor {
     output_told: Option<String>,
     reconciled: Option<Moment>,
     ending: Ending,
+    /// Set when the colony ended of itself.
+    outcome: Option<Outcome>,
+    /// Whether somebody told it to end.
+    told_to_end: bool,
 }
 
 /// What a turn ends with.
@@ -64,6 +68,8 @@ pub(super) struct Parts {
     pub(super) tick: Duration,
     /// What strays are given between SIGTERM and SIGKILL at the end.
     pub(super) killtime: Duration,
+    /// When it ends without being told to.
+    pub(super) until: Until,
 }
 
 /// Being this late means that we were stalled: frozen, starved, or held up by a system call.
@@ -82,8 +88,8 @@ impl Supervisor {
         now: Stamp,
         fallback: impl Fn() -> std::sync::Arc<crate::model::ProcessSpec>,
     ) -> Supervisor {
-        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime } = parts;
-        let mut observed = Observed::default();
+        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, until } = parts;
+        let mut observed = Observed::until(until);
         for (name, run) in host.inherit() {
             observed.observe(Fact::Inherited(name, run, fallback()), now);
         }
@@ -104,6 +110,8 @@ impl Supervisor {
             output_told: None,
             reconciled: None,
             ending: Ending::new(killtime),
+            outcome: None,
+            told_to_end: false,
         }
     }
 
@@ -121,18 +129,46 @@ impl Supervisor {
     pub(super) fn end(&mut self) {
         let haste = match self.desired.ending {
             None => Haste::Graceful,
+            // Whoever asks for what is under way already asks for the first time.
+            Some(Haste::Graceful) if !self.told_to_end => Haste::Graceful,
             Some(Haste::Graceful | Haste::Now) => Haste::Now,
         };
+        self.told_to_end = true;
         match haste {
             Haste::Graceful => {
                 tracing::info!("ending: every process is asked to stop and has its grace; ask again to hurry")
             }
             Haste::Now => tracing::warn!("ending at once: every process is killed"),
         }
+        self.begin_the_end(haste);
+    }
+
+    /// The colony may have ended of itself: if so, all that is left of it is asked to stop.
+    fn notice_the_end(&mut self) {
+        if self.desired.ending.is_some() {
+            return;
+        }
+        let complete = || {
+            let refused = self.observed.is_complete().then(|| self.config.unborn()).flatten();
+            self.observed.completion(&self.desired, refused.as_deref())
+        };
+        let Some(outcome) = self.observed.outcome().cloned().or_else(complete) else { return };
+        let status = outcome.status;
+        tracing::warn!("ending with status {status}: {}; what still runs is asked to stop", outcome.reason);
+        self.outcome = Some(outcome);
+        self.begin_the_end(Haste::Graceful);
+    }
+
+    fn begin_the_end(&mut self, haste: Haste) {
         // Nothing is read any more; closing inotify takes the kernel some milliseconds, which pass meanwhile.
         self.watch.end();
         let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
         self.touch_all(&before);
+    }
+
+    /// The monitor's exit status: 0 unless the colony ended of itself, and not well.
+    pub(super) fn exit_status(&self) -> u8 {
+        self.outcome.as_ref().map_or(0, |outcome| outcome.status)
     }
 
     /// Whether something did not die, and was left.
@@ -149,6 +185,7 @@ impl Supervisor {
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
         failpoint::reach("turn");
+        self.notice_the_end();
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
         if self.observed.wake_at() != Some(Moment::ZERO) {

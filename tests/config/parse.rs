@@ -343,6 +343,18 @@ fn keys_of_later_versions_are_warned_of() {
 }
 
 #[test]
+fn an_essential_process_without_an_end_is_warned_of() {
+    for policy in ["OnFailure", "Never"] {
+        assert_eq!(warnings(&format!("args: [a]\nessential: true\nrestartPolicy: {policy}\n")), [""; 0]);
+    }
+    for text in ["args: [a]\nessential: true\n", "args: [a]\nessential: true\nrestartPolicy: Always\n"] {
+        let found = warnings(text);
+        let message = "this process never ends for good, so the colony does not end with it";
+        assert_eq!(found, [format!("web:2:12: warning: essential: {message}")], "{text}");
+    }
+}
+
+#[test]
 fn only_what_a_run_is_born_with_asks_for_a_new_one() {
     let base = good("args: [a]\nenv: {A: b, C: d}\nmine: {x: 1, y: [2]}\n");
     for same in [
@@ -360,6 +372,7 @@ fn only_what_a_run_is_born_with_asks_for_a_new_one() {
         "schedule: {every: 9}",
         "suspend: true",
         "readinessGate: false",
+        "essential: true",
         "group: [g]",
         "ncolony.beatcheck: {period: 1, grace: 1, status: /s}",
         "ncolony.httpcheck: {}",

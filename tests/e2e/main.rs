@@ -6,6 +6,7 @@ mod crash;
 mod credentials;
 mod demo;
 mod descendants;
+mod endings;
 mod exits;
 mod health;
 mod heartbeat;

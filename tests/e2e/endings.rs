@@ -1,0 +1,124 @@
+//! How a colony ends of itself, seen from outside: the exit status, and what is left of it.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::support::{Colony, Setup, lives, send, sh, sleeper, wait_gone, write_file};
+
+/// A process file: a shell script that is run once, and without which the colony ends.
+fn essential(script: &str) -> String {
+    json!({"args": ["sh", "-c", script], "restartPolicy": "Never", "essential": true}).to_string()
+}
+
+fn once(script: &str) -> String {
+    json!({"args": ["sh", "-c", script], "restartPolicy": "Never"}).to_string()
+}
+
+/// The script waits until this file is there.
+fn when(path: &std::path::Path, then: &str) -> String {
+    format!("until test -e {}; do sleep 0.05; done; {then}", path.display())
+}
+
+#[test]
+fn the_colony_ends_with_an_essential_process_and_with_its_status() {
+    for (script, status) in [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -USR1 $$", 138)] {
+        let setup = Setup::new();
+        let go = setup.path("go");
+        let mut colony = setup.file("web", &sleeper()).file("main", &essential(&when(&go, script))).start();
+        let web = colony.wait_pid("web", None);
+        fs::write(&go, "").expect("a place");
+        assert_eq!(colony.exit_status().code(), Some(status), "{script}");
+        assert!(!lives(web), "{script}");
+        let log = colony.log();
+        assert!(log.contains(&format!("ending with status {status}: main has ended for good")), "{log}");
+        assert!(log.contains("web ended: killed by SIGTERM"), "it was asked in order:\n{log}");
+    }
+}
+
+#[test]
+fn an_essential_process_that_may_run_again_is_not_the_end() {
+    let again = json!({"args": ["sh", "-c", "exit 5"], "restartPolicy": "OnFailure", "essential": true});
+    let mut colony = Setup::new().flags(&["--minrestartdelay", "0.1"]).file("main", &again.to_string()).start();
+    colony.wait("a second failure", || (colony.count("main ended: exit code 5") >= 2).then_some(()));
+    assert!(!colony.log().contains("ending with status"), "{}", colony.log());
+    colony.write("main", &essential("exit 6"));
+    assert_eq!(colony.exit_status().code(), Some(6));
+}
+
+#[test]
+fn sigterm_is_no_second_request_when_the_colony_ends_of_itself() {
+    let slow = sh("trap 'echo asked; sleep 1; echo good; exit 0' TERM; while :; do sleep 0.05; done");
+    let setup = Setup::new();
+    let go = setup.path("go");
+    let mut colony =
+        setup.flags(&["--killtime", "30"]).file("web", &slow).file("main", &essential(&when(&go, "exit 4"))).start();
+    colony.wait_pid("web", None);
+    colony.wait_pid("main", None);
+    fs::write(&go, "").expect("a place");
+    colony.wait_stdout("[web] asked");
+    colony.signal(Signal::SIGTERM);
+    assert_eq!(colony.exit_status().code(), Some(4));
+    assert!(colony.stdout().contains("[web] good"), "it had its grace:\n{}", colony.log());
+}
+
+#[test]
+fn until_complete_ends_when_all_have_ended_and_tells_the_first_failure() {
+    let rows: &[(&[(&str, &str)], i32)] = &[
+        (&[("a", "exit 0"), ("b", "sleep 0.2")], 0),
+        (&[("a", "sleep 0.5; exit 3"), ("b", "exit 4"), ("c", "exit 0")], 4),
+        (&[("a", "kill -TERM $$")], 143),
+    ];
+    for (files, status) in rows {
+        let setup = Setup::new().flags(&["--until-complete"]);
+        let mut colony = files.iter().fold(setup, |setup, (name, script)| setup.file(name, &once(script))).start();
+        assert_eq!(colony.exit_status().code(), Some(*status), "{files:?}");
+    }
+}
+
+#[test]
+fn until_complete_waits_for_what_runs_and_not_for_schedules() {
+    let every = json!({"args": ["sleep", "1000"], "schedule": {"every": 1000}}).to_string();
+    let suspended = json!({"args": ["sleep", "1000"], "suspend": true}).to_string();
+    let setup = Setup::new().flags(&["--until-complete"]);
+    let setup = setup.file("main", &once("sleep 1000")).file("tick", &every).file("off", &suspended);
+    let mut colony = setup.file("short", &once("exit 0")).start();
+    let (main, tick) = (colony.wait_pid("main", None), colony.wait_pid("tick", None));
+    colony.wait_log("short ended: exit code 0");
+    colony.wait_ticks(2);
+    assert!(lives(main));
+    send(main, Signal::SIGKILL);
+    assert_eq!(colony.exit_status().code(), Some(137));
+    wait_gone(tick);
+}
+
+#[test]
+fn until_complete_does_not_wait_for_what_can_never_begin() {
+    let missing = json!({"args": ["/no/such/program"], "restartPolicy": "Never"}).to_string();
+    for (name, file, why) in [
+        ("missing", missing.as_str(), "missing cannot be started: program \"/no/such/program\" not found"),
+        ("bad", "args: 7", "what has not ended can never begin: bad:1:7: args: expected a list of texts"),
+    ] {
+        let setup = Setup::new().flags(&["--until-complete"]);
+        let mut colony = setup.file(name, file).file("good", &once("exit 0")).start();
+        assert_eq!(colony.exit_status().code(), Some(1), "{name}");
+        assert!(colony.log().contains(why), "{}", colony.log());
+    }
+}
+
+#[test]
+fn until_complete_waits_for_the_first_file() {
+    let mut colony = Setup::new().flags(&["--until-complete"]).start();
+    colony.wait_ticks(2);
+    write_file(&colony.path("config"), "job", &once("exit 7"));
+    assert_eq!(colony.exit_status().code(), Some(7));
+}
+
+#[test]
+fn a_colony_that_is_told_to_end_succeeds() {
+    let mut colony = Colony::with(&[("main", &essential("sleep 1000"))]);
+    colony.wait_pid("main", None);
+    colony.signal(Signal::SIGTERM);
+    assert_eq!(colony.exit_status().code(), Some(0));
+}
