@@ -32,7 +32,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Check process files without running anything: exit 0 if all are good, 1 if not
     Check(CheckArgs),
-    /// Add, remove and restart processes
+    /// Add, remove, restart, stop, start, trigger and signal processes
     Ctl(CtlArgs),
 }
 
@@ -150,6 +150,14 @@ pub enum CtlVerb {
     RestartAll,
     /// Ask for a restart of every process of a group
     RestartGroup(GroupArgs),
+    /// Stop one process until it is started again, its file is edited, or the monitor begins anew
+    Stop(NameArgs),
+    /// Start one process that was stopped, has ended, or waits for its next try
+    Start(NameArgs),
+    /// Run a process that has a schedule now, besides it
+    Trigger(NameArgs),
+    /// Send a signal to the main process of one process, once
+    Signal(SignalArgs),
 }
 
 /// `ncolony ctl add`
@@ -207,6 +215,18 @@ pub struct GroupArgs {
     /// The group, as the key "group" of the process files names it
     #[arg(value_name = "GROUP")]
     pub group: String,
+}
+
+/// `ncolony ctl signal`
+#[derive(Args, Clone, Debug)]
+pub struct SignalArgs {
+    /// The process's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// The signal, such as HUP, SIGUSR1, RTMIN+3 or 15
+    #[arg(value_name = "SIGNAL")]
+    pub signal: String,
 }
 
 impl NameArgs {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ncolony::messages::Inbox;
-use ncolony::model::{Moment, Name, Request};
+use ncolony::model::{self, Moment, Name, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -217,6 +217,43 @@ fn restarts_are_asked_for_by_messages() {
 }
 
 #[test]
+fn what_else_is_asked_for_by_messages() {
+    let places = Places::new();
+    fs::write(places.file("web.yml"), "").expect("a file");
+    let name = |text: &str| Name::parse(text).expect("a name");
+    places.succeeds(&["stop", "web"]);
+    places.succeeds(&["start", "--name", "web"]);
+    places.succeeds(&["trigger", "web"]);
+    places.succeeds(&["signal", "web", "HUP"]);
+    places.succeeds(&["signal", "web", "rtmin+3"]);
+    places.succeeds(&["stop", "web-12"]);
+    let signal = |number| Request::Signal(name("web"), model::Signal::from_raw(number).expect("a signal"));
+    let expected = [
+        Request::Stop(name("web")),
+        Request::Start(name("web")),
+        Request::Trigger(name("web")),
+        signal(1),
+        signal(37),
+        Request::Stop(name("web-12")),
+    ];
+    assert_eq!(places.requests(), expected);
+    for line in [&["stop", "wbe"][..], &["start", "wbe"], &["trigger", "wbe"], &["signal", "wbe", "HUP"]] {
+        let told = places.fails(line);
+        assert!(told.ends_with("did you mean \"web\"?\n"), "{line:?}: {told}");
+    }
+    // A set's replica is no file that could be removed.
+    assert!(places.fails(&["remove", "web-12"]).starts_with("error: no process \"web-12\""));
+    let rows = [
+        ("HPU", "error: there is no signal \"HPU\"\n  did you mean SIGHUP?\n"),
+        ("65", "error: there is no signal \"65\"\n  name one such as HUP, SIGUSR1, RTMIN+3 or 15\n"),
+        ("", "error: there is no signal \"\"\n  name one such as HUP, SIGUSR1, RTMIN+3 or 15\n"),
+    ];
+    for (signal, expected) in rows {
+        assert_eq!(places.fails(&["signal", "web", signal]), expected);
+    }
+}
+
+#[test]
 fn a_missing_directory_is_told_and_not_made() {
     let places = Places::new();
     fs::remove_dir(places.config()).expect("rmdir");
@@ -259,7 +296,7 @@ fn a_write_that_fails_leaves_nothing_behind() {
 fn a_wrong_command_line_is_exit_status_2() {
     let places = Places::new();
     for line in
-        [&["add", "web"][..], &["add", "web", "--cmd", "true", "--uid", "root"], &["restart"], &["start", "web"]]
+        [&["add", "web"][..], &["add", "web", "--cmd", "true", "--uid", "root"], &["restart"], &["begin", "web"]]
     {
         assert_eq!(places.ctl(line).status.code(), Some(2), "{line:?}");
     }

@@ -99,7 +99,13 @@ fn settle(inbox: &mut Inbox, message: Delivered, outcome: &mut Outcome) {
         Request::RestartGroup(group) if group != "fronts" => {
             outcome.rejected.push(inbox.reject(&message, &format!("no group {group}")));
         }
-        Request::Restart(_) | Request::RestartAll | Request::RestartGroup(_) => {
+        Request::Restart(_)
+        | Request::RestartAll
+        | Request::RestartGroup(_)
+        | Request::Stop(_)
+        | Request::Start(_)
+        | Request::Trigger(_)
+        | Request::Signal(..) => {
             outcome.notices.extend(inbox.done(&message));
             outcome.stale += usize::from(message.stale);
             outcome.requests.push(message.request);

@@ -6,10 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 
-use crate::model::{Name, Request, nearest};
-
-/// The types that exist.
-const TYPES: [&str; 3] = ["RESTART", "RESTART-ALL", "RESTART-GROUP"];
+use crate::model::{Name, Request, Signal, nearest};
 
 /// What a message's text is.
 #[derive(Debug, PartialEq)]
@@ -54,46 +51,70 @@ struct Fields {
     kind: Option<Value>,
     name: Option<Value>,
     group: Option<Value>,
+    signal: Option<Value>,
 }
 
 impl Fields {
-    fn request(self) -> Parsed {
-        let Some(Value::String(kind)) = self.kind else {
-            return Parsed::Refused(format!("expected \"type\" to be one of {}", TYPES.join(", ")));
+    fn request(mut self) -> Parsed {
+        let Some(Value::String(kind)) = self.kind.take() else {
+            return Parsed::Refused(format!("expected \"type\" to be one of {}", Request::KINDS.join(", ")));
         };
-        match kind.as_str() {
-            "RESTART" => restart(self.name),
-            "RESTART-ALL" => Parsed::Request(Request::RestartAll),
-            "RESTART-GROUP" => restart_group(self.group),
-            unknown => unknown_type(unknown),
+        match self.asked(&kind) {
+            Ok(request) => Parsed::Request(request),
+            Err(reason) => Parsed::Refused(reason),
         }
     }
+
+    fn asked(self, kind: &str) -> Result<Request, String> {
+        let name = || process(kind, self.name.as_ref());
+        Ok(match kind {
+            "RESTART" => Request::Restart(name()?),
+            "RESTART-ALL" => Request::RestartAll,
+            "RESTART-GROUP" => Request::RestartGroup(group(self.group)?),
+            "STOP" => Request::Stop(name()?),
+            "START" => Request::Start(name()?),
+            "TRIGGER" => Request::Trigger(name()?),
+            "SIGNAL" => Request::Signal(name()?, signal(self.signal)?),
+            unknown => return Err(unknown_type(unknown)),
+        })
+    }
 }
 
-fn restart(name: Option<Value>) -> Parsed {
+fn process(kind: &str, name: Option<&Value>) -> Result<Name, String> {
     let Some(Value::String(name)) = name else {
-        return refused("RESTART needs \"name\", the name of a process");
+        return Err(format!("{kind} needs \"name\", the name of a process"));
     };
-    match Name::parse(&name) {
-        Ok(name) => Parsed::Request(Request::Restart(name)),
-        Err(error) => Parsed::Refused(format!("\"name\" is no name of a process: {error}")),
-    }
+    Name::parse(name).map_err(|error| format!("\"name\" is no name of a process: {error}"))
 }
 
-fn restart_group(group: Option<Value>) -> Parsed {
+fn group(group: Option<Value>) -> Result<String, String> {
     match group {
-        Some(Value::String(group)) if !group.is_empty() => Parsed::Request(Request::RestartGroup(group)),
-        Some(_) | None => refused("RESTART-GROUP needs \"group\", the name of a group"),
+        Some(Value::String(group)) if !group.is_empty() => Ok(group),
+        Some(_) | None => Err("RESTART-GROUP needs \"group\", the name of a group".to_string()),
     }
 }
 
-fn unknown_type(kind: &str) -> Parsed {
-    let known = TYPES.join(", ");
-    Parsed::Refused(match nearest(kind, TYPES) {
+fn signal(signal: Option<Value>) -> Result<Signal, String> {
+    let (found, meant) = match &signal {
+        Some(Value::String(text)) => (Signal::parse(text), Signal::misspelt(text)),
+        Some(Value::Number(number)) => {
+            (number.as_i64().and_then(|number| i32::try_from(number).ok()).and_then(Signal::from_raw), None)
+        }
+        Some(_) | None => (None, None),
+    };
+    found.ok_or_else(|| {
+        let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        format!("SIGNAL needs \"signal\", such as HUP, SIGUSR1, RTMIN+3 or 15{meant}")
+    })
+}
+
+fn unknown_type(kind: &str) -> String {
+    let known = Request::KINDS.join(", ");
+    match nearest(kind, Request::KINDS) {
         // So near to one of ours that it is safe to repeat.
         Some(meant) => format!("unknown \"type\" {kind:?}; did you mean {meant}? There are {known}"),
         None => format!("unknown \"type\"; there are {known}"),
-    })
+    }
 }
 
 impl<'de> Deserialize<'de> for Fields {
@@ -120,6 +141,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 "type" => &mut fields.kind,
                 "name" => &mut fields.name,
                 "group" => &mut fields.group,
+                "signal" => &mut fields.signal,
                 _ => {
                     others.push(key);
                     continue;
@@ -141,21 +163,33 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 #[cfg(test)]
 mod tests {
     use super::{Parsed, parse};
-    use crate::model::{Name, Request};
+    use crate::model::{Name, Request, Signal};
+
+    fn signal(number: i32) -> Signal {
+        Signal::from_raw(number).expect("a signal")
+    }
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")
     }
 
     #[test]
-    fn the_three_requests_are_understood() {
+    fn every_request_is_understood() {
         let rows: &[(&str, Request)] = &[
             (r#"{"type": "RESTART", "name": "web"}"#, Request::Restart(name("web"))),
             (r#"{"name":"gr\u00f6\u00dfe","type":"RESTART"}"#, Request::Restart(name("größe"))),
             ("\u{feff}{\"type\":\r\n\"RESTART-ALL\"}\r\n", Request::RestartAll),
             (r#"{"type": "RESTART-ALL", "because": ["I", {"say": "so"}]}"#, Request::RestartAll),
             (r#"{"type": "RESTART-GROUP", "group": "fronts"}"#, Request::RestartGroup("fronts".into())),
+            (r#"{"type": "STOP", "name": "web"}"#, Request::Stop(name("web"))),
+            (r#"{"type": "START", "name": "web"}"#, Request::Start(name("web"))),
+            (r#"{"type": "TRIGGER", "name": "nightly"}"#, Request::Trigger(name("nightly"))),
+            (r#"{"type": "SIGNAL", "name": "web", "signal": "HUP"}"#, Request::Signal(name("web"), signal(1))),
+            (r#"{"type": "SIGNAL", "name": "web", "signal": "sigusr1"}"#, Request::Signal(name("web"), signal(10))),
+            (r#"{"type": "SIGNAL", "name": "web", "signal": "RTMIN+3"}"#, Request::Signal(name("web"), signal(37))),
+            (r#"{"type": "SIGNAL", "name": "web", "signal": 9}"#, Request::Signal(name("web"), signal(9))),
         ];
+        assert!(Request::KINDS.iter().all(|kind| rows.iter().any(|(_, request)| request.kind() == *kind)));
         for (text, expected) in rows {
             assert_eq!(parse(text.as_bytes()), Parsed::Request(expected.clone()), "{text}");
         }
@@ -179,13 +213,35 @@ mod tests {
             (b"{type: RESTART}", "not JSON: key must be a string at line 1 column 2"),
             (b"{} {}", "not JSON: trailing characters at line 1 column 4"),
             (b"{\"type\": \"\xff\"}", "not JSON: invalid unicode code point at line 1 column 11"),
-            (b"{}", "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP"),
-            (b"{\"type\": 1}", "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP"),
+            (b"{}", "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP, STOP, START, TRIGGER, SIGNAL"),
+            (
+                b"{\"type\": 1}",
+                "expected \"type\" to be one of RESTART, RESTART-ALL, RESTART-GROUP, STOP, START, TRIGGER, SIGNAL",
+            ),
             (
                 b"{\"type\": \"RESTRAT\", \"name\": \"web\"}",
-                "unknown \"type\" \"RESTRAT\"; did you mean RESTART? There are RESTART, RESTART-ALL, RESTART-GROUP",
+                "unknown \"type\" \"RESTRAT\"; did you mean RESTART? There are RESTART, RESTART-ALL, RESTART-GROUP, \
+                 STOP, START, TRIGGER, SIGNAL",
             ),
-            (b"{\"type\": \"service_account\"}", "unknown \"type\"; there are RESTART, RESTART-ALL, RESTART-GROUP"),
+            (
+                b"{\"type\": \"service_account\"}",
+                "unknown \"type\"; there are RESTART, RESTART-ALL, RESTART-GROUP, STOP, START, TRIGGER, SIGNAL",
+            ),
+            (b"{\"type\": \"STOP\"}", "STOP needs \"name\", the name of a process"),
+            (b"{\"type\": \"START\", \"name\": null}", "START needs \"name\", the name of a process"),
+            (b"{\"type\": \"SIGNAL\", \"signal\": \"HUP\"}", "SIGNAL needs \"name\", the name of a process"),
+            (
+                b"{\"type\": \"SIGNAL\", \"name\": \"web\"}",
+                "SIGNAL needs \"signal\", such as HUP, SIGUSR1, RTMIN+3 or 15",
+            ),
+            (
+                b"{\"type\": \"SIGNAL\", \"name\": \"web\", \"signal\": 65}",
+                "SIGNAL needs \"signal\", such as HUP, SIGUSR1, RTMIN+3 or 15",
+            ),
+            (
+                b"{\"type\": \"SIGNAL\", \"name\": \"web\", \"signal\": \"SIGHPU\"}",
+                "SIGNAL needs \"signal\", such as HUP, SIGUSR1, RTMIN+3 or 15; did you mean SIGHUP?",
+            ),
             (b"{\"type\": \"RESTART\"}", "RESTART needs \"name\", the name of a process"),
             (b"{\"type\": \"RESTART\", \"name\": [\"web\"]}", "RESTART needs \"name\", the name of a process"),
             (

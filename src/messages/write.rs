@@ -73,9 +73,14 @@ pub fn write(dir: &Path, request: &Request) -> Result<PathBuf, Error> {
 fn text(request: &Request) -> String {
     let kind = request.kind();
     let value: Value = match request {
-        Request::Restart(name) => json!({"type": kind, "name": name.as_str()}),
+        Request::Restart(name) | Request::Stop(name) | Request::Start(name) | Request::Trigger(name) => {
+            json!({"type": kind, "name": name.as_str()})
+        }
         Request::RestartAll => json!({"type": kind}),
         Request::RestartGroup(group) => json!({"type": kind, "group": group}),
+        Request::Signal(name, signal) => {
+            json!({"type": kind, "name": name.as_str(), "signal": signal.to_string()})
+        }
     };
     value.to_string()
 }
@@ -127,12 +132,16 @@ fn forget(beside: &Path) {
 #[cfg(test)]
 mod tests {
     use super::text;
-    use crate::model::{Name, Request};
+    use crate::model::{Name, Request, Signal};
 
     #[test]
-    fn the_texts_are_ncolonys() {
+    fn the_texts_are_ncolonys_and_after_their_pattern() {
         let web = Name::parse("we\"b").expect("a name");
-        assert_eq!(text(&Request::Restart(web)), r#"{"type":"RESTART","name":"we\"b"}"#);
+        assert_eq!(text(&Request::Restart(web.clone())), r#"{"type":"RESTART","name":"we\"b"}"#);
+        assert_eq!(text(&Request::Stop(web.clone())), r#"{"type":"STOP","name":"we\"b"}"#);
+        assert_eq!(text(&Request::Start(web.clone())), r#"{"type":"START","name":"we\"b"}"#);
+        let signal = Request::Signal(web, Signal::TERM);
+        assert_eq!(text(&signal), r#"{"type":"SIGNAL","name":"we\"b","signal":"SIGTERM"}"#);
         assert_eq!(text(&Request::RestartAll), r#"{"type":"RESTART-ALL"}"#);
         assert_eq!(text(&Request::RestartGroup("g".into())), r#"{"type":"RESTART-GROUP","group":"g"}"#);
     }

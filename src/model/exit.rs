@@ -1,6 +1,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use super::nearest;
+
 /// One run of one process. Never reused, unlike a pid.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Incarnation(NonZeroU64);
@@ -66,6 +68,12 @@ impl Signal {
             (None, None) => None,
         };
         realtime.filter(|n| (34..=64).contains(n)).and_then(Signal::from_raw)
+    }
+
+    /// The signal whose name `text` is most likely a misspelling of.
+    pub fn misspelt(text: &str) -> Option<Signal> {
+        let upper = text.trim().to_ascii_uppercase();
+        nearest(upper.strip_prefix("SIG").unwrap_or(&upper), NAMES).and_then(Signal::parse)
     }
 
     /// The signal's number.
@@ -216,6 +224,15 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(Signal::parse(text).map(Signal::as_raw), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_signal_is_recognised() {
+        let rows =
+            [("HPU", Some(1)), ("sigtrem", Some(15)), ("USR3", Some(10)), ("Q", None), ("HELLO", None), ("", None)];
+        for (text, expected) in rows {
+            assert_eq!(Signal::misspelt(text).map(Signal::as_raw), expected, "{text:?}");
         }
     }
 

@@ -225,6 +225,18 @@ impl Children {
         }
     }
 
+    /// Sends a signal to the main process of a run, and no SIGCONT after it: a process that is to stop stays stopped.
+    ///
+    /// # Errors
+    /// The errno, where the kernel refused; ESRCH where there is none that we started.
+    pub fn signal_once(&self, run: Incarnation, signal: Signal) -> Result<(), i32> {
+        match self.runs.get(&run) {
+            // Not collected yet, so its number is its own.
+            Some(Kin { main: Main::Child, pid, .. }) => sys::kill(*pid, signal.as_raw()),
+            Some(Kin { main: Main::Gone(_), .. }) | None => Err(libc::ESRCH),
+        }
+    }
+
     /// Remembers which descendants of a run have left its group, so that they are known for its own when they are
     /// orphans, whatever became of their environment.
     pub fn remember_escaped(&mut self, run: Incarnation) {

@@ -113,6 +113,19 @@ impl Host {
         self.sights.get(&run)?.trouble.as_deref()
     }
 
+    /// Sends a run's main process a signal that somebody asked for: this one, once, and nothing after it.
+    pub(super) fn pass_on(&mut self, name: &Name, run: Incarnation, signal: Signal) {
+        match self.children.signal_once(run, signal) {
+            Ok(()) => {
+                tracing::info!(process = %name, run = run.get(), "{signal} was sent to the main process of {name}, as a message asked")
+            }
+            Err(errno) => {
+                let reason = nix::errno::Errno::from_raw(errno).desc();
+                tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}");
+            }
+        }
+    }
+
     fn fact(&mut self, event: Event) -> Option<Fact> {
         match event {
             Event::Exited(run, exit, rest) => {

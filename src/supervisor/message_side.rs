@@ -1,13 +1,12 @@
-//! The messages directory's side of the loop: requests become facts, nonsense is set aside.
+//! The messages directory's side of the loop: requests become orders, nonsense is set aside.
 
 use std::path::Path;
 
-use super::config_side::ConfigSide;
 use super::meters::Meters;
+use super::orders::{Known, Order, orders};
 use crate::failpoint;
 use crate::messages::{Delivered, Inbox};
-use crate::model::{Moment, Name, Request, nearest};
-use crate::reconcile::{Ask, Desired, Fact};
+use crate::model::Moment;
 
 /// The inbox, and when to look into it again.
 pub(super) struct MessageSide {
@@ -16,14 +15,6 @@ pub(super) struct MessageSide {
     retry_at: Option<Moment>,
     /// Why the directory cannot be used, as it was last told.
     told: Option<String>,
-}
-
-/// What a request can be about.
-pub(super) struct Known<'a> {
-    /// What is to run.
-    pub(super) desired: &'a Desired,
-    /// Where it is said.
-    pub(super) config: &'a ConfigSide,
 }
 
 /// How many files are looked at in one turn: some milliseconds' worth, so that a flood keeps no exit waiting.
@@ -44,7 +35,7 @@ impl MessageSide {
     }
 
     /// Looks at some messages; returns what they ask for.
-    pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<Fact> {
+    pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<Order> {
         if !self.more && self.retry_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -71,7 +62,7 @@ impl MessageSide {
         self.inbox.dir_error()
     }
 
-    fn obey(&mut self, message: &Delivered, known: &Known<'_>, meters: &Meters) -> Vec<Fact> {
+    fn obey(&mut self, message: &Delivered, known: &Known<'_>, meters: &Meters) -> Vec<Order> {
         let kind = message.request.kind();
         if message.stale {
             tracing::info!(
@@ -81,14 +72,14 @@ impl MessageSide {
             self.finish(message);
             return Vec::new();
         }
-        match asked(&message.request, known) {
-            Ok(facts) => {
+        match orders(&message.request, known) {
+            Ok(orders) => {
                 meters.messages.with_label_values(&[kind]).inc();
                 tracing::info!("message {} ({kind}) is carried out", message.file);
                 failpoint::reach("message-accepted");
                 self.finish(message);
                 failpoint::reach("message-deleted");
-                facts
+                orders
             }
             Err(reason) => {
                 meters.message_failures.inc();
@@ -114,44 +105,5 @@ impl MessageSide {
         if let Some(trouble) = self.inbox.done(message) {
             tracing::warn!("{trouble}");
         }
-    }
-}
-
-/// What a request comes to, or why it makes no sense.
-fn asked(request: &Request, known: &Known<'_>) -> Result<Vec<Fact>, String> {
-    let Known { desired, config } = known;
-    if desired.ending.is_some() {
-        return Err("the monitor is ending".to_string());
-    }
-    match request {
-        Request::Restart(name) if desired.processes.contains_key(name) => {
-            Ok(vec![Fact::Asked(name.clone(), Ask::Named)])
-        }
-        Request::Restart(name) if config.error_of(name).is_some() => {
-            Err(format!("{name} does not run, since its file is refused"))
-        }
-        Request::Restart(name) => Err(unknown("process", name.as_str(), desired.processes.keys().map(Name::as_str))),
-        Request::RestartAll => Ok(broad(desired.processes.keys())),
-        Request::RestartGroup(group) => {
-            let members =
-                desired.processes.iter().filter(|(_, spec)| spec.groups.contains(group)).map(|(name, _)| name);
-            let facts = broad(members);
-            if facts.is_empty() {
-                let groups = desired.processes.values().flat_map(|spec| spec.groups.iter().map(String::as_str));
-                return Err(unknown("group", group, groups));
-            }
-            Ok(facts)
-        }
-    }
-}
-
-fn broad<'a>(names: impl Iterator<Item = &'a Name>) -> Vec<Fact> {
-    names.map(|name| Fact::Asked(name.clone(), Ask::Broad)).collect()
-}
-
-fn unknown<'a>(kind: &str, word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(word, known) {
-        Some(near) => format!("there is no {kind} {word:?}; did you mean {near:?}?"),
-        None => format!("there is no {kind} {word:?}"),
     }
 }

@@ -1,5 +1,6 @@
 //! What the loop counts. Counted where it happens, gathered with the rest at `/metrics`.
 
+use crate::model::Request;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// The loop's own counters.
@@ -68,7 +69,7 @@ impl Meters {
         registry.register(Box::new(meters.overflows.clone()))?;
         registry.register(Box::new(meters.log_dropped.clone()))?;
         registry.register(Box::new(meters.output_lost.clone()))?;
-        for kind in ["RESTART", "RESTART-ALL", "RESTART-GROUP"] {
+        for kind in Request::KINDS {
             meters.messages.with_label_values(&[kind]);
         }
         for trigger in ["event", "poll", "signal"] {

@@ -9,6 +9,7 @@ mod last_words;
 mod log;
 mod message_side;
 mod meters;
+mod orders;
 mod pace;
 mod pid_files;
 mod signals;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::config_side::{ConfigSide, Trigger};
 use super::ending::Ending;
 use super::host::{Host, REPEAT};
-use super::message_side::{Known, MessageSide};
+use super::message_side::MessageSide;
 use super::meters::Meters;
+use super::orders::{Known, Order};
 use super::watch_side::WatchSide;
 use crate::failpoint;
 use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
@@ -315,9 +316,12 @@ impl Supervisor {
                 self.observed.observe(Fact::Edited(name), now);
             }
         }
-        let known = Known { desired: &self.desired, config: &self.config };
-        for fact in self.messages.read(now.at, &known, &self.meters) {
-            self.observed.observe(fact, now);
+        let known = Known { desired: &self.desired, observed: &self.observed, config: &self.config };
+        for order in self.messages.read(now.at, &known, &self.meters) {
+            match order {
+                Order::Tell(fact) => self.observed.observe(fact, now),
+                Order::Signal(name, run, signal) => self.host.pass_on(&name, run, signal),
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod heartbeat;
 mod lifecycle;
 mod logs;
 mod mistakes;
+mod orders;
 mod original;
 mod panics;
 mod pid1;

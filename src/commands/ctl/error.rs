@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::Diagnostic;
 use crate::messages;
-use crate::model::NameError;
+use crate::model::{NameError, Signal};
 
 /// Why a verb was not done. Nothing was changed then.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) enum Error {
     NoCommand,
     /// The group's name is empty.
     NoGroup,
+    /// There is no such signal.
+    Signal { text: String, nearest: Option<Signal> },
     /// The file of extras cannot be read.
     Extras { path: PathBuf, source: io::Error },
     /// The file of extras is not JSON.
@@ -57,6 +59,7 @@ impl fmt::Display for Error {
             Error::EnvInherit(text) => write!(f, "--env-inherit {text:?} is not the name of a variable"),
             Error::NoCommand => f.write_str("--cmd is empty"),
             Error::NoGroup => f.write_str("the group's name is empty"),
+            Error::Signal { text, .. } => write!(f, "there is no signal {text:?}"),
             Error::Extras { path, .. } => write!(f, "cannot read --extras {}", path.display()),
             Error::ExtrasSyntax { path, .. } => write!(f, "--extras {} is not JSON", path.display()),
             Error::ExtrasShape { path } => write!(f, "--extras {} holds no JSON object", path.display()),
@@ -90,6 +93,7 @@ impl std::error::Error for Error {
             | Error::EnvInherit(_)
             | Error::NoCommand
             | Error::NoGroup
+            | Error::Signal { .. }
             | Error::ExtrasShape { .. }
             | Error::Refused(_)
             | Error::OtherFile { .. }
@@ -111,6 +115,8 @@ impl Error {
             Error::OtherFile { name, .. } => {
                 Some(format!("edit that file, or delete it first: ncolony ctl remove {name}"))
             }
+            Error::Signal { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
+            Error::Signal { nearest: None, .. } => Some("name one such as HUP, SIGUSR1, RTMIN+3 or 15".to_string()),
             Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest:?}?")),
             Error::Unknown { nearest: None, .. } => {
                 Some("its file would be NAME, NAME.json, NAME.yaml or NAME.yml there".to_string())

@@ -72,6 +72,17 @@ pub(super) fn existing(dir: &Path, text: &str) -> Result<Name, Error> {
     }
 }
 
+/// The process called `text`, if a file describes it, or may describe a set of replicas that it is one of: `web-0`, of
+/// `web`. Whether it is, the monitor knows.
+pub(super) fn called(dir: &Path, text: &str) -> Result<Name, Error> {
+    let is_index = |index: &str| !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+    let set = text.rsplit_once('-').filter(|(_, index)| is_index(index)).map(|(set, _)| set);
+    match (existing(dir, text), set) {
+        (Err(Error::Unknown { .. }), Some(set)) if !of(dir, set)?.is_empty() => name(text),
+        (found, _) => found,
+    }
+}
+
 /// Deletes the file of the process `text`; all of them, should there be several, since what is wanted is that the
 /// process is gone. No such file is an error, as it is in NColony.
 pub(super) fn remove(dir: &Path, text: &str) -> Result<(), Error> {
