@@ -167,7 +167,11 @@ fn bad_messages_are_set_aside_with_the_reason_and_the_good_ones_are_handled() {
     outcome.rejected.sort_by(|a, b| a.file.cmp(&b.file));
     let expected = [
         ("1", "not JSON: key must be a string at line 1 column 2"),
-        ("2", "unknown \"type\" \"RESTRAT\"; did you mean RESTART? There are RESTART, RESTART-ALL, RESTART-GROUP"),
+        (
+            "2",
+            "unknown \"type\" \"RESTRAT\"; did you mean RESTART? There are RESTART, RESTART-ALL, RESTART-GROUP, STOP, \
+             START, TRIGGER, SIGNAL",
+        ),
         ("3", "no process wbe"),
         ("4", "no group nope"),
         ("6", "longer than 64 KiB"),
