@@ -24,6 +24,7 @@ const OURS: [&str; 20] = [
     "readinessGate",
     "ncolony.beatcheck",
     "output",
+    "resources",
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
@@ -35,7 +36,6 @@ const LATER: [&str; 17] = [
     "replicas",
     "securityContext",
     "rlimits",
-    "resources",
     "envFrom",
     "umask",
     "nice",
