@@ -171,6 +171,7 @@ fn process(name: &str) -> ProcessView {
         interval: None,
         last_success: None,
         kills: 0,
+        memory_limit: None,
         heartbeat: None,
         log_bytes: [0, 0],
         log_dropped: [0, 0],

@@ -90,6 +90,12 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
         value: |view| count(view.kills),
     },
     Family {
+        name: "ncolony_process_memory_limit_bytes",
+        kind: Kind::Gauge,
+        help: "Bytes of memory that all processes of a run together may have; absent if there is no limit.",
+        value: |view| view.memory_limit.and_then(count),
+    },
+    Family {
         name: "ncolony_process_heartbeat_timestamp_seconds",
         kind: Kind::Gauge,
         help: "Unix time at which the last beat was seen.",

@@ -89,6 +89,8 @@ pub struct ProcessView {
     pub last_success: Option<Wall>,
     /// SIGKILLs after a grace ran out.
     pub kills: u64,
+    /// Bytes of memory that a run may have, where that is limited.
+    pub memory_limit: Option<u64>,
     /// Its heartbeat, where one is asked for.
     pub heartbeat: Option<HeartbeatView>,
     /// Bytes read from stdout and stderr.
@@ -161,14 +163,22 @@ pub enum ExitReason {
     Signal,
     /// Its heartbeat stopped.
     Heartbeat,
+    /// It had more memory than its limit.
+    Oom,
     /// We were asked: a message, an edit, a removal, the shutdown.
     Requested,
 }
 
 impl ExitReason {
     /// All of them, in the order of [`ProcessView::exits`].
-    pub const ALL: [ExitReason; 5] =
-        [ExitReason::Completed, ExitReason::Error, ExitReason::Signal, ExitReason::Heartbeat, ExitReason::Requested];
+    pub const ALL: [ExitReason; 6] = [
+        ExitReason::Completed,
+        ExitReason::Error,
+        ExitReason::Signal,
+        ExitReason::Heartbeat,
+        ExitReason::Oom,
+        ExitReason::Requested,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -177,6 +187,7 @@ impl ExitReason {
             ExitReason::Error => "error",
             ExitReason::Signal => "signal",
             ExitReason::Heartbeat => "heartbeat",
+            ExitReason::Oom => "oom",
             ExitReason::Requested => "requested",
         }
     }

@@ -14,6 +14,7 @@ mod proc_fs;
 mod stolen;
 mod sys;
 mod tree;
+mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -33,6 +34,7 @@ use sys::{Blueprint, Nursery, Wait, Which};
 
 pub use ghost::Remembered;
 pub use sys::Announce;
+pub use weigh::Weigher;
 
 /// Every process that is ours.
 pub struct Children {
@@ -208,6 +210,18 @@ impl Children {
             Some(Kin { main: Main::Gone(_), .. }) => None,
             None => self.ghosts.pid(run),
         }
+    }
+
+    /// What belongs to a run and descends from nothing else of it: its main process, and its orphans as far as they are
+    /// known.
+    pub fn roots(&mut self, run: Incarnation) -> Vec<pid_t> {
+        match self.adopted.list() {
+            listed @ Listed::All(_) => self.census(listed),
+            // Looking at all of a crowd is for when something has ended.
+            Listed::Crowd | Listed::Unknown => {}
+        }
+        let orphans = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
+        orphans.chain(self.pid(run)).collect()
     }
 
     /// Sends a signal, and SIGCONT after any but SIGKILL, so that a stopped process can obey.

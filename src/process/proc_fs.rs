@@ -83,6 +83,37 @@ pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
         .and_then(|value| String::from_utf8(value.to_vec()).ok())
 }
 
+/// What `/proc/PID/statm` tells of a process's memory, in pages; the whole line, so that two that share one memory are
+/// equal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Resident {
+    pub size: u64,
+    pub all: u64,
+    /// Of all: files, and what is meant to be shared.
+    pub shared: u64,
+    pub data: u64,
+}
+
+pub(super) fn resident(pid: pid_t) -> Option<Resident> {
+    parse_statm(&std::fs::read_to_string(of(pid, "statm")?).ok()?)
+}
+
+fn parse_statm(line: &str) -> Option<Resident> {
+    let fields: Vec<u64> = line.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
+    let [size, all, shared, _text, _lib, data, ..] = fields[..] else { return None };
+    Some(Resident { size, all, shared, data })
+}
+
+/// The bytes of a process's memory, of what it shares with others its part. `None` where the kernel does not let us look.
+pub(super) fn proportional(pid: pid_t) -> Option<u64> {
+    parse_pss(&std::fs::read_to_string(of(pid, "smaps_rollup")?).ok()?)
+}
+
+fn parse_pss(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// All pids.
 pub(super) fn all() -> Vec<pid_t> {
     let entries = is_ours().then(|| std::fs::read_dir("/proc").ok()).flatten();
@@ -165,7 +196,7 @@ fn parse_pids(list: &[u8]) -> Vec<pid_t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stat, parse_pids, parse_stat};
+    use super::{Resident, Stat, parse_pids, parse_pss, parse_stat, parse_statm};
 
     #[test]
     fn a_program_named_like_the_fields_does_not_shift_them() {
@@ -185,6 +216,23 @@ mod tests {
         }
         assert_eq!(parse_stat(b"not a stat line"), None);
         assert_eq!(parse_stat(&[0xff; 100]), None);
+    }
+
+    #[test]
+    fn memory_is_read_in_pages_and_in_shares() {
+        let pages = Resident { size: 2155, all: 987, shared: 823, data: 231 };
+        assert_eq!(parse_statm("2155 987 823 250 0 231 0\n"), Some(pages));
+        let zombie = Resident { size: 0, all: 0, shared: 0, data: 0 };
+        assert_eq!(parse_statm("0 0 0 0 0 0 0\n"), Some(zombie));
+        for torn in ["", "2155 987", "2155 987 x 250 0 231 0", "-1 0 0 0 0 0 0"] {
+            assert_eq!(parse_statm(torn), None, "{torn:?}");
+        }
+        let rollup =
+            "5581-7ffd ---p 00000000 00:00 0   [rollup]\nRss:     3948 kB\nPss:       861 kB\nPss_Dirty: 600 kB\n";
+        assert_eq!(parse_pss(rollup), Some(861 * 1024));
+        for torn in ["", "Rss: 1 kB\n", "Pss: kB\n", "Pss: 18446744073709551615 kB\n", "Pss: 12"] {
+            assert_eq!(parse_pss(torn), None, "{torn:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub trait Machine {
     /// Asks for a look at a run's heartbeat; the answer comes as a fact of its own, now or later.
     fn look(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
 
+    /// Asks how much memory a run has; the answer comes as a fact of its own, now or later.
+    fn weigh(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
+
     /// An edit took effect on a living run.
     fn adopted(&mut self, name: &Name);
 
@@ -98,6 +101,12 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
                 machine.look(&name, run, &present.spec);
             }
             Fact::Looking(name, run)
+        }
+        Action::Weigh(name, run) => {
+            if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {
+                machine.weigh(&name, run, &present.spec);
+            }
+            Fact::Weighing(name, run)
         }
         Action::Forget(name) => {
             machine.forget(&name);

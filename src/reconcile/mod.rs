@@ -14,6 +14,7 @@ mod sim;
 mod tables;
 mod timing;
 mod view;
+mod weight;
 
 pub use desired::{Desired, Haste};
 pub use machine::{Machine, Settled, settle};
@@ -22,3 +23,4 @@ pub use outcome::{Outcome, Until};
 pub use plan::{Action, Plan, Target, Why, reconcile};
 pub use schedule::{NoTrigger, may_trigger};
 pub use view::view;
+pub use weight::{Excess, Scales, Weight};

@@ -6,6 +6,7 @@ use super::agenda::Agenda;
 use super::outcome::Ends;
 use super::plan::{Target, Why};
 use super::timing;
+use super::weight::{Scales, Weight};
 use crate::model::{
     Exit, ExitReason, Fingerprint, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Wall,
 };
@@ -76,6 +77,10 @@ pub struct Run {
     pub inherited: bool,
     /// What is known of its heartbeat.
     pub pulse: Pulse,
+    /// What is known of its memory.
+    pub scales: Scales,
+    /// Whether the kernel has killed it for its memory; its end is not told yet.
+    pub oom_killed: bool,
 }
 
 /// A run's heartbeat, as far as it was looked at.
@@ -129,7 +134,7 @@ pub struct Failed {
 pub struct End {
     /// What `wait` told.
     pub exit: Exit,
-    /// Why we ended it; `None` when it ended of itself.
+    /// Why we, or the kernel for its memory, ended it; `None` when it ended of itself.
     pub why: Option<Why>,
     /// When it began.
     pub began: Moment,
@@ -186,6 +191,12 @@ pub enum Fact {
     NoBeat(Name, Incarnation),
     /// The look was given up: whether there was a beat is not known.
     Blind(Name, Incarnation),
+    /// A run is being weighed.
+    Weighing(Name, Incarnation),
+    /// A weighing was answered.
+    Weighed(Name, Incarnation, Weight),
+    /// The kernel has killed the main process, since the run's memory was at its limit. Its end is told next.
+    OomKilled(Name, Incarnation),
     /// The main process ended; the flag says whether something that it started is left.
     Exited(Name, Incarnation, Exit, bool),
     /// Nothing of the run is left.
@@ -231,6 +242,9 @@ impl Observed {
             Fact::Beat(name, id) => self.of_run(&name, id, |record| record.looked(Some(now))),
             Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
             Fact::Blind(name, id) => self.of_run(&name, id, |record| record.blind(now.at)),
+            Fact::Weighing(name, id) => self.of_run(&name, id, |record| record.weighing(now.at)),
+            Fact::Weighed(name, id, weight) => self.of_run(&name, id, |record| record.weighed(weight)),
+            Fact::OomKilled(name, id) => self.of_run(&name, id, Record::oom_killed),
             Fact::Exited(name, id, exit, rest) => self.of_run(&name, id, |record| record.exited(exit, rest, now)),
             Fact::Emptied(name, id) => self.of_run(&name, id, Record::emptied),
             Fact::Asked(name, ask) => self.record(name).asked(ask),
@@ -291,8 +305,7 @@ impl Record {
         self.asked = None;
         self.triggered = false;
         self.tally.starts += 1;
-        let generation = self.generation;
-        self.life = Life::Up(Run { id, spec, generation, since: now, inherited: false, pulse: Pulse::new(now.at) });
+        self.life = Life::Up(Run { generation: self.generation, ..Run::new(id, spec, now) });
     }
 
     fn start_failed(&mut self, spec: &ProcessSpec, error: StartError, now: Stamp) {
@@ -309,8 +322,7 @@ impl Record {
     }
 
     fn inherited(&mut self, id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) {
-        let (generation, pulse) = (0, Pulse::new(now.at));
-        self.life = Life::Up(Run { id, spec, generation, since: now, inherited: true, pulse });
+        self.life = Life::Up(Run { inherited: true, ..Run::new(id, spec, now) });
     }
 
     fn adopted(&mut self, spec: Arc<ProcessSpec>, now: Moment) {
@@ -371,6 +383,24 @@ impl Record {
         }
     }
 
+    fn weighing(&mut self, now: Moment) {
+        if let Some(run) = self.life.run_mut() {
+            run.scales.asked(now);
+        }
+    }
+
+    fn weighed(&mut self, weight: Weight) {
+        if let Some(run) = self.life.run_mut() {
+            run.scales.answered(weight);
+        }
+    }
+
+    fn oom_killed(&mut self) {
+        if let Some(run) = self.life.run_mut() {
+            run.oom_killed = true;
+        }
+    }
+
     fn exited(&mut self, exit: Exit, rest: bool, now: Stamp) {
         let (run, stopping) = match std::mem::take(&mut self.life) {
             Life::Up(run) => (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None }),
@@ -381,10 +411,8 @@ impl Record {
                 return;
             }
         };
-        self.ended(
-            &run,
-            End { exit, why: stopping.why, began: run.since.at, at: now, lasted: now.at.since(run.since.at) },
-        );
+        let why = stopping.why.or(run.oom_killed.then_some(Why::OomKilled));
+        self.ended(&run, End { exit, why, began: run.since.at, at: now, lasted: now.at.since(run.since.at) });
         self.life = if rest { Life::Leaving(run, stopping) } else { Life::Down };
     }
 
@@ -443,6 +471,13 @@ impl Record {
     }
 }
 
+impl Run {
+    fn new(id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) -> Run {
+        let (pulse, scales) = (Pulse::new(now.at), Scales::default());
+        Run { id, spec, generation: 0, since: now, inherited: false, pulse, scales, oom_killed: false }
+    }
+}
+
 impl Pulse {
     fn new(from: Moment) -> Pulse {
         Pulse { from, beat: None, looked_at: from, looking: false, blind_at: None }
@@ -470,6 +505,7 @@ impl End {
     pub fn reason(&self) -> ExitReason {
         match (self.why, self.exit) {
             (Some(Why::HeartbeatStale), _) => ExitReason::Heartbeat,
+            (Some(Why::MemoryExceeded(_) | Why::OomKilled), _) => ExitReason::Oom,
             (Some(_), _) => ExitReason::Requested,
             (None, Exit::Code(0)) => ExitReason::Completed,
             (None, Exit::Code(_) | Exit::Unknown) => ExitReason::Error,

@@ -1,9 +1,11 @@
+use std::fmt;
 use std::sync::Arc;
 
 use super::desired::{Desired, Haste};
 use super::observed::{Life, Observed, Record, Run, Stopping};
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
+use super::weight::{self, Excess, Weighing};
 use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal, Stamp};
 
 /// Why something is done: one value for the log, the metrics and whoever asks.
@@ -33,6 +35,10 @@ pub enum Why {
     SpecChanged,
     /// Its heartbeat stopped.
     HeartbeatStale,
+    /// It has more memory than it may.
+    MemoryExceeded(Excess),
+    /// The kernel killed it, since its memory was at its limit.
+    OomKilled,
     /// The monitor ends.
     Shutdown,
     /// It was started by a monitor that is no more.
@@ -67,6 +73,8 @@ pub enum Action {
     Adopt(Name, Arc<ProcessSpec>),
     /// Look at a run's heartbeat.
     Look(Name, Incarnation),
+    /// Weigh a run: how much memory have its processes?
+    Weigh(Name, Incarnation),
     /// Drop what is known of a process.
     Forget(Name),
 }
@@ -124,6 +132,8 @@ impl Why {
             | Why::Triggered
             | Why::WantedAgain
             | Why::HeartbeatStale
+            | Why::MemoryExceeded(_)
+            | Why::OomKilled
             | Why::LeftBehind
             | Why::GraceOver
             | Why::Undying => false,
@@ -145,12 +155,24 @@ impl Why {
             Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
+            Why::MemoryExceeded(_) => "its memory limit was exceeded",
+            Why::OomKilled => "the kernel killed it: its memory was at its limit",
             Why::Shutdown => "the monitor ends",
             Why::Inherited => "a monitor before this one started it",
             Why::LeftBehind => "its main process ended",
             Why::GraceOver => "its grace is over",
             Why::Hurried => "the monitor was told twice to end",
             Why::Undying => "it outlived the last one",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    /// As [`Why::as_str`], with what was measured.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::MemoryExceeded(excess) => excess.fmt(f),
+            other => f.write_str(other.as_str()),
         }
     }
 }
@@ -235,13 +257,23 @@ impl Case<'_> {
         if run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));
         }
-        let Some(heartbeat) = &spec.heartbeat else { return Verdict::Wait(None) };
-        match timing::pulse(heartbeat, run, self.stalled_at, self.now) {
-            Pulsing::Stale => self.stop(run, Why::HeartbeatStale),
-            Pulsing::Look => Verdict::Do(Action::Look(self.name.clone(), run.id)),
-            Pulsing::Looking => Verdict::Wait(None),
-            Pulsing::Wait(moment) => Verdict::Wait(Some(moment)),
-        }
+        self.examine(spec, run)
+    }
+
+    /// Looks after a run that is as it is wanted.
+    fn examine(&self, spec: &ProcessSpec, run: &Run) -> Verdict {
+        let weighed_at = match weight::judge(run, self.now) {
+            Weighing::Exceeded(excess) => return self.stop(run, Why::MemoryExceeded(excess)),
+            Weighing::Due => return Verdict::Do(Action::Weigh(self.name.clone(), run.id)),
+            Weighing::Wait(moment) => moment,
+        };
+        let looked_at = match spec.heartbeat.as_ref().map(|beat| timing::pulse(beat, run, self.stalled_at, self.now)) {
+            Some(Pulsing::Stale) => return self.stop(run, Why::HeartbeatStale),
+            Some(Pulsing::Look) => return Verdict::Do(Action::Look(self.name.clone(), run.id)),
+            Some(Pulsing::Looking) | None => None,
+            Some(Pulsing::Wait(moment)) => Some(moment),
+        };
+        Verdict::Wait([weighed_at, looked_at].into_iter().flatten().min())
     }
 
     fn stop(&self, run: &Run, why: Why) -> Verdict {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sim::plain;
-use super::{Action, Ask, Desired, Fact, Haste, Observed, Target, Why, reconcile};
+use super::{Action, Ask, Desired, Excess, Fact, Haste, Observed, Target, Weight, Why, reconcile, view};
 use crate::model::{
-    Backoff, Exit, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, ProcessSpec, Restart, Schedule, Signal,
-    Stamp, StartError, Step, Stop, Wall,
+    Backoff, Exit, ExitReason, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, ProcessSpec, Restart, Schedule,
+    Signal, Stamp, StartError, Step, Stop, Wall,
 };
 
 type Facts = Vec<(f64, Fact)>;
@@ -64,6 +64,12 @@ fn job() -> ProcessSpec {
 
 fn beating() -> ProcessSpec {
     ProcessSpec { heartbeat: Some(Heartbeat { period: seconds(8.0), grace: 3.0, file: PathBuf::new() }), ..service() }
+}
+
+fn limited() -> ProcessSpec {
+    let mut spec = service();
+    spec.birth.limits.memory = Some(100);
+    spec
 }
 
 fn with(restart: Restart) -> ProcessSpec {
@@ -135,6 +141,10 @@ fn looked(facts: Facts, at: f64, beat: bool) -> Facts {
     then(then(facts, at, Fact::Looking(web(), first())), at, answer)
 }
 
+fn weighed(facts: Facts, at: f64, weight: Weight) -> Facts {
+    then(then(facts, at, Fact::Weighing(web(), first())), at, Fact::Weighed(web(), first(), weight))
+}
+
 fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
     let mut observed = Observed::default();
     for (at, fact) in facts {
@@ -156,6 +166,7 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
         }
         Action::Adopt(..) => "adopt".into(),
         Action::Look(..) => "look".into(),
+        Action::Weigh(..) => "weigh".into(),
         Action::Forget(_) => "forget".into(),
     });
     actions.chain(waits).collect::<Vec<_>>().join("; ")
@@ -462,6 +473,84 @@ fn a_heartbeat_is_looked_at_and_judged_by_what_was_seen() {
 }
 
 #[test]
+fn memory_that_is_limited_is_weighed_and_judged() {
+    let spec = || wanted(limited());
+    let born = || up(limited());
+    let exceeded = "SIGTERM to Main, MemoryExceeded(Excess { used: 101, limit: 100 })";
+    let bytes = |at, bytes| weighed(born(), at, Weight::Bytes(bytes));
+    let both = || {
+        let mut spec = beating();
+        spec.birth.limits.memory = Some(100);
+        spec
+    };
+    decide(&[
+        ("without a limit", wanted(service()), up(service()), &[(9.0, "wait")]),
+        ("new", spec(), born(), &[(0.0, "weigh")]),
+        ("being weighed", spec(), then(born(), 0.0, Fact::Weighing(web(), first())), &[(99.0, "wait")]),
+        ("at its limit", spec(), bytes(5.0, 100), &[(5.999, "wait until 6"), (6.0, "weigh")]),
+        ("over its limit", spec(), bytes(5.0, 101), &[(5.0, exceeded)]),
+        (
+            "could not be weighed",
+            spec(),
+            weighed(born(), 5.0, Weight::Unknown),
+            &[(5.5, "wait until 6"), (6.0, "weigh")],
+        ),
+        ("the kernel keeps it", spec(), weighed(born(), 5.0, Weight::Kept), &[(99.0, "wait")]),
+        (
+            "heavy, and asked to restart",
+            spec(),
+            asked(bytes(5.0, 101), 5.0, Ask::Named),
+            &[(5.0, "SIGTERM to Main, Requested")],
+        ),
+        (
+            "it must beat, too",
+            wanted(both()),
+            weighed(up(both()), 1.5, Weight::Bytes(9)),
+            &[(1.9, "wait until 2"), (2.0, "look")],
+        ),
+        (
+            "looked at, to be weighed",
+            wanted(both()),
+            looked(weighed(up(both()), 1.5, Weight::Bytes(9)), 2.0, false),
+            &[(2.0, "wait until 2.5"), (2.5, "weigh")],
+        ),
+    ]);
+}
+
+#[test]
+fn too_much_memory_is_a_failure_whoever_ended_it() {
+    let exceeded = Why::MemoryExceeded(Excess { used: 101, limit: 100 });
+    let oom = |at: f64| {
+        let killed = Exit::Killed { signal: Signal::KILL, core_dumped: false };
+        then(then(up(service()), at, Fact::OomKilled(web(), first())), at, exited(killed, false))
+    };
+    let ended = |at: f64| {
+        let told = then(up(service()), at, signalled(Target::Main, Signal::TERM, exceeded));
+        then(told, at, exited(Exit::Code(0), false))
+    };
+    decide(&[
+        ("soon", wanted(service()), ended(5.0), &[(5.5, "wait until 6"), (6.0, "start, BackoffOver")]),
+        ("late", wanted(service()), ended(20.0), &[(20.0, "start, Ended")]),
+        ("code 0 is no success", wanted(with(Restart::OnFailure)), ended(20.0), &[(20.0, "start, Ended")]),
+        ("never again", wanted(with(Restart::Never)), ended(20.0), &[(20.0, "wait")]),
+        ("the kernel, soon", wanted(service()), oom(5.0), &[(5.5, "wait until 6"), (6.0, "start, BackoffOver")]),
+        ("the kernel, never again", wanted(with(Restart::Never)), oom(20.0), &[(20.0, "wait")]),
+    ]);
+    for (facts, message) in [
+        (ended(20.0), "its memory limit was exceeded: 0.0Mi of 0.0Mi (exit code 0)"),
+        (oom(20.0), "the kernel killed it: its memory was at its limit (killed by SIGKILL)"),
+    ] {
+        let mut observed = Observed::default();
+        facts.into_iter().for_each(|(at, fact)| observed.observe(fact, stamp(at)));
+        let views = view(&wanted(with(Restart::Never)), &observed, stamp(21.0));
+        let [shown] = &views[..] else { panic!("one process") };
+        assert_eq!((shown.reason, shown.message.as_str()), ("OOMKilled", message));
+        assert_eq!(shown.last_end.as_ref().map(|end| end.reason), Some(ExitReason::Oom));
+        assert_eq!(shown.exits[ExitReason::Oom as usize], 1);
+    }
+}
+
+#[test]
 fn a_fact_about_another_run_changes_nothing() {
     let other = Incarnation::new(NonZeroU64::new(2).expect("2 is not 0"));
     for fact in [
@@ -470,6 +559,8 @@ fn a_fact_about_another_run_changes_nothing() {
         Fact::Signalled(web(), other, Target::Tree, Signal::KILL, Why::GraceOver),
         Fact::Looking(web(), other),
         Fact::NoBeat(web(), other),
+        Fact::OomKilled(web(), other),
+        Fact::Weighed(web(), other, Weight::Bytes(u64::MAX)),
         Fact::Emptied(web(), first()),
     ] {
         decide(&[("up", wanted(service()), then(up(service()), 9.0, fact), &[(9.0, "wait")])]);

@@ -4,7 +4,9 @@ use super::desired::Desired;
 use super::observed::{End, Life, Observed, Record};
 use super::plan::Why;
 use super::timing::{self, Due};
-use crate::model::{EndView, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Stamp, State, Wall};
+use crate::model::{
+    EndView, ExitReason, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Stamp, State, Wall,
+};
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
 pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
@@ -70,10 +72,11 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
         interval: spec.and_then(|spec| spec.schedule).map(|schedule| schedule.every.as_secs_f64()),
         last_success: record.tally.last_success,
         kills: record.tally.kills,
+        memory_limit: spec.and_then(|spec| spec.birth.limits.memory),
         heartbeat: heartbeat.map(|heartbeat| HeartbeatView {
             last: run.and_then(|run| run.pulse.beat).map(|beat| beat.wall),
             timeout: heartbeat.period.as_secs_f64(),
-            misses: record.tally.exits[crate::model::ExitReason::Heartbeat as usize],
+            misses: record.tally.exits[ExitReason::Heartbeat as usize],
         }),
         log_bytes: [0; 2],
         log_dropped: [0; 2],
@@ -93,10 +96,10 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict 
         }
         (Life::Up(_), _) => still(State::Running, "", String::new()),
         (Life::Stopping(_, stopping), _) => {
-            let why = stopping.why.map_or("", Why::as_str);
+            let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
             let message = match stopping.killed_at {
                 Some(at) => format!("{why}; SIGKILL was sent {} s ago", now.since(at).as_secs()),
-                None => why.to_string(),
+                None => why,
             };
             still(State::Stopping, "Terminating", message)
         }
@@ -131,7 +134,7 @@ fn waiting(spec: &ProcessSpec, record: &Record) -> Verdict {
         Due::At(at, _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
         Due::Never => match record.last.as_ref().is_some_and(End::is_success) {
             true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
-            false => Verdict { state: State::Failed, reason: "Error", message: outcome, next: None },
+            false => Verdict { state: State::Failed, reason: failure(record), message: outcome, next: None },
         },
     }
 }
@@ -143,6 +146,21 @@ fn observed_generation(wanted: Option<&ProcessSpec>, record: &Record) -> u64 {
         (Some(run), Some(spec)) if run.spec.whole == spec.whole => record.generation,
         (Some(run), _) => run.generation,
         (None, _) => record.generation,
+    }
+}
+
+/// The kubelet's word for an end that was no success.
+fn failure(record: &Record) -> &'static str {
+    match record.last.as_ref().map(End::reason) {
+        Some(ExitReason::Oom) => "OOMKilled",
+        Some(
+            ExitReason::Completed
+            | ExitReason::Error
+            | ExitReason::Signal
+            | ExitReason::Heartbeat
+            | ExitReason::Requested,
+        )
+        | None => "Error",
     }
 }
 
@@ -167,6 +185,7 @@ fn delay(spec: &ProcessSpec, record: &Record) -> Duration {
 fn outcome(last: &End) -> String {
     match (last.why, last.exit) {
         (Some(Why::HeartbeatStale), exit) => format!("its heartbeat stopped ({exit})"),
+        (Some(why @ (Why::MemoryExceeded(_) | Why::OomKilled)), exit) => format!("{why} ({exit})"),
         (_, exit) => exit.to_string(),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journal::Journal;
+use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use crate::health::{Beats, Look, Seen};
 use crate::model::{Exit, Format, Incarnation, Name, Output, ProcessSpec, Signal, StartError, Wall};
@@ -22,6 +23,8 @@ pub(super) struct Host {
     pub(super) capture: Capture,
     /// Their heartbeats.
     pub(super) beats: Beats,
+    /// Their limits.
+    pub(super) limits: LimitsSide,
     /// Who runs.
     pub(super) journal: Journal,
     /// The same, one file each.
@@ -60,13 +63,27 @@ impl Host {
         children: Children,
         capture: Capture,
         beats: Beats,
+        limits: LimitsSide,
         journal: Journal,
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
         let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
         let (told_to_end, undying) = (HashSet::new(), HashMap::new());
-        Host { children, capture, beats, journal, pid_files, default_output, names, told_to_end, sights, told, undying }
+        Host {
+            children,
+            capture,
+            beats,
+            limits,
+            journal,
+            pid_files,
+            default_output,
+            names,
+            told_to_end,
+            sights,
+            told,
+            undying,
+        }
     }
 
     /// Takes over what an earlier monitor left running; its end is the first thing that is done to it.
@@ -96,6 +113,11 @@ impl Host {
     /// What the looks at heartbeats have shown, as facts.
     pub(super) fn heartbeats(&mut self) -> Vec<Fact> {
         self.beats.results().into_iter().filter_map(|look| self.beat(look)).collect()
+    }
+
+    /// Whose run this is, while it is.
+    pub(super) fn name_of(&self, run: Incarnation) -> Option<&Name> {
+        self.names.get(&run)
     }
 
     /// The main process of a run.
@@ -132,6 +154,7 @@ impl Host {
                 let name = self.names.get(&run)?.clone();
                 self.capture.ended(run);
                 self.beats.forget(run);
+                self.limits.ended(run);
                 self.sights.remove(&run);
                 self.pid_files.ended(&name);
                 self.log_exit(&name, run, exit, rest);
@@ -247,6 +270,7 @@ impl Machine for Host {
                 if let Some(heartbeat) = &spec.heartbeat {
                     self.beats.born(run, name, heartbeat);
                 }
+                self.limits.began(name, run, spec.birth.limits);
                 Ok(run)
             }
             Err(error) => {
@@ -265,7 +289,7 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
-        let what = format!("{signal} to the {} of {name}: {}", target.as_str(), why.as_str());
+        let what = format!("{signal} to the {} of {name}: {why}", target.as_str());
         match (why, is_trouble(why)) {
             (Why::Undying, _) => self.tell_undying(name, run),
             (_, true) => tracing::warn!(process = %name, run = run.get(), "{what}"),
@@ -284,6 +308,12 @@ impl Machine for Host {
         }
     }
 
+    fn weigh(&mut self, _name: &Name, run: Incarnation, spec: &ProcessSpec) {
+        if let Some(limit) = spec.birth.limits.memory {
+            self.put_on_scales(run, limit);
+        }
+    }
+
     fn adopted(&mut self, name: &Name) {
         tracing::info!(process = %name, "the edited file of {name} is in force; it runs on");
     }
@@ -291,6 +321,7 @@ impl Machine for Host {
     fn forget(&mut self, name: &Name) {
         self.capture.forget(name);
         self.told.remove(name);
+        self.limits.forget(name);
         tracing::info!(process = %name, "{name} is gone");
     }
 }
@@ -298,7 +329,7 @@ impl Machine for Host {
 /// Whether somebody may want to know why this came to be needed.
 fn is_trouble(why: Why) -> bool {
     match why {
-        Why::HeartbeatStale | Why::GraceOver | Why::Undying => true,
+        Why::HeartbeatStale | Why::MemoryExceeded(_) | Why::OomKilled | Why::GraceOver | Why::Undying => true,
         Why::Created
         | Why::Ended
         | Why::BackoffOver

@@ -6,6 +6,7 @@ mod ending;
 mod host;
 mod journal;
 mod last_words;
+mod limits;
 mod log;
 mod message_side;
 mod meters;
@@ -38,12 +39,13 @@ use crate::health::Beats;
 use crate::http::{self, Ask};
 use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Snapshot, Stamp, Wall};
 use crate::output::{Capture, Sink};
-use crate::process::{self, Children};
+use crate::process::{self, Children, Weigher};
 use crate::reconcile::Until;
 use crate::watch::Watch;
 use config_side::{ConfigSide, Trigger};
 use host::Host;
 use journal::Journal;
+use limits::LimitsSide;
 use message_side::MessageSide;
 use meters::Meters;
 use pid_files::PidFiles;
@@ -171,7 +173,12 @@ fn build(
         let wakes = Arc::clone(wakes);
         move || wakes.notify.notify_one()
     });
-    let host = Host::new(children, capture, beats, journal, PidFiles::new(args.pid.clone()), output(args));
+    let weigher = Weigher::new({
+        let wakes = Arc::clone(wakes);
+        move || wakes.notify.notify_one()
+    });
+    let pid_files = PidFiles::new(args.pid.clone());
+    let host = Host::new(children, capture, beats, LimitsSide::new(weigher), journal, pid_files, output(args));
     let directory = Directory::new(&args.config, defaults(args), trust(args));
     let parts = Parts {
         host,

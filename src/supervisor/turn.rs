@@ -208,7 +208,8 @@ impl Supervisor {
             {
                 heartbeat.last = Some(mtime);
             }
-            if let Some(trouble) = run.and_then(|run| self.host.beat_trouble(run.id)) {
+            let troubles = run.map(|run| [self.host.beat_trouble(run.id), self.host.limits.trouble(run.id)]);
+            for trouble in troubles.into_iter().flatten().flatten() {
                 let before = if process.message.is_empty() { "" } else { "; " };
                 process.message.push_str(&format!("{before}{trouble}"));
             }
@@ -266,7 +267,7 @@ impl Supervisor {
 
     fn collect_facts(&mut self, now: Stamp) {
         let is_tick = now.at >= self.next_tick;
-        for fact in self.host.reap(is_tick).into_iter().chain(self.host.heartbeats()) {
+        for fact in self.host.reap(is_tick).into_iter().chain(self.host.heartbeats()).chain(self.host.weights()) {
             self.observed.observe(fact, now);
         }
     }

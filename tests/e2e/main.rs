@@ -11,6 +11,7 @@ mod exits;
 mod health;
 mod heartbeat;
 mod lifecycle;
+mod limits;
 mod logs;
 mod mistakes;
 mod orders;

@@ -135,6 +135,14 @@ impl Chance {
         let wake = self.history.observed.wake_at().unwrap_or(Moment::NEVER);
         let exit = self.history.world.kernel.next_exit().unwrap_or(Moment::NEVER);
         let answer = self.history.world.looks.iter().map(|look| look.answer_at).min().unwrap_or(Moment::NEVER);
+        let answer = self
+            .history
+            .world
+            .readings
+            .iter()
+            .map(|reading| reading.answer_at)
+            .min()
+            .map_or(answer, |at| at.min(answer));
         let random = self.random();
         let span = if random.chance(temper.stalls) {
             let span = random.span(3_600_000);
@@ -306,6 +314,7 @@ fn temper(random: &mut Random) -> Temper {
         forks_at_kill: often([0, 0, 5, 30]),
         heart_fails: often([0, 10, 30, 80]),
         look_hangs: often([0, 0, 5, 30]),
+        grows: often([0, 10, 30, 80]),
         unrest: often([0, 3, 10, 30]),
         edits: often([0, 3, 10, 40]),
         asks: often([0, 2, 5, 30]),

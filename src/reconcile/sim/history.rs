@@ -10,7 +10,7 @@ use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
-use crate::reconcile::{Ask, Desired, Fact, Haste, Observed, Why, settle};
+use crate::reconcile::{Ask, Desired, Fact, Haste, Observed, Weight, Why, settle};
 
 pub(super) struct History {
     pub(super) world: World,
@@ -155,6 +155,7 @@ impl History {
         self.turned_at = now.at;
         self.reap();
         self.answer();
+        self.answer_weighings();
         laws::nothing_is_overlooked(self);
         let desired = Arc::clone(&self.world.desired);
         let settled = settle(&desired, &mut self.observed, &mut self.world, now, self.starts);
@@ -189,7 +190,8 @@ impl History {
     }
 
     fn has_answers(&self) -> bool {
-        self.world.looks.iter().any(|look| look.answer_at <= self.now())
+        let now = self.now();
+        self.world.looks.iter().any(|look| look.answer_at <= now) || self.world.has_readings()
     }
 
     pub(super) fn fold(&mut self, fact: Fact) {
@@ -232,7 +234,7 @@ impl History {
         let lasted = now.since(run.since);
         let ended_by = match run.stop_why {
             None => EndedBy::Itself,
-            Some(Why::HeartbeatStale) => EndedBy::Verdict,
+            Some(Why::HeartbeatStale | Why::MemoryExceeded(_)) => EndedBy::Verdict,
             Some(Why::Requested) => EndedBy::Message,
             Some(_) => EndedBy::Us,
         };
@@ -242,6 +244,9 @@ impl History {
         }
         self.world.tell(|| format!("{name} run {id} ended: {exit}{}", if rest { ", and left something" } else { "" }));
         self.world.ledger(&name).ended(exit, ended_by, lasted, threshold, now);
+        if self.world.is_oom(id, exit) {
+            self.fold(Fact::OomKilled(name.clone(), id));
+        }
         self.fold(Fact::Exited(name, id, exit, rest));
     }
 
@@ -255,15 +260,14 @@ impl History {
         if self.world.runs[of].empty_told {
             self.fold(Fact::Emptied(name.clone(), id));
             self.fold(Fact::Looking(name.clone(), id));
+            self.fold(Fact::OomKilled(name.clone(), id));
+            self.fold(Fact::Weighed(name.clone(), id, Weight::Bytes(u64::MAX)));
             self.fold(Fact::NoBeat(name, id));
         }
     }
 
     fn answer(&mut self) {
         let now = self.now();
-        if !self.has_answers() {
-            return;
-        }
         let looks = std::mem::take(&mut self.world.looks);
         let (come, out): (Vec<Look>, Vec<Look>) = looks.into_iter().partition(|look| look.answer_at <= now);
         self.world.looks = out;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::machine::World;
+use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
 use crate::reconcile::{Action, Haste, Life, Record, reconcile, view};
 
@@ -35,6 +36,7 @@ fn named(action: &Action) -> &Name {
         | Action::Signal(name, ..)
         | Action::Adopt(name, _)
         | Action::Look(name, _)
+        | Action::Weigh(name, _)
         | Action::Forget(name) => name,
     }
 }
@@ -164,6 +166,7 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
             let right = stays && run.spec.whole == spec.whole;
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             the_dead_heart_is_found(world, name, run.id, tick);
+            the_excess_is_found(world, name, run.id);
         }
         (Life::Stopping(run, stopping) | Life::Leaving(run, stopping), _) => {
             let by = match stopping.killed_at {

@@ -47,7 +47,7 @@ struct Ending {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum EndedBy {
     Itself,
-    /// We, for its heartbeat: a failure.
+    /// We, for its heartbeat or its memory: a failure.
     Verdict,
     /// We, since a message asked for it.
     Message,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::kernel::{Kernel, MONITOR, Pid, Proc, Reuse, Role};
 use super::ledger::Ledger;
 use super::random::Random;
+use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Step};
 use crate::reconcile::{Desired, Machine, Target, Why};
 
@@ -21,6 +22,8 @@ pub(super) struct World {
     pub(super) ledgers: BTreeMap<Name, Ledger>,
     pub(super) desired: Arc<Desired>,
     pub(super) looks: Vec<Look>,
+    /// Weighings under way.
+    pub(super) readings: Vec<Reading>,
     /// When something last happened that lengthens a shutdown: a thaw, a refused signal, a fork in the face of SIGKILL.
     pub(super) delayed_at: Moment,
     pub(super) stalled_at: Moment,
@@ -48,6 +51,8 @@ pub(super) struct Temper {
     pub(super) forks_at_kill: u64,
     pub(super) heart_fails: u64,
     pub(super) look_hangs: u64,
+    /// Runs that come to have more memory than they may.
+    pub(super) grows: u64,
     /// How many things happen in the kernel between two turns: this in a hundred, each of them.
     pub(super) unrest: u64,
     pub(super) edits: u64,
@@ -74,6 +79,7 @@ pub(super) struct SimRun {
     /// The core was told that nothing is left.
     pub(super) empty_told: bool,
     pub(super) heart: Heart,
+    pub(super) load: Load,
     /// From when the heartbeat is asked for.
     pub(super) pulse_from: Moment,
     /// Up to what beat the file was seen.
@@ -114,6 +120,10 @@ pub(super) struct Fate {
     /// The first beat after the start, and then in what steps; `None`: it never beats.
     pub(super) beats: Option<(Duration, Duration)>,
     pub(super) heart_lasts: Duration,
+    /// How long after its start it has more memory than it may.
+    pub(super) heavy_after: Duration,
+    /// Who keeps its limit.
+    pub(super) keeper: Keeper,
 }
 
 impl Default for Fate {
@@ -126,6 +136,8 @@ impl Default for Fate {
             obeys: Some(Duration::ZERO),
             beats: None,
             heart_lasts: Duration::MAX,
+            heavy_after: Duration::MAX,
+            keeper: Keeper::Us,
         }
     }
 }
@@ -159,6 +171,7 @@ impl World {
             ledgers: BTreeMap::new(),
             desired: Arc::default(),
             looks: Vec::new(),
+            readings: Vec::new(),
             delayed_at: Moment::ZERO,
             stalled_at: Moment::ZERO,
             broken: None,
@@ -223,6 +236,12 @@ impl World {
             exit_told: false,
             empty_told: false,
             heart: Heart { before: None, first, every, stops_at: now + fate.heart_lasts },
+            load: Load {
+                heavy_from: now + fate.heavy_after,
+                keeper: fate.keeper,
+                read_at: None,
+                blind_at: Moment::ZERO,
+            },
             pulse_from: now,
             seen: None,
             read_at: None,
@@ -265,10 +284,12 @@ impl World {
             obeys,
             beats: random.chance(95).then_some((first, every)),
             heart_lasts,
+            heavy_after: if random.chance(temper.grows) { random.span(60_000) } else { Duration::MAX },
+            keeper: random.pick(&[Keeper::Us, Keeper::Us, Keeper::Kernel]),
         }
     }
 
-    fn record(&mut self, what: &str, name: &Name, why: Option<Why>, number: u64) {
+    pub(super) fn record(&mut self, what: &str, name: &Name, why: Option<Why>, number: u64) {
         (self.now.at, what, name.as_str(), why.map(Why::as_str), number).hash(&mut self.digest);
     }
 
@@ -364,6 +385,10 @@ impl Machine for World {
         };
         self.tell(|| format!("look at {name} run {run}, answer at {answer_at:?}"));
         self.looks.push(Look { run, asked_at: now, read_at, answer_at, given_up });
+    }
+
+    fn weigh(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec) {
+        self.put_on_the_scales(name, run);
     }
 
     fn adopted(&mut self, name: &Name) {

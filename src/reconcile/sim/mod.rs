@@ -14,6 +14,7 @@ mod ledger;
 mod machine;
 mod orders;
 mod random;
+mod scales;
 mod specs;
 
 use std::env;

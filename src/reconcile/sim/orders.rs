@@ -82,7 +82,9 @@ impl World {
                 let lately = run.read_at.and_then(|at| Some(run.heart.latest(at)? + heartbeat.period > at));
                 !self.is_beating(id) && run.read_at.is_some() && lately != Some(true)
             }),
+            Why::MemoryExceeded(excess) => self.is_too_heavy(id, excess),
             Why::Created
+            | Why::OomKilled
             | Why::Ended
             | Why::BackoffOver
             | Why::Scheduled
@@ -123,6 +125,8 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Suspended
         | Why::Stopped
         | Why::HeartbeatStale
+        | Why::MemoryExceeded(_)
+        | Why::OomKilled
         | Why::Shutdown
         | Why::LeftBehind
         | Why::GraceOver

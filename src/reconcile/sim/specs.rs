@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::random::Random;
+use super::scales;
 use crate::model::{Backoff, Fingerprint, Heartbeat, Kill, Name, ProcessSpec, Restart, Schedule, Signal, Stop};
 
 pub(super) fn name_of(text: &str) -> Name {
@@ -22,7 +23,10 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
     let seconds = |random: &mut Random, n: u64| Duration::from_millis(random.below(n * 1000));
     match random.below(20) {
         0 => return spec,
-        1..=3 => spec.born = fingerprint,
+        1..=3 => {
+            spec.born = fingerprint;
+            spec.birth.limits.memory = random.chance(50).then_some(scales::LIMIT);
+        }
         4..=6 => spec.restart = random.pick(&[Restart::Always, Restart::OnFailure, Restart::Never]),
         7 | 8 => {
             let mut up_to = |most| if random.chance(20) { Duration::ZERO } else { seconds(random, most) };
