@@ -3,7 +3,7 @@
 use crate::model;
 
 /// The keys that this version acts on.
-const OURS: [&str; 20] = [
+const OURS: [&str; 21] = [
     "args",
     "command",
     "env",
@@ -28,7 +28,7 @@ const OURS: [&str; 20] = [
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: [&str; 17] = [
+const LATER: [&str; 16] = [
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
