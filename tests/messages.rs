@@ -630,3 +630,28 @@ fn a_message_for_nowhere_is_an_error() {
     let source = std::error::Error::source(&error).expect("the kernel's reason");
     assert!(source.to_string().contains("No such file or directory"), "{source}");
 }
+
+#[test]
+fn a_message_is_dated_by_when_it_was_first_seen_and_a_half_written_one_by_when_it_was_whole() {
+    let mut place = Place::new();
+    let at = |seconds: u64| Moment::ZERO + Duration::from_secs(seconds);
+    for number in 0..100 {
+        place.put(&format!("m{number}"), ALL);
+    }
+    place.inbox.list();
+    let mut found = Vec::new();
+    for second in 1..=10 {
+        let work = place.inbox.work(at(second), 64);
+        found.extend(work.handled.iter().map(|message| message.found));
+        work.handled.iter().for_each(|message| assert_eq!(place.inbox.done(message), None));
+    }
+    assert_eq!(found.len(), 100);
+    assert!(found.iter().all(|found| [at(1), at(2)].contains(found)), "{found:?}");
+
+    place.put("half", "{");
+    place.inbox.list();
+    assert!(place.inbox.work(at(20), 64).handled.is_empty());
+    place.put("half", ALL);
+    let handled = place.inbox.work(at(21), 64).handled;
+    assert_eq!(handled.iter().map(|message| message.found).collect::<Vec<_>>(), [at(21)]);
+}

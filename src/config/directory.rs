@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, fstat, stat};
 
 use crate::model::{FileError, Moment, Name, ProcessSpec};
 
@@ -33,9 +33,22 @@ pub struct Directory {
     vacant: Option<Identity>,
     trouble: Option<String>,
     distrust: Option<String>,
+    /// What it was like when it was last looked at.
+    listed: Option<State>,
 }
 
 type Identity = (u64, u64);
+
+/// What tells one state of a directory's list from another: which it is, and when an entry last came or went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct State(Identity, (i64, i64));
+
+impl State {
+    fn of(path: &Path) -> Option<State> {
+        let stat = stat(path).ok()?;
+        Some(State((stat.st_dev, stat.st_ino), (stat.st_mtime, stat.st_mtime_nsec)))
+    }
+}
 
 /// What is desired, and what is new.
 #[derive(Clone, Debug)]
@@ -73,7 +86,14 @@ impl Directory {
             vacant: None,
             trouble: None,
             distrust: None,
+            listed: None,
         }
+    }
+
+    /// Whether the directory's list has changed since it was last looked at, as far as one cheap look tells: its time is
+    /// coarse, and an edit in place does not change it. A hint, no more.
+    pub fn looks_changed(&self) -> bool {
+        State::of(&self.path) != self.listed
     }
 
     /// Looks at the directory. Errors of single files and of the directory itself are part of what it returns.
@@ -81,6 +101,8 @@ impl Directory {
         let mut news = Vec::new();
         let was_lost = self.trouble.is_some();
         let mut changed = false;
+        // First: what comes meanwhile makes it another.
+        self.listed = State::of(&self.path);
         let trouble = match list(&self.path) {
             Err(text) => Some(text),
             Ok(listing) if self.is_vacant(&listing, was_lost) => {

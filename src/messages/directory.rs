@@ -64,6 +64,18 @@ pub(super) enum Content {
     Unreadable(io::Error),
 }
 
+/// What tells one state of a directory's list from another: each entry that comes or goes changes its time, which is
+/// coarse.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct State(Ident);
+
+impl State {
+    /// That of the directory at `path`, if there is one.
+    pub(super) fn of(path: &Path) -> Option<State> {
+        stat::stat(path).ok().map(|stat| State(ident(&stat)))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Directory {
     fd: OwnedFd,

@@ -31,6 +31,9 @@ pub struct Delivered {
     pub request: Request,
     /// It was there before us: what it asks for is done by our having started everything just now.
     pub stale: bool,
+    /// When it was first seen: not before it was sent, whatever the wall clock says. A half-written one counts from when
+    /// it was whole.
+    pub found: Moment,
     pub(super) name: CString,
     pub(super) ident: Ident,
 }

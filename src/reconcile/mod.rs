@@ -2,6 +2,7 @@
 //! [`Plan`]. No clock, no file, no pid, no async: `now` is an argument, and so is the [`Machine`].
 
 mod agenda;
+mod answered;
 mod desired;
 mod machine;
 mod observed;

@@ -1,6 +1,7 @@
 //! What is decided, cell by cell: what is wanted, what has happened so far, and what is done at which moment. Moments are
 //! in seconds; each row names the moment before an edge, and the edge.
 
+mod answered;
 mod requests;
 
 use std::num::NonZeroU64;

@@ -62,6 +62,13 @@ impl ConfigSide {
         };
     }
 
+    /// Notes that the directory is to be read if a cheap look tells that it changed.
+    pub(super) fn want_if_changed(&mut self) {
+        if self.directory.looks_changed() {
+            self.want(Trigger::Event);
+        }
+    }
+
     /// Reads the directory if it is to be read. Returns the names whose desired state changed.
     pub(super) fn read(&mut self, now: Stamp, meters: &Meters) -> Vec<Name> {
         if self.rescan_at.is_some_and(|at| at <= now.at) {

@@ -34,8 +34,14 @@ impl MessageSide {
         self.more = true;
     }
 
-    /// Looks at some messages; returns what they ask for.
-    pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<Order> {
+    /// The same if a cheap look tells that it changed.
+    pub(super) fn want_if_changed(&mut self) {
+        self.inbox.list_if_changed();
+        self.more |= self.inbox.has_work();
+    }
+
+    /// Looks at some messages; returns what they ask for, and when each was first seen.
+    pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<(Moment, Order)> {
         if !self.more && self.retry_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -49,7 +55,11 @@ impl MessageSide {
             meters.message_failures.inc();
             tracing::warn!("message {} was refused: {}", rejected.file, rejected.reason);
         }
-        work.handled.iter().flat_map(|message| self.obey(message, known, meters)).collect()
+        let dated = |message: &Delivered| {
+            let found = message.found;
+            self.obey(message, known, meters).into_iter().map(move |order| (found, order))
+        };
+        work.handled.iter().flat_map(dated).collect()
     }
 
     /// When to look again, whatever is heard.

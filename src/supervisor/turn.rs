@@ -267,7 +267,13 @@ impl Supervisor {
 
     fn collect_facts(&mut self, now: Stamp) {
         let is_tick = now.at >= self.next_tick;
-        for fact in self.host.reap(is_tick).into_iter().chain(self.host.heartbeats()).chain(self.host.weights()) {
+        let ended = self.host.reap(is_tick);
+        // What was written before an exit may be heard of after it, and would be a restart of its own.
+        if !ended.is_empty() && self.desired.ending.is_none() {
+            self.config.want_if_changed();
+            self.messages.want_if_changed();
+        }
+        for fact in ended.into_iter().chain(self.host.heartbeats()).chain(self.host.weights()) {
             self.observed.observe(fact, now);
         }
     }
@@ -318,8 +324,9 @@ impl Supervisor {
             }
         }
         let known = Known { desired: &self.desired, observed: &self.observed, config: &self.config };
-        for order in self.messages.read(now.at, &known, &self.meters) {
+        for (found, order) in self.messages.read(now.at, &known, &self.meters) {
             match order {
+                Order::Tell(fact) if self.observed.has_answered(&fact, found) => {}
                 Order::Tell(fact) => self.observed.observe(fact, now),
                 Order::Signal(name, run, signal) => self.host.pass_on(&name, run, signal),
             }

@@ -276,6 +276,67 @@ fn an_exit_a_message_and_an_edit_at_once_are_one_restart() {
     assert_eq!(colony.metric(&series("starts_total", "web")), Some(2.0), "{}", colony.log());
 }
 
+// L22: neither the watch nor a tick tells of them; the exit alone does.
+#[test]
+fn a_message_and_an_edit_that_came_before_an_exit_are_one_restart_with_it() {
+    let flags = ["--threshold", "0", "--frequency", "1000", "--no-watch"];
+    let colony = Setup::new().flags(&flags).file("web", &sleeper()).start();
+    let first = colony.wait_pid("web", None);
+    wait_for_another_time_stamp(&colony);
+    colony.write("web", &json!({"args": ["sleep", "2000"]}).to_string());
+    colony.message("one", r#"{"type": "RESTART", "name": "web"}"#);
+    colony.message("all", r#"{"type": "RESTART-ALL"}"#);
+    send(first, Signal::SIGKILL);
+    let second = colony.wait_pid("web", Some(first));
+    assert_eq!(fs::read(format!("/proc/{second}/cmdline")).expect("it lives"), b"sleep\x002000\0");
+    for message in ["one", "all"] {
+        assert!(!colony.path("messages").join(message).exists(), "{}", colony.log());
+    }
+    // After another look nothing has followed.
+    colony.signal(Signal::SIGHUP);
+    colony.wait_metric(r#"ncolony_config_scans_total{trigger="signal"}"#, |scans| scans >= 1.0);
+    assert_eq!(colony.wait_pid("web", None), second);
+    assert_eq!(colony.metric(&series("starts_total", "web")), Some(2.0), "{}", colony.log());
+}
+
+/// Time stamps of files are coarse: waits until a file that is written now bears another one than the directories.
+fn wait_for_another_time_stamp(colony: &Colony) {
+    let written = |path: std::path::PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).expect("it is there");
+    let before = written(colony.path("config")).max(written(colony.path("messages")));
+    colony.wait("the file system's clock", || {
+        fs::write(colony.path("probe"), "").expect("writable");
+        (written(colony.path("probe")) > before).then_some(())
+    });
+}
+
+// L22: sixty-four files are read in a turn.
+#[test]
+fn requests_that_come_at_once_are_one_restart_however_many_turns_reading_them_takes() {
+    let colony = Colony::with(&[("web", &sleeper()), ("db", &sleeper())]);
+    let first = ["web", "db"].map(|name| colony.wait_pid(name, None));
+    colony.freeze();
+    for n in 0..300 {
+        let one = json!({"type": "RESTART", "name": if n % 2 == 0 { "web" } else { "db" }});
+        let text = if n % 3 == 0 { r#"{"type": "RESTART-ALL"}"#.to_string() } else { one.to_string() };
+        colony.message(&format!("m{n:03}"), &text);
+    }
+    colony.signal(Signal::SIGCONT);
+    for (name, first) in ["web", "db"].into_iter().zip(first) {
+        colony.wait_pid(name, Some(first));
+    }
+    colony.wait("the messages to be taken", || {
+        fs::read_dir(colony.path("messages")).ok()?.flatten().all(|entry| entry.file_name() == ".ncolony").then_some(())
+    });
+    colony.wait_ticks(2);
+    for name in ["web", "db"] {
+        assert_eq!(colony.metric(&series("starts_total", name)), Some(2.0), "{name}: {}", colony.log());
+    }
+    // What comes after that is another restart.
+    let second = colony.wait_pid("web", None);
+    colony.message("next", r#"{"type": "RESTART", "name": "web"}"#);
+    colony.wait_pid("web", Some(second));
+}
+
 // L15
 #[test]
 fn a_process_that_puts_itself_in_the_background_never_runs_twice() {

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::super::directory::{Content, Directory, Ident, LONGEST, shown};
 use super::super::parse::{Parsed, parse};
 use super::super::work::{Delivered, Rejected, Work};
-use super::{Inbox, Staleness, Waiting};
+use super::{Inbox, Sight, Staleness, Waiting};
 use crate::model::{Moment, Request};
 
 /// How long a half-written message has to become whole.
@@ -21,7 +21,7 @@ const WAITING_AT_MOST: usize = 1_000;
 const NOTICED_AT_MOST: usize = 256;
 
 impl Inbox {
-    pub(super) fn handle(&mut self, name: &CStr, now: Moment, work: &mut Work) {
+    pub(super) fn handle(&mut self, name: &CStr, sight: Sight, now: Moment, work: &mut Work) {
         let waited = self.waiting.remove(name);
         if self.out.contains(name) || self.is_stuck() {
             return;
@@ -40,16 +40,27 @@ impl Inbox {
             return;
         }
         match parse(&text) {
-            Parsed::Request(request) => work.handled.push(self.deliver(name, ident, request, waited)),
+            Parsed::Request(request) => {
+                // Another file may have taken the name since.
+                let found = if ident.written() == sight.written { sight.found } else { now };
+                work.handled.push(self.deliver(name, ident, request, found, waited));
+            }
             Parsed::Refused(reason) => work.rejected.push(self.refuse(name, ident, &reason)),
             Parsed::Incomplete => work.rejected.extend(self.wait(name, ident, now, waited)),
         }
     }
 
-    fn deliver(&mut self, name: &CStr, ident: Ident, request: Request, waited: Option<Waiting>) -> Delivered {
+    fn deliver(
+        &mut self,
+        name: &CStr,
+        ident: Ident,
+        request: Request,
+        found: Moment,
+        waited: Option<Waiting>,
+    ) -> Delivered {
         let stale = waited.map_or(self.stale == Staleness::First, |waited| waited.stale);
         self.out.insert(name.to_owned());
-        Delivered { file: shown(name), request, stale, name: name.to_owned(), ident }
+        Delivered { file: shown(name), request, stale, found, name: name.to_owned(), ident }
     }
 
     /// A half-written message is waited for, but not for ever.

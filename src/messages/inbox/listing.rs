@@ -4,9 +4,10 @@ use std::ffi::CStr;
 
 use nix::errno::Errno;
 
-use super::super::directory::{Directory, FileTime, Kind, is_ignored};
+use super::super::directory::{Directory, FileTime, Kind, State, is_ignored};
 use super::super::work::Work;
 use super::{Inbox, Listing, QUEUE_AT_MOST, STUCK_AT_MOST, Staleness};
+use crate::model::Moment;
 
 impl Inbox {
     /// Opens the directory anew: another one may have its path by now.
@@ -14,6 +15,8 @@ impl Inbox {
         self.wanted = false;
         self.number += 1;
         self.aside.forget();
+        // Before the names are read: what comes meanwhile makes it another.
+        self.listed = State::of(&self.path);
         let opened = Directory::open(&self.path).and_then(|directory| Ok((directory.names()?, directory)));
         let (names, directory) = match opened {
             Ok(opened) => opened,
@@ -58,7 +61,7 @@ impl Inbox {
     }
 
     /// A name of the listing.
-    pub(super) fn found(&mut self, name: &CStr, work: &mut Work) {
+    pub(super) fn found(&mut self, name: &CStr, now: Moment, work: &mut Work) {
         let Some(directory) = &self.directory else { return };
         if is_ignored(name) {
             return self.aside.found(directory, name);
@@ -73,14 +76,14 @@ impl Inbox {
             return;
         }
         match entry.kind {
-            Kind::File => self.enqueue(entry.ident.written(), name),
+            Kind::File => self.enqueue(entry.ident.written(), name, now),
             Kind::Link => work.rejected.push(self.refuse(name, entry.ident, "links are not followed")),
             Kind::Foreign(what) => self.notice(name, &format!("is {what}, and no message"), work),
         }
     }
 
-    fn enqueue(&mut self, written: FileTime, name: &CStr) {
-        self.queue.insert((written, name.to_owned()));
+    fn enqueue(&mut self, written: FileTime, name: &CStr, now: Moment) {
+        self.queue.entry((written, name.to_owned())).or_insert(now);
         if self.queue.len() > QUEUE_AT_MOST {
             self.queue.pop_last();
             self.listing.iter_mut().for_each(|listing| listing.overflowed = true);
@@ -90,15 +93,15 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inbox, QUEUE_AT_MOST};
+    use super::{Inbox, Moment, QUEUE_AT_MOST};
 
     #[test]
     fn the_queue_keeps_the_oldest_and_does_not_grow() {
         let mut inbox = Inbox::open("/nowhere".as_ref());
         for second in (0..2 * QUEUE_AT_MOST as i64).rev() {
-            inbox.enqueue((second, 0), c"m");
+            inbox.enqueue((second, 0), c"m", Moment::ZERO);
         }
         assert_eq!(inbox.queue.len(), QUEUE_AT_MOST);
-        assert_eq!(inbox.queue.last().map(|(written, _)| written.0), Some(QUEUE_AT_MOST as i64 - 1));
+        assert_eq!(inbox.queue.last_key_value().map(|((written, _), _)| written.0), Some(QUEUE_AT_MOST as i64 - 1));
     }
 }

@@ -3,14 +3,14 @@
 mod handling;
 mod listing;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use nix::dir::OwningIter;
 
 use super::aside::Aside;
-use super::directory::{Directory, FileTime, Ident};
+use super::directory::{Directory, FileTime, Ident, State};
 use super::remembered::Remembered;
 use super::work::{Delivered, Rejected, Work};
 use crate::model::Moment;
@@ -31,12 +31,14 @@ pub struct Inbox {
     directory_error: Option<String>,
     wanted: bool,
     listing: Option<Listing>,
+    /// What the directory was like when the last listing began.
+    listed: Option<State>,
     /// How many listings were begun.
     number: u64,
     /// Whether what is in the queue was there before us.
     stale: Staleness,
-    /// By order of handling.
-    queue: BTreeSet<(FileTime, CString)>,
+    /// By order of handling, with when each was found.
+    queue: BTreeMap<(FileTime, CString), Moment>,
     waiting: HashMap<CString, Waiting>,
     retry_at: Option<Moment>,
     /// Given to the caller, and not yet given back.
@@ -45,6 +47,13 @@ pub struct Inbox {
     stuck: Remembered<Ident>,
     noticed: Remembered<CString>,
     aside: Aside,
+}
+
+/// Where a file of the queue comes from.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    written: FileTime,
+    found: Moment,
 }
 
 /// A listing that is under way.
@@ -82,9 +91,10 @@ impl Inbox {
             directory_error: None,
             wanted: false,
             listing: None,
+            listed: None,
             number: 0,
             stale: Staleness::Unlisted,
-            queue: BTreeSet::new(),
+            queue: BTreeMap::new(),
             waiting: HashMap::new(),
             retry_at: None,
             out: HashSet::new(),
@@ -99,6 +109,17 @@ impl Inbox {
         self.wanted = true;
     }
 
+    /// Notes that the directory is to be listed if it is not as it was when it last was. Costs one look, and may miss a
+    /// change that came right after another: a hint like others.
+    pub fn list_if_changed(&mut self) {
+        self.wanted |= State::of(&self.path) != self.listed;
+    }
+
+    /// Whether there is something to do at once.
+    pub fn has_work(&self) -> bool {
+        self.wanted || self.listing.is_some() || !self.queue.is_empty()
+    }
+
     /// Why the directory cannot be used at present, if it cannot.
     pub fn dir_error(&self) -> Option<&str> {
         self.directory_error.as_deref()
@@ -109,14 +130,14 @@ impl Inbox {
         let mut work = Work::default();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.queue.extend(self.waiting.iter().map(|(name, waiting)| (waiting.written, name.clone())));
+            self.queue.extend(self.waiting.iter().map(|(name, waiting)| ((waiting.written, name.clone()), now)));
         }
         for _ in 0..limit {
             if !self.step(now, &mut work) {
                 break;
             }
         }
-        work.more = self.wanted || self.listing.is_some() || !self.queue.is_empty();
+        work.more = self.has_work();
         work.retry_at = self.retry_at;
         work
     }
@@ -144,13 +165,13 @@ impl Inbox {
         // The first listing may be handled before it is whole: what is dropped needs no order.
         let full = self.stale == Staleness::First && self.queue.len() >= QUEUE_AT_MOST;
         if (self.listing.is_none() || full)
-            && let Some((_, name)) = self.queue.pop_first()
+            && let Some(((written, name), found)) = self.queue.pop_first()
         {
-            self.handle(&name, now, work);
+            self.handle(&name, Sight { written, found }, now, work);
             return true;
         }
         match self.listing.as_mut().map(|listing| listing.names.next()) {
-            Some(Some(Ok(entry))) => self.found(entry.file_name(), work),
+            Some(Some(Ok(entry))) => self.found(entry.file_name(), now, work),
             Some(Some(Err(errno))) => self.abandon_listing(errno),
             Some(None) => self.end_listing(),
             None if self.wanted => self.begin_listing(),
