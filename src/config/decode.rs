@@ -116,9 +116,12 @@ impl Report<'_> {
                 Value::Text(text) if text.parse::<u32>().is_ok() => {
                     self.error_with_help(path, node.span, message, "write it without quotes");
                 }
-                Value::Text(_) => {
-                    self.error_with_help(path, node.span, message, "names are not looked up; write the number")
-                }
+                Value::Text(_) => self.error_with_help(
+                    path,
+                    node.span,
+                    message,
+                    "write the number, or the name as securityContext.runAsUser or runAsGroup",
+                ),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::Odd(_) | Value::List(_) | Value::Map(_) => {
                     self.error(path, node.span, message);
                 }

@@ -1,12 +1,13 @@
 //! One process file: from bytes to a [`ProcessSpec`], or to everything that is wrong with it.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Dependency, Fingerprint, Heartbeat, Kill, Limits, Output, PreStop, ProcessSpec, Restart,
-    RestartRule, Schedule, Signal, Stop,
+    Backoff, Birth, Dependency, Fingerprint, Heartbeat, Kill, Limits, Output, PreStop, ProcessSpec, Resource, Restart,
+    RestartRule, Rlimit, Schedule, Signal, Stop,
 };
 
 use super::birth::{self, Command};
@@ -94,8 +95,11 @@ struct Draft {
     /// In the file's order: a value may refer to those above it.
     env: Vec<(String, String, Span)>,
     env_inherit: Vec<String>,
-    uid: Option<u32>,
-    gid: Option<u32>,
+    security: keys::security::Draft,
+    rlimits: BTreeMap<Resource, Rlimit>,
+    nice: Option<i8>,
+    oom_score_adj: Option<i16>,
+    umask: Option<u16>,
     groups: Vec<String>,
     working_dir: Option<PathBuf>,
     restart: Option<Restart>,
@@ -135,8 +139,13 @@ impl Draft {
             "env_inherit" | "envInherit" => self.env_inherit.extend(keys::env::inherited(report, path, node)),
             // null is what NColony takes for "not set".
             "uid" | "gid" | "ncolony.beatcheck" if matches!(node.value, Value::Null) => {}
-            "uid" => self.uid = report.id(path, node),
-            "gid" => self.gid = report.id(path, node),
+            "uid" => self.security.uid = report.id(path, node).map(|id| (id, node.span)),
+            "gid" => self.security.gid = report.id(path, node).map(|id| (id, node.span)),
+            "securityContext" => self.security.take(report, path, node),
+            "rlimits" => self.rlimits = keys::born::rlimits(report, path, node),
+            "nice" => self.nice = keys::born::whole(report, path, node, (-20, 19)),
+            "oomScoreAdj" => self.oom_score_adj = keys::born::whole(report, path, node, (-1000, 1000)),
+            "umask" => self.umask = keys::born::umask(report, path, node),
             "group" => self.groups = report.texts(path, node).unwrap_or_default(),
             "workingDir" => self.working_dir = keys::absolute(report, path, node),
             "restartPolicy" => self.restart = report.word(path, node, &RESTART),
@@ -155,12 +164,6 @@ impl Draft {
             "essential" => self.essential = report.flag(path, node),
             "replicas" => self.replicas = keys::order::replicas(report, path, entry),
             "resources" => self.limits = keys::resources::limits(report, path, entry),
-            // A right that is asked to be dropped and is not: the one thing that must not be passed over.
-            "securityContext" => {
-                let message =
-                    "this version does not act on it, and would start the process with more rights than asked";
-                report.error_with_help(path, entry.key_span, message, "use uid and gid, and remove securityContext");
-            }
             key => self.foreign(report, key, entry),
         }
     }
@@ -210,6 +213,7 @@ impl Draft {
     }
 
     fn finish(self, report: &mut Report<'_>, root: &Node, config: String, defaults: &Defaults) -> Option<ProcessSpec> {
+        let security = self.security.finish(report);
         let command = Command { head: self.command, args: self.args, env: self.env, config: &config };
         let (argv, env) = birth::command_line(report, root, command)?;
         let restart = if self.schedule.is_some() { Restart::Never } else { Restart::Always };
@@ -223,9 +227,12 @@ impl Draft {
                 env,
                 env_inherit: self.env_inherit,
                 config,
-                uid: self.uid,
-                gid: self.gid,
+                security,
                 working_dir: self.working_dir,
+                rlimits: self.rlimits,
+                nice: self.nice,
+                oom_score_adj: self.oom_score_adj,
+                umask: self.umask,
                 limits: self.limits,
                 output: self.output,
             },
@@ -273,14 +280,28 @@ fn merged(
 
 /// The hashes of what a run is born with and of everything. SipHash with fixed keys: equal in every process.
 fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerprint) {
-    let Birth { argv, env, env_inherit, config, uid, gid, working_dir, limits, output } = &spec.birth;
+    // Every field by name, so that a new one cannot be forgotten here.
+    let Birth {
+        argv,
+        env,
+        env_inherit,
+        config,
+        security,
+        working_dir,
+        rlimits,
+        nice,
+        oom_score_adj,
+        umask,
+        limits,
+        output,
+    } = &spec.birth;
     let mut hasher = DefaultHasher::new();
-    (argv, env, env_inherit, uid, gid, working_dir, limits).hash(&mut hasher);
+    (argv, env, env_inherit, security, working_dir).hash(&mut hasher);
+    (rlimits, nice, oom_score_adj, umask, limits).hash(&mut hasher);
     output.map(|output| (output.format as u8, output.on_full as u8)).hash(&mut hasher);
     hash_sorted(entries.iter().filter(|entry| schema::kind_of(&entry.key) == KeyKind::Extra), &mut hasher);
     let born = hasher.finish();
 
-    // Every field by name, so that a new one cannot be forgotten here.
     let ProcessSpec {
         birth: _,
         born: _,

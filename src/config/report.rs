@@ -87,6 +87,12 @@ impl<'a> Report<'a> {
         found
     }
 
+    /// A place of the file as it is told, `LINE:COLUMN`.
+    pub(super) fn place_of(&self, span: Span) -> String {
+        let place = self.source.place(span.start);
+        format!("{}:{}", place.line, place.column)
+    }
+
     pub(super) fn error(&mut self, path: &impl fmt::Display, span: Span, message: impl Into<String>) {
         self.add(Severity::Error, path, span, message.into(), None);
     }
@@ -165,8 +171,7 @@ impl Report<'_> {
     fn duplicate(&mut self, path: &Path<'_>, first: Span, second: Span) {
         // Finding the first one's place costs a walk through the file.
         let message = if self.found.len() < MAX_FOUND {
-            let place = self.source.place(first.start);
-            format!("this key stands here twice, first at {}:{}", place.line, place.column)
+            format!("this key stands here twice, first at {}", self.place_of(first))
         } else {
             String::new()
         };

@@ -3,7 +3,7 @@
 use crate::model;
 
 /// The keys that this version acts on.
-const OURS: [&str; 21] = [
+const OURS: &[&str] = &[
     "args",
     "command",
     "env",
@@ -24,22 +24,22 @@ const OURS: [&str; 21] = [
     "readinessGate",
     "ncolony.beatcheck",
     "output",
+    "securityContext",
+    "rlimits",
+    "nice",
+    "oomScoreAdj",
+    "umask",
     "resources",
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: [&str; 16] = [
+const LATER: &[&str] = &[
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
     "dependsOn",
     "replicas",
-    "securityContext",
-    "rlimits",
     "envFrom",
-    "umask",
-    "nice",
-    "oomScoreAdj",
     "restartPolicyRules",
     "timeZone",
     "concurrencyPolicy",
@@ -78,7 +78,7 @@ pub(super) fn kind_of(key: &str) -> KeyKind {
 
 /// The key of ours that an extra key looks like, if there is one.
 pub(super) fn misspelling_of(key: &str) -> Option<&'static str> {
-    let known = OURS.into_iter().chain(LATER);
+    let known = OURS.iter().chain(LATER).copied();
     // Short words are near to everything: they must be nearer.
     nearest(key, known, if key.chars().count() <= 4 { 1 } else { 2 })
 }

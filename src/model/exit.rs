@@ -157,6 +157,16 @@ pub enum Step {
     Session,
     /// Putting descriptors 0, 1 and 2 in place.
     Descriptors,
+    /// Writing oom_score_adj.
+    OomScore,
+    /// prlimit
+    Rlimits,
+    /// setpriority
+    Nice,
+    /// umask
+    Umask,
+    /// Dropping capabilities from the bounding set.
+    Bounding,
     /// setgroups
     Groups,
     /// setresgid
@@ -165,6 +175,12 @@ pub enum Step {
     Uid,
     /// Looking whether the identity is the one asked for.
     Verify,
+    /// capset and the ambient set.
+    Capabilities,
+    /// PR_SET_NO_NEW_PRIVS
+    NoNewPrivs,
+    /// Looking whether the capabilities are the ones asked for.
+    VerifyRights,
     /// chdir
     Directory,
     /// execve

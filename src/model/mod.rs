@@ -4,6 +4,8 @@ mod exit;
 mod name;
 mod nearest;
 mod request;
+mod rlimit;
+mod security;
 mod snapshot;
 mod spec;
 mod time;
@@ -12,6 +14,8 @@ pub use exit::{Exit, Incarnation, Signal, StartError, Step};
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
 pub use request::Request;
+pub use rlimit::{Resource, Rlimit};
+pub use security::{Account, Capabilities, CapabilitySet, Security};
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,
 };

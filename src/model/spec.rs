@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Name, Signal};
+use super::{Name, Resource, Rlimit, Security, Signal};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,19 +46,8 @@ pub struct ProcessSpec {
 impl ProcessSpec {
     /// What governs a run of which nothing is known but that it is to be ended: an earlier monitor started it.
     pub fn unknown(backoff: Backoff, grace: Duration) -> ProcessSpec {
-        let birth = Birth {
-            argv: Vec::new(),
-            env: BTreeMap::new(),
-            env_inherit: Vec::new(),
-            config: String::new(),
-            uid: None,
-            gid: None,
-            working_dir: None,
-            limits: Limits::default(),
-            output: None,
-        };
         ProcessSpec {
-            birth,
+            birth: Birth::default(),
             born: Fingerprint(0),
             whole: Fingerprint(0),
             restart: Restart::Always,
@@ -79,7 +68,7 @@ impl ProcessSpec {
 }
 
 /// What a run is born with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Birth {
     /// The whole argv, at least one; `argv[0]` is looked up in the child's PATH unless it holds a `/`. No NUL bytes.
     pub argv: Vec<String>,
@@ -89,12 +78,18 @@ pub struct Birth {
     pub env_inherit: Vec<String>,
     /// `NCOLONY_CONFIG` for the child: the file's text as it is for JSON, its JSON rendering for YAML.
     pub config: String,
-    /// The user to become; the monitor's if unset.
-    pub uid: Option<u32>,
-    /// The group to become; the user's own if unset.
-    pub gid: Option<u32>,
+    /// Whom it becomes, and with which rights.
+    pub security: Security,
     /// The directory to start in; the monitor's if unset.
     pub working_dir: Option<PathBuf>,
+    /// The kernel's limits of each of its processes.
+    pub rlimits: BTreeMap<Resource, Rlimit>,
+    /// How much others go before it, -20 to 19.
+    pub nice: Option<i8>,
+    /// How much sooner than others it is killed when memory runs out, -1000 to 1000.
+    pub oom_score_adj: Option<i16>,
+    /// Which permissions new files do not get.
+    pub umask: Option<u16>,
     /// What it may use (`resources.limits`).
     pub limits: Limits,
     /// What becomes of its output; `None`: as the monitor's flag says.

@@ -1,15 +1,16 @@
-//! From a spec to what the child is made of, and from a failed step to words.
+//! From a spec to what the child is made of.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString, c_int};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
 
-use nix::errno::Errno;
+use nix::unistd::Uid;
 
+use super::capabilities::{self, Users};
+use super::explain::reason;
 use super::identity;
-use super::sys::Identity;
-use crate::model::{Birth, Name, StartError, Step};
+use super::sys::{self, Identity, Rights, Traits};
+use crate::model::{Birth, Capabilities, Name, Resource, Rlimit, StartError, Step};
 
 /// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -23,6 +24,8 @@ pub(super) struct Prepared {
     pub env: Vec<CString>,
     pub dir: Option<CString>,
     pub identity: Option<Identity>,
+    /// What it has besides; `None` where it asks for nothing.
+    pub traits: Option<Traits>,
 }
 
 /// Prepares a run. `mark` tells this run's processes from all others.
@@ -41,6 +44,7 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
 
+    let identity = identity::resolve(&birth.security)?;
     let program = birth.argv.first().map_or("", String::as_str);
     Ok(Prepared {
         programs: candidates(program, &path).collect::<Result<_, _>>()?,
@@ -48,8 +52,76 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
         argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
         dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into())).transpose()?,
-        identity: identity::resolve(birth)?,
+        traits: traits(birth, identity.uid)?,
+        identity: identity.change,
     })
+}
+
+/// Most processes ask for none of these: then nothing is looked up and nothing is done.
+fn traits(birth: &Birth, uid: u32) -> Result<Option<Traits>, StartError> {
+    // Every field by name, so that a new one cannot be forgotten here.
+    let Birth {
+        argv: _,
+        env: _,
+        env_inherit: _,
+        config: _,
+        security,
+        working_dir: _,
+        rlimits,
+        nice,
+        oom_score_adj,
+        umask,
+        limits: _,
+        output: _,
+    } = birth;
+    let asks = !rlimits.is_empty()
+        || nice.is_some()
+        || oom_score_adj.is_some()
+        || umask.is_some()
+        || security.capabilities.is_some()
+        || security.no_new_privs;
+    if !asks {
+        return Ok(None);
+    }
+    let limit = |limit: &Rlimit| libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+    Ok(Some(Traits {
+        oom_score_adj: oom_score_adj.map(|score| score.to_string()),
+        rlimits: rlimits.iter().map(|(resource, asked)| (number_of(*resource), limit(asked))).collect(),
+        nice: *nice,
+        umask: *umask,
+        rights: security.capabilities.as_ref().map(|asked| rights(asked, uid)).transpose()?,
+        no_new_privs: security.no_new_privs,
+    }))
+}
+
+fn rights(asked: &Capabilities, uid: u32) -> Result<Rights, StartError> {
+    let held = sys::held().map_err(|errno| {
+        let what = format!("cannot tell the monitor's own capabilities: {}", reason(errno));
+        StartError { step: Step::Capabilities, errno, what }
+    })?;
+    capabilities::plan(asked, &held, Users::of(Uid::effective().as_raw(), uid))
+}
+
+/// The kernel's number of a limit.
+pub(super) fn number_of(resource: Resource) -> c_int {
+    let number = match resource {
+        Resource::As => libc::RLIMIT_AS,
+        Resource::Core => libc::RLIMIT_CORE,
+        Resource::Cpu => libc::RLIMIT_CPU,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::Fsize => libc::RLIMIT_FSIZE,
+        Resource::Memlock => libc::RLIMIT_MEMLOCK,
+        Resource::Msgqueue => libc::RLIMIT_MSGQUEUE,
+        Resource::Nice => libc::RLIMIT_NICE,
+        Resource::Nofile => libc::RLIMIT_NOFILE,
+        Resource::Nproc => libc::RLIMIT_NPROC,
+        Resource::Rss => libc::RLIMIT_RSS,
+        Resource::Rtprio => libc::RLIMIT_RTPRIO,
+        Resource::Rttime => libc::RLIMIT_RTTIME,
+        Resource::Sigpending => libc::RLIMIT_SIGPENDING,
+        Resource::Stack => libc::RLIMIT_STACK,
+    };
+    number as c_int
 }
 
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
@@ -89,58 +161,4 @@ fn c_string(text: OsString) -> Result<CString, StartError> {
         errno: 0,
         what: "an argument or a variable holds a NUL byte".into(),
     })
-}
-
-/// The failed step in words: what was tried, to what, and the kernel's reason.
-pub(super) fn explain(birth: &Birth, prepared: &Prepared, step: Step, errno: i32) -> StartError {
-    let reason = reason(errno);
-    let program = birth.argv.first().map_or("", String::as_str);
-    let dir = birth.working_dir.as_deref().unwrap_or(Path::new("."));
-    let (uid, gid) = prepared.identity.as_ref().map_or((None, 0), |identity| (identity.uid, identity.gid));
-    let what = match step {
-        Step::Output => format!("cannot make its output's pipes: {reason}"),
-        Step::User | Step::Program => reason.clone(),
-        Step::Fork => format!("cannot make a process: {reason}"),
-        Step::Session => format!("cannot make its session: {reason}"),
-        Step::Descriptors => format!("cannot put its descriptors in place: {reason}"),
-        Step::Groups => format!("cannot set its supplementary groups: {reason}"),
-        Step::Gid => format!("cannot become group {gid}: {reason}"),
-        Step::Uid => format!("cannot become user {}: {reason}", uid.unwrap_or_default()),
-        Step::Verify => "its user or group is not the one asked for; it was not run".to_string(),
-        Step::Directory => format!("cannot enter its working directory {}: {reason}", dir.display()),
-        Step::Exec => exec_failed(program, birth, prepared, errno),
-    };
-    StartError { step, errno, what }
-}
-
-fn exec_failed(program: &str, birth: &Birth, prepared: &Prepared, errno: i32) -> String {
-    let hint = match Errno::from_raw(errno) {
-        Errno::ENOENT if prepared.programs.iter().any(|found| exists(found, birth)) => {
-            return format!("cannot execute {program:?}: the interpreter that it names does not exist (ENOENT)");
-        }
-        Errno::ENOENT => return not_found(program, prepared),
-        Errno::EACCES => "; is it a file with the x bit?",
-        Errno::ENOEXEC => "; a script needs a #! line",
-        _ => "",
-    };
-    format!("cannot execute {program:?}: {}{hint}", reason(errno))
-}
-
-fn not_found(program: &str, prepared: &Prepared) -> String {
-    if program.contains('/') {
-        return format!("program {program:?} not found (ENOENT)");
-    }
-    let hint = if prepared.programs.is_empty() { "; only absolute entries are searched" } else { "" };
-    format!("program {program:?} not found in PATH {} (ENOENT){hint}", prepared.path.display())
-}
-
-/// Whether there is such a file, seen from where the child would have been.
-fn exists(program: &CStr, birth: &Birth) -> bool {
-    let program = Path::new(OsStr::from_bytes(program.to_bytes()));
-    birth.working_dir.as_deref().unwrap_or(Path::new("")).join(program).is_file()
-}
-
-fn reason(errno: i32) -> String {
-    let errno = Errno::from_raw(errno);
-    format!("{} ({errno:?})", errno.desc())
 }

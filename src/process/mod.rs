@@ -7,7 +7,9 @@
 
 mod birth;
 mod brand;
+mod capabilities;
 mod exits;
+mod explain;
 mod ghost;
 mod identity;
 mod proc_fs;
@@ -23,9 +25,9 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use libc::pid_t;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{self, getrlimit, setrlimit};
 
-use crate::model::{Exit, Incarnation, Name, ProcessSpec, Signal, StartError, Step};
+use crate::model::{Exit, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
 use brand::Brands;
 use exits::Exits;
 use ghost::Ghosts;
@@ -178,13 +180,14 @@ impl Children {
             env: &prepared.env,
             dir: prepared.dir.as_ref(),
             identity: prepared.identity.as_ref(),
+            traits: prepared.traits.as_ref(),
             stdio: [self.null.as_fd(), out, err],
-            nofile: self.nofile,
+            nofile: self.nofile.filter(|_| !spec.birth.rlimits.contains_key(&Resource::Nofile)),
             brand: self.brands.of(run),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
-        let (pid, pidfd) = launched.map_err(|(step, errno)| birth::explain(&spec.birth, &prepared, step, errno))?;
+        let (pid, pidfd) = launched.map_err(|failed| explain::explain(&spec.birth, &prepared, failed))?;
         self.next = self.next.saturating_add(1);
         self.note_number_passed_on(pid);
         self.note_child_of_that_number(pid);
@@ -550,7 +553,7 @@ fn keep_descriptors_from_children() {
 
 /// The monitor needs three descriptors a process (two pipes, a pidfd); the children get the limit that it was given itself.
 fn raise_nofile() -> Option<(u64, u64)> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    let (soft, hard) = getrlimit(resource::Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(resource::Resource::RLIMIT_NOFILE, hard, hard).ok()?;
     (soft != hard).then_some((soft, hard))
 }

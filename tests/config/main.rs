@@ -1,5 +1,6 @@
 //! The room of the process files, from outside: texts, real directories, real inotify, and the checker.
 
+mod born;
 mod check;
 mod directory;
 mod golden;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ncolony::config::{self, Severity};
-use ncolony::model::{Format, Kill, OnFull, Output, ProcessSpec, Restart, Signal};
+use ncolony::model::{Account, Format, Kill, OnFull, Output, ProcessSpec, Restart, Security, Signal};
 
 use super::DEFAULTS;
 
-fn good(text: &str) -> ProcessSpec {
+pub(crate) fn good(text: &str) -> ProcessSpec {
     match config::parse("web", text.as_bytes(), &DEFAULTS) {
         Ok(manifest) => manifest.spec,
         Err(found) => panic!("{text}\n{}", found.iter().map(|d| format!("{d}\n")).collect::<String>()),
@@ -16,7 +16,7 @@ fn good(text: &str) -> ProcessSpec {
 }
 
 /// The first lines of everything that is wrong.
-fn bad(text: impl AsRef<[u8]>) -> Vec<String> {
+pub(crate) fn bad(text: impl AsRef<[u8]>) -> Vec<String> {
     match config::parse("web", text.as_ref(), &DEFAULTS) {
         Ok(manifest) => panic!("taken: {:?}", manifest.spec),
         Err(found) => found.iter().map(|diagnostic| diagnostic.summary()).collect(),
@@ -37,7 +37,7 @@ fn a_file_of_ncolony_is_taken_as_it_is() {
     assert_eq!(spec.birth.argv, ["/bin/true", "x"]);
     assert_eq!(spec.birth.env["A"], "1");
     assert_eq!(spec.birth.env_inherit, ["PATH"]);
-    assert_eq!((spec.birth.uid, spec.birth.gid), (Some(7), None));
+    assert_eq!((spec.birth.security.user, spec.birth.security.group), (Some(Account::Id(7)), None));
     assert_eq!(spec.groups, ["g"]);
     assert_eq!(spec.birth.config, text, "byte for byte");
     let beat = spec.heartbeat.expect("a heartbeat");
@@ -78,7 +78,8 @@ output: {format: json, onFull: drop}
     let spec = good(yaml);
     assert_eq!(spec.birth.argv, ["/bin/server", "--port", "80"]);
     assert_eq!(spec.birth.env["HOST"], "h:80");
-    assert_eq!((spec.birth.uid, spec.birth.gid), (Some(1000), Some(1001)));
+    let Security { user, group, .. } = &spec.birth.security;
+    assert_eq!((user, group), (&Some(Account::Id(1000)), &Some(Account::Id(1001))));
     assert_eq!(spec.birth.working_dir, Some(PathBuf::from("/srv")));
     assert_eq!(spec.birth.output, Some(Output { format: Format::Json, on_full: OnFull::Drop }));
     assert_eq!(spec.restart, Restart::OnFailure);
@@ -184,10 +185,6 @@ fn wrong_types_are_told_with_their_path() {
         (
             "args: [a]\noutput: {fromat: json}",
             "web:2:10: output.fromat: unknown key \"fromat\", expected format, onFull",
-        ),
-        (
-            "args: [a]\nsecurityContext: {runAsUser: 1}",
-            "web:2:1: securityContext: this version does not act on it, and would start the process with more rights than asked",
         ),
         ("{\"args\": [\"a\\u0000b\"]}", "web:1:11: args[0]: a NUL byte cannot be part of this text"),
     ];
@@ -382,7 +379,26 @@ fn only_what_a_run_is_born_with_asks_for_a_new_one() {
         assert_eq!(edited.born, base.born, "{policy}");
         assert_ne!(edited.whole, base.whole, "{policy}");
     }
-    for birth in ["uid: 3", "gid: 3", "workingDir: /x", "env_inherit: [A]", "output: json", "yours: 1"] {
+    for birth in [
+        "uid: 3",
+        "gid: 3",
+        "workingDir: /x",
+        "env_inherit: [A]",
+        "output: json",
+        "yours: 1",
+        "securityContext: {runAsUser: 3}",
+        "securityContext: {runAsUser: www}",
+        "securityContext: {runAsGroup: 3}",
+        "securityContext: {supplementalGroups: [3]}",
+        "securityContext: {runAsNonRoot: true}",
+        "securityContext: {allowPrivilegeEscalation: false}",
+        "securityContext: {capabilities: {drop: [ALL]}}",
+        "securityContext: {capabilities: {add: [NET_RAW]}}",
+        "rlimits: {nofile: 64}",
+        "nice: 1",
+        "oomScoreAdj: 1",
+        "umask: \"0027\"",
+    ] {
         let edited = good(&format!("args: [a]\nenv: {{A: b, C: d}}\nmine: {{x: 1, y: [2]}}\n{birth}\n"));
         assert_ne!(edited.born, base.born, "{birth}");
         assert_ne!(edited.whole, base.whole, "{birth}");

@@ -38,6 +38,9 @@ static const struct call calls[] = {
 	{"setresgid", SYS_setresgid},
 	{"setresuid", SYS_setresuid},
 	{"chdir", SYS_chdir},
+	{"capset", SYS_capset},
+	{"setpriority", SYS_setpriority},
+	{"umask", SYS_umask},
 	{"close", SYS_close},
 	{"waitid", SYS_waitid},
 };

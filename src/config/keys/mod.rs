@@ -1,5 +1,6 @@
 //! The keys of a process file that hold more than one plain value, each read by a function of its name.
 
+pub(super) mod born;
 pub(super) mod env;
 pub(super) mod heartbeat;
 pub(super) mod lifecycle;
@@ -8,6 +9,7 @@ pub(super) mod output;
 pub(super) mod resources;
 pub(super) mod restart;
 pub(super) mod schedule;
+pub(super) mod security;
 
 use std::path::PathBuf;
 

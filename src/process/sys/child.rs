@@ -1,5 +1,6 @@
 //! The child's side of a start: raw system calls on memory that the parent has prepared, from clone to exec.
 
+use std::convert::Infallible;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
@@ -7,13 +8,25 @@ use std::ptr;
 use libc::{c_long, pid_t};
 
 use super::errno;
-use super::nursery::Identity;
+use super::rights::{Identity, become_user, narrow_bounds, take_rights, verify_rights};
+use super::traits::{Traits, renounce_new_privs, take_early, take_late};
 use crate::model::Step;
 
 #[repr(C)]
 pub(super) struct Report {
     pub(super) step: c_int,
     pub(super) errno: c_int,
+    pub(super) which: c_int,
+}
+
+/// What failed, and why.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::process) struct Failed {
+    pub step: Step,
+    /// 0 where the kernel said that it was done, and it was not.
+    pub errno: c_int,
+    /// Which limit or capability it was about.
+    pub which: c_int,
 }
 
 /// The child's arguments, on the parent's stack while it stands still.
@@ -23,6 +36,7 @@ pub(super) struct Order {
     pub(super) env: Vec<*const c_char>,
     pub(super) dir: *const c_char,
     pub(super) identity: *const Identity,
+    pub(super) traits: *const Traits,
     pub(super) pad: [RawFd; 4],
     pub(super) shares: bool,
     /// Room for as many groups as the identity has.
@@ -42,8 +56,24 @@ pub(super) struct RawAnnounce {
 }
 
 /// What may fail in the child; it reports a step by its number.
-pub(super) const STEPS: [Step; 8] =
-    [Step::Session, Step::Descriptors, Step::Groups, Step::Gid, Step::Uid, Step::Verify, Step::Directory, Step::Exec];
+pub(super) const STEPS: [Step; 16] = [
+    Step::Session,
+    Step::Descriptors,
+    Step::OomScore,
+    Step::Rlimits,
+    Step::Nice,
+    Step::Umask,
+    Step::Bounding,
+    Step::Groups,
+    Step::Gid,
+    Step::Uid,
+    Step::Verify,
+    Step::Capabilities,
+    Step::NoNewPrivs,
+    Step::VerifyRights,
+    Step::Directory,
+    Step::Exec,
+];
 
 /// The child. Never returns.
 pub(super) extern "C" fn child(order: *mut c_void) -> c_int {
@@ -51,28 +81,29 @@ pub(super) extern "C" fn child(order: *mut c_void) -> c_int {
     // head for what may be called here.
     unsafe {
         let order = &mut *order.cast::<Order>();
-        let (step, errno) = be_born(order);
-        (*order.report).errno = errno;
-        (*order.report).step = step as c_int;
+        let Err(failed) = be_born(order);
+        (*order.report).errno = failed.errno;
+        (*order.report).which = failed.which;
+        (*order.report).step = failed.step as c_int;
         raw_exit()
     }
 }
 
 /// # Safety
 /// Only in the child: see [`child`].
-unsafe fn be_born(order: &mut Order) -> (Step, c_int) {
+unsafe fn be_born(order: &mut Order) -> Result<Infallible, Failed> {
     // SAFETY: raw system calls on memory that `launch` prepared.
     unsafe {
         if call(libc::SYS_setsid, [0; 4]).is_err() {
-            return (Step::Session, errno());
+            return Err(failed(Step::Session));
         }
         default_signals();
         if order.shares && own_descriptors(order).is_err() {
-            return (Step::Descriptors, errno());
+            return Err(failed(Step::Descriptors));
         }
         for (to, from) in (0..3).zip(order.pad) {
             if call(libc::SYS_dup3, [c_long::from(from), to, 0, 0]).is_err() {
-                return (Step::Descriptors, errno());
+                return Err(failed(Step::Descriptors));
             }
         }
         // Keeping the monitor's higher limit of files is harmless, and a brand is the second of two marks: a refusal of
@@ -82,24 +113,32 @@ unsafe fn be_born(order: &mut Order) -> (Step, c_int) {
                 let _ = call(libc::SYS_prlimit64, [0, which as c_long, ptr::from_ref(limit) as c_long, 0]);
             }
         }
-        if let Some(identity) = order.identity.as_ref()
-            && let Err(step) = become_user(identity, &mut order.groups)
-        {
-            return (step, errno());
+        let traits = order.traits.as_ref();
+        let rights = traits.and_then(|traits| traits.rights.as_ref());
+        traits.map_or(Ok(()), |traits| take_early(traits))?;
+        rights.map_or(Ok(()), |rights| narrow_bounds(rights))?;
+        if let Some(identity) = order.identity.as_ref() {
+            become_user(identity, &mut order.groups)?;
         }
+        rights.map_or(Ok(()), |rights| take_rights(rights))?;
+        if traits.is_some_and(|traits| traits.no_new_privs) {
+            renounce_new_privs()?;
+        }
+        rights.map_or(Ok(()), |rights| verify_rights(rights))?;
         if !order.dir.is_null() && call(libc::SYS_chdir, [order.dir as c_long, 0, 0, 0]).is_err() {
-            return (Step::Directory, errno());
+            return Err(failed(Step::Directory));
         }
         if let Some(announce) = order.announce.as_mut() {
             write_announcement(announce, order.pad[3]);
         }
+        traits.map_or(Ok(()), |traits| take_late(traits))?;
         // A monitor that was killed meanwhile must not leave a run that nobody knows.
         if call(libc::SYS_getppid, [0; 4]) != Ok(c_long::from(order.parent)) {
             raw_exit();
         }
         let none: u64 = 0;
         let _ = call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as c_long, ptr::from_ref(&none) as c_long, 0, 8]);
-        (Step::Exec, execute(order))
+        Err(Failed { step: Step::Exec, errno: execute(order), which: 0 })
     }
 }
 
@@ -137,41 +176,6 @@ unsafe fn execute(order: &Order) -> c_int {
         }
     }
     worst
-}
-
-/// Groups first, user last: each needs the rights that the next gives up. Then what the kernel says is compared with
-/// what was asked for: a child never runs with more.
-///
-/// # Safety
-/// Only in the child: see [`child`].
-unsafe fn become_user(identity: &Identity, room: &mut [u32]) -> Result<(), Step> {
-    // SAFETY: raw system calls; the pointers are to live memory of the right size.
-    unsafe {
-        let gid = c_long::from(identity.gid);
-        if let Some(groups) = &identity.groups {
-            call(libc::SYS_setgroups, [groups.len() as c_long, groups.as_ptr() as c_long, 0, 0])
-                .map_err(|()| Step::Groups)?;
-            // More than there is room for is an error.
-            let count = call(libc::SYS_getgroups, [room.len() as c_long, room.as_mut_ptr() as c_long, 0, 0])
-                .map_err(|()| Step::Verify)?;
-            if !room.iter().take(count as usize).all(|group| groups.binary_search(group).is_ok()) {
-                return Err(Step::Verify);
-            }
-        }
-        call(libc::SYS_setresgid, [gid, gid, gid, 0]).map_err(|()| Step::Gid)?;
-        let mut ids = [0u32; 6];
-        let base = ids.as_mut_ptr();
-        let at = |index: usize| base.add(index) as c_long;
-        if let Some(uid) = identity.uid {
-            let uid = c_long::from(uid);
-            call(libc::SYS_setresuid, [uid, uid, uid, 0]).map_err(|()| Step::Uid)?;
-        }
-        call(libc::SYS_getresuid, [at(0), at(1), at(2), 0]).map_err(|()| Step::Verify)?;
-        call(libc::SYS_getresgid, [at(3), at(4), at(5), 0]).map_err(|()| Step::Verify)?;
-        let ids = base.cast::<[u32; 6]>().read_volatile();
-        let uid_is_right = identity.uid.is_none_or(|uid| ids[..3] == [uid; 3]);
-        if uid_is_right && ids[3..] == [identity.gid; 3] { Ok(()) } else { Err(Step::Verify) }
-    }
 }
 
 /// # Safety
@@ -223,8 +227,27 @@ unsafe fn raw_exit() -> ! {
 
 /// # Safety
 /// As the system call demands.
-unsafe fn call(number: c_long, args: [c_long; 4]) -> Result<c_long, ()> {
+pub(super) unsafe fn call(number: c_long, args: [c_long; 4]) -> Result<c_long, ()> {
     // SAFETY: the caller's.
     let result = unsafe { libc::syscall(number, args[0], args[1], args[2], args[3]) };
     if result < 0 { Err(()) } else { Ok(result) }
+}
+
+/// # Safety
+/// As the option demands. The arguments that it does not have must be zero.
+pub(super) unsafe fn prctl(option: c_int, first: c_long, second: c_long) -> Result<c_long, ()> {
+    let none: c_long = 0;
+    // SAFETY: the caller's.
+    let result = unsafe { libc::syscall(libc::SYS_prctl, c_long::from(option), first, second, none, none) };
+    if result < 0 { Err(()) } else { Ok(result) }
+}
+
+/// The last system call failed at this step.
+pub(super) fn failed(step: Step) -> Failed {
+    Failed { step, errno: errno(), which: 0 }
+}
+
+/// The kernel said that it was done, and it was not.
+pub(super) fn unkept(step: Step) -> Failed {
+    Failed { step, errno: 0, which: 0 }
 }

@@ -9,12 +9,17 @@
 
 mod child;
 mod nursery;
+mod rights;
+mod traits;
 mod wait;
 
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
+pub(super) use child::Failed;
 pub use nursery::Announce;
-pub(super) use nursery::{Blueprint, Identity, Nursery};
+pub(super) use nursery::{Blueprint, Nursery};
+pub(super) use rights::{Held, Identity, Rights, held};
+pub(super) use traits::Traits;
 pub(super) use wait::{Wait, Which, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait};
 
 /// Marks every descriptor from 3 on as not for children. Whoever started us may have left some open.

@@ -7,7 +7,9 @@ use std::ptr;
 
 use libc::pid_t;
 
-use super::child::{Order, RawAnnounce, Report, STEPS, child};
+use super::child::{Failed, Order, RawAnnounce, Report, STEPS, child};
+use super::rights::Identity;
+use super::traits::Traits;
 use super::{Wait, Which, errno, place, wait, zeroed};
 use crate::model::Step;
 
@@ -19,6 +21,7 @@ pub(in crate::process) struct Blueprint<'a> {
     pub env: &'a [CString],
     pub dir: Option<&'a CString>,
     pub identity: Option<&'a Identity>,
+    pub traits: Option<&'a Traits>,
     /// For 0, 1 and 2.
     pub stdio: [BorrowedFd<'a>; 3],
     /// The soft limit of open files that the monitor was given; it has raised its own.
@@ -26,16 +29,6 @@ pub(in crate::process) struct Blueprint<'a> {
     /// The limits of "file locks" that tell whose it is.
     pub brand: Option<(u64, u64)>,
     pub announce: Option<Announce<'a>>,
-}
-
-/// Whom the child becomes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::process) struct Identity {
-    /// In ascending order; `None`: the groups are right already.
-    pub groups: Option<Vec<u32>>,
-    pub gid: u32,
-    /// `None`: the user is right already.
-    pub uid: Option<u32>,
 }
 
 /// A line that the child itself writes before it executes its program, so that no crash of the monitor can leave a run
@@ -79,14 +72,11 @@ impl Nursery {
     /// ours runs in the child, whose memory is ours.
     ///
     /// # Errors
-    /// The step that failed, and the errno.
-    pub(in crate::process) fn launch(
-        &mut self,
-        plan: &mut Blueprint<'_>,
-    ) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
-        self.furnish(plan).map_err(|errno| (Step::Descriptors, errno))?;
+    /// What failed, and why.
+    pub(in crate::process) fn launch(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), Failed> {
+        self.furnish(plan).map_err(|errno| Failed { step: Step::Descriptors, errno, which: 0 })?;
         let mut launched = self.launch_once(plan);
-        if self.shares && matches!(launched, Err((Step::Descriptors, _))) {
+        if self.shares && matches!(launched, Err(Failed { step: Step::Descriptors, .. })) {
             // A sandbox refuses both ways to a table of its own: then it gets a copy.
             self.shares = false;
             launched = self.launch_once(plan);
@@ -103,7 +93,7 @@ impl Nursery {
         plan.announce.as_ref().map_or(Ok(()), |announce| place(announce.to, &self.pad[3]))
     }
 
-    fn launch_once(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), (Step, i32)> {
+    fn launch_once(&mut self, plan: &mut Blueprint<'_>) -> Result<(pid_t, Option<OwnedFd>), Failed> {
         let mut announce = plan.announce.as_mut().map(|announce| RawAnnounce {
             line: announce.line.as_mut_ptr(),
             len: announce.line.len(),
@@ -116,6 +106,7 @@ impl Nursery {
             env: pointers(plan.env),
             dir: plan.dir.map_or(ptr::null(), |dir| dir.as_ptr()),
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
+            traits: plan.traits.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
             groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
@@ -126,8 +117,9 @@ impl Nursery {
             report: self.report,
         };
         // SAFETY: the page was mapped for this and no child runs.
-        unsafe { self.report.write_volatile(Report { step: -1, errno: 0 }) };
-        let (pid, pidfd) = self.clone_blocked(&mut order).map_err(|errno| (Step::Fork, errno))?;
+        unsafe { self.report.write_volatile(Report { step: -1, errno: 0, which: 0 }) };
+        let (pid, pidfd) =
+            self.clone_blocked(&mut order).map_err(|errno| Failed { step: Step::Fork, errno, which: 0 })?;
         // SAFETY: as above; the child has executed another program or is gone.
         let report = unsafe { self.report.read_volatile() };
         if report.step < 0 {
@@ -136,7 +128,7 @@ impl Nursery {
         // It has exited; nobody else may collect it.
         let _ = wait(Which::Pid(pid), Wait::Block);
         let step = STEPS.into_iter().find(|step| *step as c_int == report.step).unwrap_or(Step::Exec);
-        Err((step, report.errno))
+        Err(Failed { step, errno: report.errno, which: report.which })
     }
 
     fn clone_blocked(&mut self, order: &mut Order) -> Result<(pid_t, Option<OwnedFd>), i32> {
