@@ -227,7 +227,7 @@ async fn turn_until_done(
         // channel's recv, a Notify, readiness, a sleep.
         tokio::select! {
             what = signals.next() => match what {
-                Asked::End => supervisor.end(),
+                Asked::End => supervisor.end(clocks().at),
                 Asked::Rescan => supervisor.config_hint(Trigger::Signal),
                 Asked::Look | Asked::Nothing => {}
             },

@@ -39,7 +39,16 @@ pub(super) struct Supervisor {
     /// Set when the colony ended of itself.
     outcome: Option<Outcome>,
     /// Whether somebody told it to end.
-    told_to_end: bool,
+    told_to_end: Option<Told>,
+}
+
+/// When somebody first told the monitor to end.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// In this turn.
+    JustNow,
+    /// So that what was told was done by then, and it listened again.
+    By(Moment),
 }
 
 /// What a turn ends with.
@@ -77,6 +86,8 @@ pub(super) struct Parts {
 const STALL: Duration = Duration::from_secs(1);
 /// Runs begun in one turn: some 25 ms, the longest that an exit or a probe waits for them.
 const STARTS: usize = 64;
+/// A signal to end that follows the first one so closely is its echo, and no haste: nobody reads the log so fast.
+const ECHO: Duration = Duration::from_millis(200);
 /// Bytes of output handled in one turn.
 const OUTPUT: usize = 1 << 20;
 /// How often to look for the end of what wakes nobody: a ghost, or an orphan's descendant.
@@ -112,7 +123,7 @@ impl Supervisor {
             reconciled: None,
             ending: Ending::new(killtime),
             outcome: None,
-            told_to_end: false,
+            told_to_end: None,
         }
     }
 
@@ -127,14 +138,16 @@ impl Supervisor {
     }
 
     /// Somebody asked for the end; whoever asks again is in a hurry. Nothing takes it back.
-    pub(super) fn end(&mut self) {
-        let haste = match self.desired.ending {
-            None => Haste::Graceful,
+    pub(super) fn end(&mut self, now: Moment) {
+        let haste = match (self.desired.ending, self.told_to_end) {
+            // `timeout`, and many a wrapper, tells its child and then its child's group.
+            (Some(Haste::Graceful), Some(Told::JustNow)) => return,
+            (Some(Haste::Graceful), Some(Told::By(at))) if now.since(at) < ECHO => return,
             // Whoever asks for what is under way already asks for the first time.
-            Some(Haste::Graceful) if !self.told_to_end => Haste::Graceful,
-            Some(Haste::Graceful | Haste::Now) => Haste::Now,
+            (None, _) | (Some(Haste::Graceful), None) => Haste::Graceful,
+            (Some(Haste::Graceful | Haste::Now), _) => Haste::Now,
         };
-        self.told_to_end = true;
+        self.told_to_end.get_or_insert(Told::JustNow);
         match haste {
             Haste::Graceful => {
                 tracing::info!("ending: every process is asked to stop and has its grace; ask again to hurry")
@@ -193,6 +206,9 @@ impl Supervisor {
             self.reconciled = Some(now.at);
         }
         let turn = self.finish(now, drained.more);
+        if let Some(told @ Told::JustNow) = &mut self.told_to_end {
+            *told = Told::By(now.at + began.elapsed());
+        }
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
         turn
     }

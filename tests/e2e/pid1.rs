@@ -133,7 +133,7 @@ fn a_second_term_hurries() {
     colony.wait_stdout("[deaf] ready");
     colony.signal(Signal::SIGTERM);
     colony.wait_log("SIGTERM to the main process of deaf: the monitor ends");
-    colony.signal(Signal::SIGTERM);
+    colony.hurry(Signal::SIGTERM);
     assert!(colony.exit_status().success());
     assert!(!lives(pid));
     assert!(colony.log().contains("ending at once: every process is killed"));

@@ -166,7 +166,7 @@ fn an_end_takes_no_edits_and_no_messages() {
     assert!(colony.path("messages/.rejected-restart").exists());
     // A SIGHUP asks for nothing but a scan.
     colony.signal(Signal::SIGHUP);
-    colony.signal(Signal::SIGINT);
+    colony.hurry(Signal::SIGINT);
     assert_eq!(colony.exit_status().code(), Some(0));
     let log = colony.log();
     assert_eq!(log.matches(": it is new").count(), 2, "{log}");
@@ -188,7 +188,7 @@ fn from_the_first_moment_of_its_end_it_is_not_ready_but_alive() {
     assert!(verdict.contains("[-]shutdown failed"), "{verdict}");
     assert_eq!(colony.get("/readyz").0, 503);
     assert_eq!(colony.get("/livez").0, 200);
-    colony.signal(Signal::SIGTERM);
+    colony.hurry(Signal::SIGTERM);
     assert_eq!(colony.exit_status().code(), Some(0));
 }
 
@@ -202,11 +202,30 @@ fn whoever_asks_twice_is_in_a_hurry() {
         let mut colony = setup.file("deaf", &deaf).start();
         copies.wait_ready("deaf");
         colony.signal(Signal::SIGINT);
-        colony.wait_log("ask again to hurry");
-        colony.signal(second);
+        colony.hurry(second);
         assert_eq!(colony.exit_status().code(), Some(0));
         copies.wait_none_of("deaf");
     }
+}
+
+// P05: as `timeout` does, which tells its child and then its child's group.
+#[test]
+fn a_signal_to_end_and_its_echo_are_one() {
+    let slow = "trap 'echo asked; sleep 0.5; echo good; exit 0' TERM; touch \"$READY\"; while :; do sleep 0.05; done";
+    let setup = Setup::new().flags(&["-k", "1000"]);
+    let copies = Copies::of(&setup);
+    let slow = copies.script("slow", slow);
+    let mut colony = setup.file("slow", &slow).start();
+    copies.wait_ready("slow");
+    // Both are there when it comes to look.
+    colony.freeze();
+    colony.signal(Signal::SIGTERM);
+    colony.signal(Signal::SIGINT);
+    colony.signal(Signal::SIGCONT);
+    assert_eq!(colony.exit_status().code(), Some(0));
+    assert!(colony.stdout().contains("[slow] good"), "it had its grace: {}", colony.log());
+    assert_eq!(colony.count("ending"), 1, "{}", colony.log());
+    copies.wait_none_of("slow");
 }
 
 // D07

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// Generous: a machine that runs many tests at once is slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// What the monitor is told so long after it was told to end is no echo of that.
+const NO_ECHO: Duration = Duration::from_millis(300);
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
 
 /// A monitor at work.
@@ -220,6 +222,13 @@ impl Colony {
         kill(Pid::from_raw(self.pid()), signal).expect("the monitor lives");
     }
 
+    /// Sends a signal to the monitor which it does not take for the echo of the one before.
+    pub(crate) fn hurry(&self, signal: Signal) {
+        self.wait_log("ask again to hurry");
+        thread::sleep(NO_ECHO);
+        self.signal(signal);
+    }
+
     /// SIGTERM, then the exit status.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         self.signal(Signal::SIGTERM);
@@ -250,11 +259,17 @@ impl Colony {
 impl Drop for Colony {
     fn drop(&mut self) {
         if self.monitor.try_wait().is_ok_and(|status| status.is_none()) {
-            // Twice, so that it hurries; what does not obey is killed, and its processes with their groups.
+            // Again and again, so that it hurries; what does not obey is killed, and its processes with their groups.
             let monitor = Pid::from_raw(monitor_of(self.dir.path()).unwrap_or(self.pid()));
-            let _ = kill(monitor, Signal::SIGTERM);
-            let _ = kill(monitor, Signal::SIGINT);
-            if wait_until("the end", || self.monitor.try_wait().ok().flatten()).is_none() {
+            let mut told: Option<Instant> = None;
+            let end = wait_until("the end", || {
+                if told.is_none_or(|at| at.elapsed() > NO_ECHO) {
+                    let _ = kill(monitor, Signal::SIGTERM);
+                    told = Some(Instant::now());
+                }
+                self.monitor.try_wait().ok().flatten()
+            });
+            if end.is_none() {
                 let _ = self.monitor.kill();
                 let _ = self.monitor.wait();
             }
