@@ -205,9 +205,9 @@ impl Draft {
             let path = &path.key(&entry.key);
             match entry.key.as_str() {
                 "stopSignal" => self.signal = keys::lifecycle::signal(report, path, &entry.node),
-                "preStop" => self.pre_stop = keys::lifecycle::pre_stop(report, path, entry),
+                "preStop" => self.pre_stop = keys::lifecycle::pre_stop(report, path, &entry.node),
                 "postStart" => keys::not_yet(report, path, entry),
-                _ => report.unknown_key(path, entry, &["stopSignal"]),
+                _ => report.unknown_key(path, entry, &["stopSignal", "preStop"]),
             }
         }
     }

@@ -146,10 +146,34 @@ fn secrets(root: &[Entry], span: Span) -> Vec<Span> {
             ("env", _, Value::Map(variables)) => masks.extend(variables.iter().map(|variable| variable.node.span)),
             ("env", _, _) | (_, schema::KeyKind::Extra, _) => masks.push(entry.node.span),
             ("args" | "command", _, _) if !is_about => masks.push(entry.node.span),
+            ("lifecycle", _, hooks) if is_about => header_values(hooks, &mut masks),
+            ("lifecycle", _, _) => masks.push(entry.node.span),
             (_, _, _) => {}
         }
     }
     masks
+}
+
+/// The values of `httpHeaders`, at any depth: a token, often.
+fn header_values(value: &Value, masks: &mut Vec<Span>) {
+    let Value::Map(entries) = value else { return };
+    for entry in entries {
+        match (entry.key.as_str(), &entry.node.value) {
+            ("httpHeaders", Value::List(headers)) => {
+                let fields = headers.iter().filter_map(|header| match &header.value {
+                    Value::Map(fields) => Some(fields),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Text(_)
+                    | Value::Odd(_)
+                    | Value::List(_) => None,
+                });
+                masks.extend(fields.flatten().filter(|field| field.key == "value").map(|field| field.node.span));
+            }
+            (_, below) => header_values(below, masks),
+        }
+    }
 }
 
 /// Keys that stand twice.

@@ -25,6 +25,22 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// One process that is started for a run beside its main one. Never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct HelperId(NonZeroU64);
+
+impl HelperId {
+    /// The helper with this number; the first is 1.
+    pub const fn new(number: NonZeroU64) -> Self {
+        HelperId(number)
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
 /// A signal, 1 to 64. A plain number, since real-time signals have no name in any enum that we know.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Signal(u8);

@@ -10,7 +10,7 @@ mod snapshot;
 mod spec;
 mod time;
 
-pub use exit::{Exit, Incarnation, Signal, StartError, Step};
+pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
 pub use request::Request;

@@ -227,7 +227,7 @@ pub struct Stop {
     pub pre_stop: Option<PreStop>,
     /// The signal that asks it to end.
     pub signal: Signal,
-    /// From that signal to SIGKILL.
+    /// From the beginning of the stop to SIGKILL.
     pub grace: Duration,
     /// Who is asked.
     pub kill: Kill,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::model::{Incarnation, Name, OnFull, Output};
+use crate::model::{HelperId, Incarnation, Name, OnFull, Output};
 
 use super::lines::Lines;
 use super::outlet::Offer;
@@ -18,7 +18,7 @@ use super::time::utc;
 /// The most pipes that have a turn in one [`Capture::drain`].
 const MOST_TURNS: usize = 64;
 /// The epoll key of "there is room again", and of a destination that the loop itself writes to. A run's pipes have
-/// twice its number, and one more.
+/// twice its number, and one more; a helper's likewise, with the topmost bit.
 const ROOM: u64 = 0;
 
 /// Reads what all processes print, and hands it to a [`Sink`], line by line.
@@ -85,23 +85,35 @@ impl Capture {
     /// # Errors
     /// If there are no descriptors left, or no memory for pipes. Nothing is changed then.
     pub fn open(&mut self, run: Incarnation, name: &Name, output: Output) -> io::Result<Stdio> {
-        let out = self.open_one(run, name, output, Stream::Out)?;
-        match self.open_one(run, name, output, Stream::Err) {
+        self.open_both(keys_of_run(run), name, output)
+    }
+
+    /// The same for a process that is started for a run beside its main one; its lines look as the run's do.
+    ///
+    /// # Errors
+    /// As [`Capture::open`].
+    pub fn open_helper(&mut self, helper: HelperId, name: &Name, output: Output) -> io::Result<Stdio> {
+        self.open_both(keys_of_helper(helper), name, output)
+    }
+
+    fn open_both(&mut self, keys: [u64; 2], name: &Name, output: Output) -> io::Result<Stdio> {
+        let out = self.open_one(keys, name, output, Stream::Out)?;
+        match self.open_one(keys, name, output, Stream::Err) {
             Ok(err) => {
                 self.counts.entry(name.clone()).or_default();
                 Ok(Stdio { out, err })
             }
             Err(error) => {
-                self.close(key(run, Stream::Out));
+                self.close(keys[Stream::Out.index()]);
                 Err(error)
             }
         }
     }
 
-    fn open_one(&mut self, run: Incarnation, name: &Name, output: Output, stream: Stream) -> io::Result<OwnedFd> {
+    fn open_one(&mut self, keys: [u64; 2], name: &Name, output: Output, stream: Stream) -> io::Result<OwnedFd> {
         let style = Style { name: name.clone(), stream, format: output.format };
         let (pipe, theirs) = pipe::open(Lines::new(style, output.on_full))?;
-        let key = key(run, stream);
+        let key = keys[stream.index()];
         self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
         self.pipes.insert(key, pipe);
         Ok(theirs)
@@ -132,9 +144,17 @@ impl Capture {
     /// What has no room follows when it has. The pipes themselves stay open as long as somebody holds their other ends,
     /// but nothing waits for that.
     pub fn ended(&mut self, run: Incarnation) {
+        self.have_ended(keys_of_run(run));
+    }
+
+    /// The same for a helper.
+    pub fn helper_ended(&mut self, helper: HelperId) {
+        self.have_ended(keys_of_helper(helper));
+    }
+
+    fn have_ended(&mut self, keys: [u64; 2]) {
         let time = utc(SystemTime::now());
-        for stream in [Stream::Out, Stream::Err] {
-            let key = key(run, stream);
+        for key in keys {
             if let Some(pipe) = self.pipes.get_mut(&key) {
                 pipe.main_has_gone();
                 self.ready(key, &time);
@@ -290,6 +310,14 @@ impl AsFd for Capture {
     }
 }
 
-fn key(run: Incarnation, stream: Stream) -> u64 {
-    run.get().wrapping_mul(2).wrapping_add(stream.index() as u64)
+/// The keys of a run's stdout and stderr. Neither these nor a helper's number ever come near the topmost bit.
+fn keys_of_run(run: Incarnation) -> [u64; 2] {
+    [0, 1].map(|stream| run.get().wrapping_mul(2).wrapping_add(stream))
 }
+
+fn keys_of_helper(helper: HelperId) -> [u64; 2] {
+    [0, 1].map(|stream| HELPERS | helper.get().wrapping_mul(2).wrapping_add(stream))
+}
+
+/// Tells the keys of helpers from those of runs.
+const HELPERS: u64 = 1 << 63;

@@ -11,6 +11,7 @@ mod capabilities;
 mod exits;
 mod explain;
 mod ghost;
+mod helper;
 mod identity;
 mod proc_fs;
 mod stolen;
@@ -22,15 +23,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use libc::pid_t;
 use nix::sys::resource::{self, getrlimit, setrlimit};
 
-use crate::model::{Exit, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
+use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
 use brand::Brands;
 use exits::Exits;
 use ghost::Ghosts;
+use helper::Helpers;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
 
@@ -56,6 +58,8 @@ pub struct Children {
     ghosts: Ghosts,
     /// Their main processes' pids, which are their groups' and sessions', too.
     by_pid: HashMap<pid_t, Incarnation>,
+    /// What we start for runs beside their main processes.
+    helpers: Helpers,
     /// Runs whose main process has gone.
     leaving: BTreeSet<Incarnation>,
     /// Runs whose main process has gone without its status, which was not told yet.
@@ -89,6 +93,8 @@ pub enum Event {
     Exited(Incarnation, Exit, bool),
     /// Nothing of it is left.
     Emptied(Incarnation),
+    /// One of its helpers ended.
+    HelperExited(Incarnation, HelperId, Exit),
 }
 
 /// Whom to signal.
@@ -145,6 +151,7 @@ impl Children {
             runs: BTreeMap::new(),
             ghosts: Ghosts::default(),
             by_pid: HashMap::new(),
+            helpers: Helpers::default(),
             leaving: BTreeSet::new(),
             stolen: Vec::new(),
             strays: BTreeMap::new(),
@@ -171,7 +178,24 @@ impl Children {
         announce: Option<Announce<'_>>,
     ) -> Result<(Incarnation, pid_t), StartError> {
         let run = self.next_run();
-        let prepared = birth::prepare(name, &spec.birth, &self.mark(run))?;
+        let (pid, pidfd) = self.launch(run, name, &spec.birth, output, announce)?;
+        self.next = self.next.saturating_add(1);
+        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
+        self.by_pid.insert(pid, run);
+        self.exits.watch(pid, pidfd);
+        Ok((run, pid))
+    }
+
+    /// Makes a process of this run.
+    fn launch(
+        &mut self,
+        run: Incarnation,
+        name: &Name,
+        birth: &Birth,
+        output: Option<[BorrowedFd<'_>; 2]>,
+        announce: Option<Announce<'_>>,
+    ) -> Result<(pid_t, Option<OwnedFd>), StartError> {
+        let prepared = birth::prepare(name, birth, &self.mark(run))?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let [out, err] = output.unwrap_or([stdout.as_fd(), stderr.as_fd()]);
         let mut plan = Blueprint {
@@ -182,19 +206,15 @@ impl Children {
             identity: prepared.identity.as_ref(),
             traits: prepared.traits.as_ref(),
             stdio: [self.null.as_fd(), out, err],
-            nofile: self.nofile.filter(|_| !spec.birth.rlimits.contains_key(&Resource::Nofile)),
+            nofile: self.nofile.filter(|_| !birth.rlimits.contains_key(&Resource::Nofile)),
             brand: self.brands.of(run),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
-        let (pid, pidfd) = launched.map_err(|failed| explain::explain(&spec.birth, &prepared, failed))?;
-        self.next = self.next.saturating_add(1);
+        let (pid, pidfd) = launched.map_err(|failed| explain::explain(birth, &prepared, failed))?;
         self.note_number_passed_on(pid);
         self.note_child_of_that_number(pid);
-        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
-        self.by_pid.insert(pid, run);
-        self.exits.watch(pid, pidfd);
-        Ok((run, pid))
+        Ok((pid, pidfd))
     }
 
     /// Takes over what an earlier monitor started, as far as it lives and is, beyond doubt, what was remembered.
@@ -215,8 +235,8 @@ impl Children {
         }
     }
 
-    /// What belongs to a run and descends from nothing else of it: its main process, and its orphans as far as they are
-    /// known.
+    /// What belongs to a run and descends from nothing else of it: its main process, its helpers, and its orphans as far
+    /// as they are known.
     pub fn roots(&mut self, run: Incarnation) -> Vec<pid_t> {
         match self.adopted.list() {
             listed @ Listed::All(_) => self.census(listed),
@@ -224,7 +244,7 @@ impl Children {
             Listed::Crowd | Listed::Unknown => {}
         }
         let orphans = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
-        orphans.chain(self.pid(run)).collect()
+        orphans.chain(self.pid(run)).chain(self.helpers.of(run)).collect()
     }
 
     /// Sends a signal, and SIGCONT after any but SIGKILL, so that a stopped process can obey.
@@ -278,11 +298,12 @@ impl Children {
         let listed = self.collect_orphans(&mut ended);
         let unobserved = self.ghosts.just_ended().into_iter().chain(std::mem::take(&mut self.stolen));
         ended.extend(unobserved.map(|run| (run, Exit::Unknown)));
-        if ended.is_empty() && self.leaving.is_empty() {
+        if ended.is_empty() && self.leaving.is_empty() && self.helpers.ended() == 0 {
             return Vec::new();
         }
         self.census(listed);
-        let mut events = Vec::new();
+        // Before the end of their runs, after which nothing is heard of these.
+        let mut events = self.helpers.take_ended();
         for run in std::mem::take(&mut self.leaving) {
             if self.close_if_empty(run) {
                 events.push(Event::Emptied(run));
@@ -361,12 +382,12 @@ impl Children {
 
     fn collect_watched(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
         loop {
-            let before = ended.len();
+            let before = ended.len() + self.helpers.ended();
             for pid in self.exits.ended() {
                 self.collect(Which::Pid(pid), ended);
                 self.find_stolen(pid);
             }
-            if ended.len() == before {
+            if ended.len() + self.helpers.ended() == before {
                 return;
             }
         }
@@ -379,6 +400,7 @@ impl Children {
                     self.exits.collected(pid);
                     ended.push((run, exit));
                 }
+                None if self.helpers.collected(pid, exit) => self.exits.collected(pid),
                 None => {
                     self.orphans_reaped += 1;
                     self.strays.remove(&pid);
@@ -395,7 +417,7 @@ impl Children {
             match &listed {
                 Listed::All(pids) => {
                     self.stray_count = 0;
-                    for pid in pids.iter().filter(|pid| !self.by_pid.contains_key(pid)).copied().collect::<Vec<_>>() {
+                    for pid in pids.iter().filter(|pid| !self.is_known(**pid)).copied().collect::<Vec<_>>() {
                         self.stray_count += 1;
                         if let Ok(Some(_)) = sys::wait(Which::Pid(pid), Wait::Poll) {
                             self.orphans_reaped += 1;
@@ -419,12 +441,17 @@ impl Children {
         };
         self.strays.retain(|pid, _| pids.contains(pid));
         for pid in pids {
-            if !self.by_pid.contains_key(&pid) && !self.strays.contains_key(&pid) {
+            if !self.is_known(pid) && !self.strays.contains_key(&pid) {
                 let run = self.owner_of(pid);
                 self.strays.insert(pid, run);
             }
         }
         self.stray_count = self.strays.len() as u64;
+    }
+
+    /// Whether we started it.
+    fn is_known(&self, pid: pid_t) -> bool {
+        self.by_pid.contains_key(&pid) || self.helpers.has(pid)
     }
 
     /// Whose an adopted process is: by its mark or brand, its session or group, or because it was seen below a run.
@@ -461,7 +488,9 @@ impl Children {
             Some(Kin { main: Main::Child, .. }) => true,
             Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
                 *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
-                *has_group || self.strays.values().any(|owner| *owner == Some(run))
+                *has_group
+                    || self.strays.values().any(|owner| *owner == Some(run))
+                    || self.helpers.of(run).next().is_some()
             }
             None => self.ghosts.contains(run) && self.ghosts.is_left(run),
         };
@@ -496,7 +525,7 @@ impl Children {
                 Main::Gone(has_group) => (false, *has_group),
             };
             let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
-            let own: Vec<pid_t> = own.collect();
+            let own: Vec<pid_t> = own.chain(self.helpers.of(run)).collect();
             let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
             // They are held before the group is told: once their parents are dead they are not found below them.
             let outside = tree::outside(kin.pid, &roots, &own, &mut told);

@@ -4,11 +4,12 @@
 use libc::pid_t;
 
 use super::{Children, Main, proc_fs, sys};
+use crate::model::Exit;
 
 impl Children {
     /// Looks whether this main process, which is said to have ended, has been collected by somebody else.
     pub(super) fn find_stolen(&mut self, pid: pid_t) {
-        if self.by_pid.contains_key(&pid) && !sys::is_child(pid) && has_ended(pid) {
+        if self.is_known(pid) && !sys::is_child(pid) && has_ended(pid) {
             tracing::error!(pid, "the exit status of process {pid} was collected by somebody else");
             // Nobody knows since when its number may be another's: only where kinship can be seen is the group believed.
             self.note_stolen(pid, Main::Gone(self.adopts));
@@ -18,7 +19,8 @@ impl Children {
     /// The same for all whose end nothing tells: without a pidfd.
     pub(super) fn find_stolen_unwatched(&mut self) {
         if self.exits.are_incomplete() {
-            let unwatched = self.by_pid.keys().copied().filter(|pid| !self.exits.watches(*pid));
+            let unwatched =
+                self.by_pid.keys().copied().chain(self.helpers.pids()).filter(|pid| !self.exits.watches(*pid));
             for pid in unwatched.collect::<Vec<_>>() {
                 self.find_stolen(pid);
             }
@@ -31,6 +33,9 @@ impl Children {
     }
 
     fn note_stolen(&mut self, pid: pid_t, main: Main) {
+        if self.helpers.collected(pid, Exit::Unknown) {
+            self.exits.collected(pid);
+        }
         let Some(run) = self.by_pid.remove(&pid) else { return };
         self.exits.collected(pid);
         if let Some(kin) = self.runs.get_mut(&run) {

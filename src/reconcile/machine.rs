@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::desired::Desired;
+use super::hooks::{Cut, Hook};
 use super::observed::{Fact, Observed};
 use super::plan::{Action, Target, Why, reconcile};
 use crate::model::{Incarnation, Name, ProcessSpec, Signal, Stamp, StartError};
@@ -12,6 +13,12 @@ pub trait Machine {
     /// # Errors
     /// Which step failed, and why.
     fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError>;
+
+    /// Begins what is to be done before a run is asked to end. That it is over comes as a fact of its own.
+    fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook;
+
+    /// Ends that before it is over; no more is heard of it.
+    fn end_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut);
 
     /// Sends a signal to a run, and, unless it is SIGKILL, SIGCONT after it, so that a stopped process can obey. That
     /// it could not be sent is the machine's to report: to the core it was sent either way.
@@ -88,6 +95,15 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
             Ok(run) => Fact::Started(name, run, spec),
             Err(error) => Fact::StartFailed(name, spec, error),
         },
+        Action::PreStop(name, run, why) => {
+            let present = observed.records.get(&name).and_then(|record| record.life.run());
+            let hook = present.map_or(Hook::Over, |present| machine.pre_stop(&name, run, &present.spec, why));
+            Fact::PreStop(name, run, why, hook)
+        }
+        Action::EndPreStop(name, run, cut) => {
+            machine.end_pre_stop(&name, run, cut);
+            Fact::PreStopOver(name, run)
+        }
         Action::Signal(name, run, target, signal, why) => {
             machine.signal(&name, run, target, signal, why);
             Fact::Signalled(name, run, target, signal, why)

@@ -4,6 +4,7 @@
 mod agenda;
 mod answered;
 mod desired;
+mod hooks;
 mod machine;
 mod observed;
 mod outcome;
@@ -18,6 +19,7 @@ mod view;
 mod weight;
 
 pub use desired::{Desired, Haste};
+pub use hooks::{Cut, Hook, Stage};
 pub use machine::{Machine, Settled, settle};
 pub use observed::{Ask, Fact, Life, Observed, Record, Run};
 pub use outcome::{Outcome, Until};

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
+use super::hooks::{Hook, Stage};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
 use super::timing;
@@ -103,6 +104,8 @@ pub struct Pulse {
 pub struct Stopping {
     /// Why; `None` when the main process ended of itself.
     pub why: Option<Why>,
+    /// Whether the main process was asked, or what is before that.
+    pub stage: Stage,
     /// From when the grace counts.
     pub asked_at: Moment,
     /// Whether what the main process started was told, too.
@@ -181,6 +184,10 @@ pub enum Fact {
     Inherited(Name, Incarnation, Arc<ProcessSpec>),
     /// The living run is governed by this spec from now on.
     Adopted(Name, Arc<ProcessSpec>),
+    /// What is done before the stop signal was begun, or could not be.
+    PreStop(Name, Incarnation, Why, Hook),
+    /// It is over, well or not.
+    PreStopOver(Name, Incarnation),
     /// A signal was sent, or at least tried: a refusal is logged, and waiting for its effect is all that is left.
     Signalled(Name, Incarnation, Target, Signal, Why),
     /// A look at the heartbeat was asked for.
@@ -235,6 +242,8 @@ impl Observed {
             Fact::StartFailed(name, spec, error) => self.record(name).start_failed(&spec, error, now),
             Fact::Inherited(name, id, spec) => self.record(name).inherited(id, spec, now),
             Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
+            Fact::PreStop(name, id, why, hook) => self.of_run(&name, id, |record| record.pre_stop(why, hook, now.at)),
+            Fact::PreStopOver(name, id) => self.of_run(&name, id, Record::pre_stop_over),
             Fact::Signalled(name, id, target, signal, why) => {
                 self.of_run(&name, id, |record| record.signalled(target, signal, why, now.at));
             }
@@ -340,10 +349,29 @@ impl Record {
         }
     }
 
+    fn pre_stop(&mut self, why: Why, hook: Hook, now: Moment) {
+        let stage = match hook {
+            Hook::UnderWay => Stage::PreStop,
+            Hook::Over => Stage::PreStopOver,
+        };
+        self.life = match std::mem::take(&mut self.life) {
+            Life::Up(run) => Life::Stopping(run, Stopping { stage, ..Stopping::new(Some(why), now) }),
+            other @ (Life::Down | Life::Stopping(..) | Life::Leaving(..)) => other,
+        };
+    }
+
+    fn pre_stop_over(&mut self) {
+        if let Life::Stopping(_, stopping) | Life::Leaving(_, stopping) = &mut self.life
+            && stopping.stage == Stage::PreStop
+        {
+            stopping.stage = Stage::PreStopOver;
+        }
+    }
+
     fn signalled(&mut self, target: Target, signal: Signal, why: Why, now: Moment) {
         let stopping = match &mut self.life {
             Life::Down => return,
-            Life::Up(_) => Stopping { why: Some(why), asked_at: now, rest_asked: false, killed_at: None },
+            Life::Up(_) => Stopping::new(Some(why), now),
             Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => *stopping,
         };
         let killed = signal == Signal::KILL;
@@ -351,6 +379,7 @@ impl Record {
             self.tally.kills += 1;
         }
         let stopping = Stopping {
+            stage: Stage::Asked,
             rest_asked: stopping.rest_asked || target == Target::Tree,
             killed_at: if killed { Some(now) } else { stopping.killed_at },
             ..stopping
@@ -403,7 +432,7 @@ impl Record {
 
     fn exited(&mut self, exit: Exit, rest: bool, now: Stamp) {
         let (run, stopping) = match std::mem::take(&mut self.life) {
-            Life::Up(run) => (run, Stopping { why: None, asked_at: now.at, rest_asked: false, killed_at: None }),
+            Life::Up(run) => (run, Stopping::new(None, now.at)),
             Life::Stopping(run, stopping) => (run, stopping),
             // Its end was told already.
             other @ (Life::Down | Life::Leaving(..)) => {
@@ -475,6 +504,12 @@ impl Run {
     fn new(id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) -> Run {
         let (pulse, scales) = (Pulse::new(now.at), Scales::default());
         Run { id, spec, generation: 0, since: now, inherited: false, pulse, scales, oom_killed: false }
+    }
+}
+
+impl Stopping {
+    fn new(why: Option<Why>, asked_at: Moment) -> Stopping {
+        Stopping { why, stage: Stage::Asked, asked_at, rest_asked: false, killed_at: None }
     }
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::desired::{Desired, Haste};
+use super::hooks::{self, Cut, Next, Stage};
 use super::observed::{Life, Observed, Record, Run, Stopping};
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
@@ -67,6 +68,10 @@ pub enum Target {
 pub enum Action {
     /// Begin a run.
     Start(Name, Arc<ProcessSpec>, Why),
+    /// Begin what is to be done before the stop signal.
+    PreStop(Name, Incarnation, Why),
+    /// End it before it is over.
+    EndPreStop(Name, Incarnation, Cut),
     /// Send a signal.
     Signal(Name, Incarnation, Target, Signal, Why),
     /// From now on the living run is governed by this spec.
@@ -277,23 +282,36 @@ impl Case<'_> {
     }
 
     fn stop(&self, run: &Run, why: Why) -> Verdict {
-        match (self.haste, run.spec.stop.kill) {
+        match (self.haste, &run.spec.stop.pre_stop) {
             (Some(Haste::Now), _) => self.kill(run, why),
-            (None | Some(Haste::Graceful), Kill::Mixed) => self.signal(run, Target::Main, run.spec.stop.signal, why),
-            (None | Some(Haste::Graceful), Kill::Group) => self.signal(run, Target::Tree, run.spec.stop.signal, why),
+            (None | Some(Haste::Graceful), Some(_)) => Verdict::Do(Action::PreStop(self.name.clone(), run.id, why)),
+            (None | Some(Haste::Graceful), None) => self.ask(run, why),
+        }
+    }
+
+    fn ask(&self, run: &Run, why: Why) -> Verdict {
+        match run.spec.stop.kill {
+            Kill::Mixed => self.signal(run, Target::Main, run.spec.stop.signal, why),
+            Kill::Group => self.signal(run, Target::Tree, run.spec.stop.signal, why),
         }
     }
 
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        match stopping.killed_at {
-            Some(at) => self.await_death(run, at),
-            None => self.escalate(run, stopping),
+        match (hooks::next(run, stopping, self.now), stopping.killed_at) {
+            (None, Some(at)) => self.await_death(run, at),
+            (None, None) => self.escalate(run, stopping),
+            (Some(_), _) if self.haste == Some(Haste::Now) => self.kill(run, Why::Hurried),
+            (Some(Next::Wait(until)), _) => Verdict::Wait(Some(until)),
+            (Some(Next::End), _) => self.end_pre_stop(run, Cut::TimeUp),
+            // A hook is begun for a reason.
+            (Some(Next::Ask), _) => self.ask(run, stopping.why.unwrap_or(Why::LeftBehind)),
         }
     }
 
     fn await_rest(&self, run: &Run, stopping: &Stopping) -> Verdict {
         match stopping.killed_at {
             Some(at) => self.await_death(run, at),
+            None if stopping.stage == Stage::PreStop => self.end_pre_stop(run, Cut::MainGone),
             None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
@@ -313,6 +331,10 @@ impl Case<'_> {
             None | Some(Haste::Graceful) if deadline <= self.now => self.kill(run, Why::GraceOver),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
         }
+    }
+
+    fn end_pre_stop(&self, run: &Run, cut: Cut) -> Verdict {
+        Verdict::Do(Action::EndPreStop(self.name.clone(), run.id, cut))
     }
 
     fn kill(&self, run: &Run, why: Why) -> Verdict {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sim::plain;
-use super::{Action, Ask, Desired, Excess, Fact, Haste, Observed, Target, Weight, Why, reconcile, view};
+use super::{Action, Ask, Desired, Excess, Fact, Haste, Hook, Observed, Target, Weight, Why, reconcile, view};
 use crate::model::{
-    Backoff, Exit, ExitReason, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, ProcessSpec, Restart, Schedule,
-    Signal, Stamp, StartError, Step, Stop, Wall,
+    Backoff, Exit, ExitReason, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, PreStop, ProcessSpec, Restart,
+    Schedule, Signal, Stamp, StartError, Step, Stop, Wall,
 };
 
 type Facts = Vec<(f64, Fact)>;
@@ -165,6 +165,11 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
             assert_eq!(*run, first());
             format!("{signal} to {target:?}, {why:?}")
         }
+        Action::PreStop(_, run, why) => {
+            assert_eq!(*run, first());
+            format!("preStop, {why:?}")
+        }
+        Action::EndPreStop(_, _, cut) => format!("end preStop, {cut:?}"),
         Action::Adopt(..) => "adopt".into(),
         Action::Look(..) => "look".into(),
         Action::Weigh(..) => "weigh".into(),
@@ -227,6 +232,62 @@ fn a_shutdown_is_nothing_wanted_with_a_haste() {
         ("hurried: leaving", now(), leaving(), &[(20.0, "SIGKILL to Tree, Hurried")]),
         ("hurried: leaving, told", now(), leaving_told(), &[(20.0, "SIGKILL to Tree, Hurried")]),
         ("hurried: down", now(), ended(service(), 20.0, 0), &[(20.0, "forget")]),
+    ]);
+}
+
+/// A service with a hook, and this grace.
+fn hooked(hook: PreStop, grace: f64) -> ProcessSpec {
+    let stop = Stop { pre_stop: Some(hook), grace: seconds(grace), ..service().stop };
+    ProcessSpec { stop, ..service() }
+}
+
+fn drained(grace: f64) -> ProcessSpec {
+    hooked(PreStop::Exec(vec!["drain".into()]), grace)
+}
+
+/// Its hook was begun at 20 s.
+fn draining(spec: ProcessSpec) -> Facts {
+    then(up(spec), 20.0, Fact::PreStop(web(), first(), Why::Removed, Hook::UnderWay))
+}
+
+fn over(facts: Facts, at: f64) -> Facts {
+    then(facts, at, Fact::PreStopOver(web(), first()))
+}
+
+#[test]
+fn what_is_done_before_the_stop_comes_out_of_the_grace() {
+    let no = Desired::default;
+    let sleeping = |span| hooked(PreStop::Sleep(seconds(span)), 30.0);
+    let group = || ProcessSpec { stop: Stop { kill: Kill::Group, ..drained(30.0).stop }, ..drained(30.0) };
+    let told = || then(over(draining(drained(30.0)), 21.0), 21.0, signalled(Target::Main, Signal::TERM, Why::Removed));
+    let failed = || then(up(drained(30.0)), 20.0, Fact::PreStop(web(), first(), Why::Removed, Hook::Over));
+    let gone = || then(draining(drained(30.0)), 25.0, exited(Exit::Code(0), true));
+    let end = "end preStop, TimeUp";
+    decide(&[
+        ("up", no(), up(drained(30.0)), &[(20.0, "preStop, Removed")]),
+        ("edited", wanted(reborn()), up(drained(30.0)), &[(20.0, "preStop, SpecChanged")]),
+        ("asked", wanted(drained(30.0)), asked(up(drained(30.0)), 20.0, Ask::Named), &[(20.0, "preStop, Requested")]),
+        ("the end of all", Desired::ending(Haste::Graceful), up(drained(30.0)), &[(20.0, "preStop, Shutdown")]),
+        ("under way", no(), draining(drained(30.0)), &[(20.0, "wait until 48"), (47.9, "wait until 48"), (48.0, end)]),
+        ("a short grace", no(), draining(drained(3.0)), &[(21.4, "wait until 21.5"), (21.5, end)]),
+        ("no grace at all", no(), draining(drained(0.0)), &[(20.0, end)]),
+        ("over", no(), over(draining(drained(30.0)), 21.0), &[(21.0, "SIGTERM to Main, Removed")]),
+        ("over, and all to be told", no(), over(draining(group()), 21.0), &[(21.0, "SIGTERM to Tree, Removed")]),
+        ("not to be begun", no(), failed(), &[(20.0, "SIGTERM to Main, Removed")]),
+        ("over, and told", no(), told(), &[(21.0, "wait until 50"), (50.0, "SIGKILL to Tree, GraceOver")]),
+        ("over, and told, and over again", no(), over(told(), 22.0), &[(22.0, "wait until 50")]),
+        ("a sleep", no(), draining(sleeping(2.5)), &[(22.4, "wait until 22.5"), (22.5, "SIGTERM to Main, Removed")]),
+        ("a sleep that is too long", no(), draining(sleeping(29.0)), &[(47.9, "wait until 48"), (48.0, end)]),
+        ("wanted again meanwhile", wanted(service()), draining(drained(30.0)), &[(20.0, "wait until 48")]),
+        ("the main process has gone", no(), gone(), &[(25.0, "end preStop, MainGone")]),
+        ("and the hook with it", no(), over(gone(), 25.0), &[(25.0, "SIGTERM to Tree, Removed")]),
+        ("ended of itself", no(), then(up(drained(30.0)), 20.0, exited(Exit::Code(0), false)), &[(20.0, "forget")]),
+    ]);
+    let now = || Desired::ending(Haste::Now);
+    decide(&[
+        ("hurried: up", now(), up(drained(30.0)), &[(20.0, "SIGKILL to Tree, Shutdown")]),
+        ("hurried: under way", now(), draining(drained(30.0)), &[(20.0, "SIGKILL to Tree, Hurried")]),
+        ("hurried: over", now(), over(draining(drained(30.0)), 21.0), &[(21.0, "SIGKILL to Tree, Hurried")]),
     ]);
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::desired::Desired;
+use super::hooks::Stage;
 use super::observed::{End, Life, Observed, Record};
 use super::plan::Why;
 use super::timing::{self, Due};
@@ -97,9 +98,10 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict 
         (Life::Up(_), _) => still(State::Running, "", String::new()),
         (Life::Stopping(_, stopping), _) => {
             let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
-            let message = match stopping.killed_at {
-                Some(at) => format!("{why}; SIGKILL was sent {} s ago", now.since(at).as_secs()),
-                None => why,
+            let message = match (stopping.killed_at, stopping.stage) {
+                (Some(at), _) => format!("{why}; SIGKILL was sent {} s ago", now.since(at).as_secs()),
+                (None, Stage::PreStop) => format!("{why}; its preStop is under way"),
+                (None, Stage::PreStopOver | Stage::Asked) => why,
             };
             still(State::Stopping, "Terminating", message)
         }

@@ -6,14 +6,16 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Wakes;
+use super::hooks::Hooks;
 use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use crate::health::{Beats, Look, Seen};
 use crate::model::{Exit, Format, Incarnation, Name, Output, ProcessSpec, Signal, StartError, Wall};
 use crate::output::Capture;
-use crate::process::{self, Children, Event, Reach};
-use crate::reconcile::{Fact, Machine, Target, Why};
+use crate::process::{self, Children, Event, Reach, Weigher};
+use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Why};
 
 /// Everything that a plan needs done, done.
 pub(super) struct Host {
@@ -25,6 +27,8 @@ pub(super) struct Host {
     pub(super) beats: Beats,
     /// Their limits.
     pub(super) limits: LimitsSide,
+    /// What is done for them beside.
+    pub(super) hooks: Hooks,
     /// Who runs.
     pub(super) journal: Journal,
     /// The same, one file each.
@@ -58,23 +62,27 @@ struct Sight {
 pub(super) const REPEAT: Duration = Duration::from_secs(60);
 
 impl Host {
-    /// Joins the parts.
+    /// Joins the parts; `wakes` is told of what comes of things that take their time.
     pub(super) fn new(
         children: Children,
         capture: Capture,
-        beats: Beats,
-        limits: LimitsSide,
+        wakes: &Arc<Wakes>,
         journal: Journal,
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
         let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
         let (told_to_end, undying) = (HashSet::new(), HashMap::new());
+        let wake = || {
+            let wakes = Arc::clone(wakes);
+            move || wakes.notify.notify_one()
+        };
         Host {
             children,
             capture,
-            beats,
-            limits,
+            beats: Beats::start(wake()),
+            limits: LimitsSide::new(Weigher::new(wake())),
+            hooks: Hooks::new(wakes),
             journal,
             pid_files,
             default_output,
@@ -163,6 +171,10 @@ impl Host {
                 }
                 Some(Fact::Exited(name, run, exit, rest))
             }
+            Event::HelperExited(run, helper, exit) => {
+                let name = self.names.get(&run)?.clone();
+                self.helper_exited(&name, run, helper, exit)
+            }
             Event::Emptied(run) => {
                 let name = self.names.get(&run)?.clone();
                 tracing::info!(process = %name, run = run.get(), "nothing of the run is left");
@@ -174,6 +186,7 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.names.remove(&run);
+        self.hooks.forget(run);
         self.undying.remove(&run);
         self.told_to_end.remove(&run);
         self.journal.ended(run);
@@ -280,6 +293,15 @@ impl Machine for Host {
         }
     }
 
+    fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
+        self.told_to_end.insert(run);
+        self.begin_pre_stop(name, run, spec, why)
+    }
+
+    fn end_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
+        self.cut_pre_stop(name, run, cut);
+    }
+
     fn signal(&mut self, name: &Name, run: Incarnation, target: Target, signal: Signal, why: Why) {
         let reach = match target {
             Target::Main => Reach::Main,
@@ -296,6 +318,7 @@ impl Machine for Host {
             (_, false) => tracing::info!(process = %name, run = run.get(), "{what}"),
         }
         self.told_to_end.insert(run);
+        self.hooks.forget(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
             tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");

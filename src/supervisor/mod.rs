@@ -3,6 +3,7 @@
 mod config_side;
 mod directories;
 mod ending;
+mod hooks;
 mod host;
 mod journal;
 mod last_words;
@@ -35,17 +36,15 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Listen, OutputFlag, RunArgs};
 use crate::config::{Defaults, Directory, Trust};
-use crate::health::Beats;
 use crate::http::{self, Ask};
 use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Snapshot, Stamp, Wall};
 use crate::output::{Capture, Sink};
-use crate::process::{self, Children, Weigher};
+use crate::process::{self, Children};
 use crate::reconcile::Until;
 use crate::watch::Watch;
 use config_side::{ConfigSide, Trigger};
 use host::Host;
 use journal::Journal;
-use limits::LimitsSide;
 use message_side::MessageSide;
 use meters::Meters;
 use pid_files::PidFiles;
@@ -84,7 +83,10 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::Loop("cannot build the event loop", error))?;
-    LocalSet::new().block_on(&runtime, serve(args))
+    let outcome = LocalSet::new().block_on(&runtime, serve(args));
+    // A name that is being looked up for a request holds up a thread, for which nobody waits.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(args: &RunArgs) -> Result<u8, Error> {
@@ -169,16 +171,8 @@ fn build(
     let now = clocks();
     let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
     let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
-    let beats = Beats::start({
-        let wakes = Arc::clone(wakes);
-        move || wakes.notify.notify_one()
-    });
-    let weigher = Weigher::new({
-        let wakes = Arc::clone(wakes);
-        move || wakes.notify.notify_one()
-    });
     let pid_files = PidFiles::new(args.pid.clone());
-    let host = Host::new(children, capture, beats, LimitsSide::new(weigher), journal, pid_files, output(args));
+    let host = Host::new(children, capture, wakes, journal, pid_files, output(args));
     let directory = Directory::new(&args.config, defaults(args), trust(args));
     let parts = Parts {
         host,

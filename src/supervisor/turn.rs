@@ -289,7 +289,8 @@ impl Supervisor {
             self.config.want_if_changed();
             self.messages.want_if_changed();
         }
-        for fact in ended.into_iter().chain(self.host.heartbeats()).chain(self.host.weights()) {
+        let told = self.host.hooks_answered().into_iter().chain(self.host.heartbeats()).chain(self.host.weights());
+        for fact in ended.into_iter().chain(told) {
             self.observed.observe(fact, now);
         }
     }

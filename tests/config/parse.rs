@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ncolony::config::{self, Severity};
-use ncolony::model::{Account, Format, Kill, OnFull, Output, ProcessSpec, Restart, Security, Signal};
+use ncolony::model::{Account, Format, HttpGet, Kill, OnFull, Output, PreStop, ProcessSpec, Restart, Security, Signal};
 
 use super::DEFAULTS;
 
@@ -112,6 +112,21 @@ fn defaults_follow_the_file() {
     let output = Output { format: Format::Inherit, on_full: OnFull::Block };
     assert_eq!(good("args: [a]\noutput: inherit").birth.output, Some(output));
     assert_eq!(good("args: [a]\nlifecycle: {stopSignal: 2}").stop.signal.as_raw(), 2);
+}
+
+#[test]
+fn pre_stop_is_a_pods() {
+    let of = |hook: &str| good(&format!("args: [a]\nlifecycle: {{preStop: {hook}}}")).stop.pre_stop.expect("a hook");
+    assert_eq!(of("{exec: {command: [a, $(B)]}}"), PreStop::Exec(vec!["a".into(), "$(B)".into()]));
+    assert_eq!(of("{sleep: {seconds: 1.5}}"), PreStop::Sleep(Duration::from_millis(1500)));
+    let plain = HttpGet { host: "127.0.0.1".into(), port: 80, path: "/".into(), headers: Vec::new() };
+    assert_eq!(of("{httpGet: {port: 80}}"), PreStop::HttpGet(plain));
+    let full = r#"{httpGet: {port: 65535, host: "::1", path: "/a?b=c", scheme: HTTP,
+        httpHeaders: [{name: X-A, value: "b c"}, {name: X-A, value: ""}]}}"#;
+    let headers = vec![("X-A".into(), "b c".into()), ("X-A".into(), String::new())];
+    let full_spec = HttpGet { host: "::1".into(), port: 65535, path: "/a?b=c".into(), headers };
+    assert_eq!(of(full), PreStop::HttpGet(full_spec));
+    assert_eq!(good("args: [a]\nlifecycle: {}").stop.pre_stop, None);
 }
 
 #[test]
@@ -332,11 +347,11 @@ fn the_applications_own_keys_are_kept_and_misspellings_of_ours_are_warned_of() {
 
 #[test]
 fn keys_of_later_versions_are_warned_of() {
-    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\ndependsOn: [db]\nlifecycle: {preStop: {}}\n";
+    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\ndependsOn: [db]\nlifecycle: {postStart: {}}\n";
     let found = warnings(text);
     assert_eq!(found.len(), 3);
     assert_eq!(found[0], "web:2:1: warning: livenessProbe: this version does not act on it");
-    assert_eq!(found[2], "web:4:13: warning: lifecycle.preStop: this version does not act on it");
+    assert_eq!(found[2], "web:4:13: warning: lifecycle.postStart: this version does not act on it");
 }
 
 #[test]
@@ -366,6 +381,7 @@ fn only_what_a_run_is_born_with_asks_for_a_new_one() {
         "terminationGracePeriodSeconds: 9",
         "killMode: group",
         "lifecycle: {stopSignal: INT}",
+        "lifecycle: {preStop: {sleep: {seconds: 1}}}",
         "schedule: {every: 9}",
         "suspend: true",
         "readinessGate: false",

@@ -11,6 +11,7 @@ mod endings;
 mod exits;
 mod health;
 mod heartbeat;
+mod hooks;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -1,10 +1,13 @@
 //! `lifecycle`: how a run is ended.
 
-use crate::config::node::{Entry, Node, Value};
+use std::time::Duration;
+
+use crate::config::decode::Least;
+use crate::config::node::{Node, Value};
 use crate::config::report::{Path, Report};
 use crate::model::{PreStop, Signal};
 
-use super::not_yet;
+use super::handler;
 
 pub(in crate::config) fn signal(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Signal> {
     let signal = match &node.value {
@@ -18,8 +21,44 @@ pub(in crate::config) fn signal(report: &mut Report<'_>, path: &Path<'_>, node: 
     signal
 }
 
-/// `lifecycle.preStop`
-pub(in crate::config) fn pre_stop(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) -> Option<PreStop> {
-    not_yet(report, path, entry);
-    None
+/// `lifecycle.preStop`: one handler.
+pub(in crate::config) fn pre_stop(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<PreStop> {
+    const KEYS: [&str; 3] = ["exec", "httpGet", "sleep"];
+    let entries = report.map(path, node, "a map with one of the keys exec, httpGet, sleep")?;
+    let mut handler = None;
+    for entry in entries {
+        let (path, node) = (&path.key(&entry.key), &entry.node);
+        match entry.key.as_str() {
+            "exec" => handler = handler::exec(report, path, node).map(PreStop::Exec),
+            "httpGet" => handler = handler::http_get(report, path, node).map(PreStop::HttpGet),
+            "sleep" => handler = sleep(report, path, node).map(PreStop::Sleep),
+            _ => report.unknown_key(path, entry, &KEYS),
+        }
+    }
+    let told = entries.iter().filter(|entry| KEYS.contains(&entry.key.as_str())).count();
+    if told != 1 && (told > 0 || entries.is_empty()) {
+        report.error(
+            path,
+            node.span,
+            format!("expected one of exec, httpGet, sleep, found {}", if told == 0 { "none" } else { "more" }),
+        );
+        return None;
+    }
+    handler
+}
+
+fn sleep(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Duration> {
+    let entries = report.map(path, node, "a map with the key \"seconds\"")?;
+    let mut seconds = None;
+    for entry in entries {
+        let path = &path.key(&entry.key);
+        match entry.key.as_str() {
+            "seconds" => seconds = report.seconds(path, &entry.node, Least::Zero),
+            _ => report.unknown_key(path, entry, &["seconds"]),
+        }
+    }
+    if !node.has_key("seconds") {
+        report.error(path, node.span, "expected the key \"seconds\"");
+    }
+    seconds
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod born;
 pub(super) mod env;
+pub(super) mod handler;
 pub(super) mod heartbeat;
 pub(super) mod lifecycle;
 pub(super) mod order;

@@ -143,6 +143,7 @@ impl Chance {
             .map(|reading| reading.answer_at)
             .min()
             .map_or(answer, |at| at.min(answer));
+        let answer = answer.min(self.history.next_hook());
         let random = self.random();
         let span = if random.chance(temper.stalls) {
             let span = random.span(3_600_000);
@@ -315,6 +316,8 @@ fn temper(random: &mut Random) -> Temper {
         heart_fails: often([0, 10, 30, 80]),
         look_hangs: often([0, 0, 5, 30]),
         grows: often([0, 10, 30, 80]),
+        hook_fails: often([0, 0, 10, 50]),
+        hook_hangs: often([0, 10, 30, 100]),
         unrest: often([0, 3, 10, 30]),
         edits: often([0, 3, 10, 40]),
         asks: often([0, 2, 5, 30]),

@@ -35,6 +35,7 @@ impl History {
         let mut history = History::new(Random::new(0), Random::new(0), Temper::default(), Reuse::LastFreed, tick);
         history.world.fates = Some(Vec::new());
         history.world.look_takes = Some(Duration::ZERO);
+        history.world.hook_takes = Some(Duration::ZERO);
         history
     }
 
@@ -179,7 +180,7 @@ impl History {
         let end = self.now() + span;
         while self.now() < end && self.world.broken.is_none() {
             let next = self.observed.wake_at().unwrap_or(Moment::NEVER).min(self.now() + self.tick).min(end);
-            let next = self.world.kernel.next_exit().map_or(next, |at| next.min(at));
+            let next = self.world.kernel.next_exit().map_or(next, |at| next.min(at)).min(self.next_hook());
             self.pass(next.since(self.now()));
             self.turns();
         }
@@ -191,7 +192,9 @@ impl History {
 
     fn has_answers(&self) -> bool {
         let now = self.now();
-        self.world.looks.iter().any(|look| look.answer_at <= now) || self.world.has_readings()
+        self.world.looks.iter().any(|look| look.answer_at <= now)
+            || self.world.has_readings()
+            || self.next_hook() <= now
     }
 
     pub(super) fn fold(&mut self, fact: Fact) {
@@ -201,6 +204,9 @@ impl History {
     fn reap(&mut self) {
         let mut exits = Vec::new();
         while let Some((pid, proc, exit)) = self.world.kernel.reap() {
+            if let (Some(id), Role::Hook) = (proc.run, proc.role) {
+                self.hook_ended(id);
+            }
             if let (Some(id), Role::Main) = (proc.run, proc.role) {
                 let run = self.world.run(id);
                 assert_eq!(run.main, pid, "the simulation confuses pids");
@@ -259,6 +265,7 @@ impl History {
         }
         if self.world.runs[of].empty_told {
             self.fold(Fact::Emptied(name.clone(), id));
+            self.fold(Fact::PreStopOver(name.clone(), id));
             self.fold(Fact::Looking(name.clone(), id));
             self.fold(Fact::OomKilled(name.clone(), id));
             self.fold(Fact::Weighed(name.clone(), id, Weight::Bytes(u64::MAX)));
@@ -268,6 +275,7 @@ impl History {
 
     fn answer(&mut self) {
         let now = self.now();
+        self.hooks_answer();
         let looks = std::mem::take(&mut self.world.looks);
         let (come, out): (Vec<Look>, Vec<Look>) = looks.into_iter().partition(|look| look.answer_at <= now);
         self.world.looks = out;

@@ -32,6 +32,8 @@ pub(super) enum Role {
     Main,
     /// A child in the main process's group.
     Member,
+    /// What is done before the stop signal: a child of the monitor's, in the run's name.
+    Hook,
     /// A child with a session of its own.
     Escaped,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
+use super::hooks;
 use super::machine::World;
 use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
@@ -33,6 +34,8 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
 fn named(action: &Action) -> &Name {
     match action {
         Action::Start(name, ..)
+        | Action::PreStop(name, ..)
+        | Action::EndPreStop(name, ..)
         | Action::Signal(name, ..)
         | Action::Adopt(name, _)
         | Action::Look(name, _)
@@ -43,6 +46,7 @@ fn named(action: &Action) -> &Name {
 
 pub(super) fn hold_after_a_turn(history: &mut History) {
     nothing_is_overlooked(history);
+    hooks::no_hook_outlives_its_time(history);
     only_starts_wait_for_their_turn(history);
     nothing_is_starved(history);
     all_that_lives_is_known(history);
@@ -171,14 +175,17 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
         (Life::Stopping(run, stopping) | Life::Leaving(run, stopping), _) => {
             let by = match stopping.killed_at {
                 _ if world.desired.ending == Some(Haste::Now) && stopping.killed_at.is_none() => Moment::ZERO,
-                None => stopping.asked_at + run.spec.stop.grace,
+                None => match world.run(run.id).hook {
+                    Some(hook) if !hook.asked => hook.until,
+                    Some(_) | None => stopping.asked_at + run.spec.stop.grace,
+                },
                 Some(at) => at + Duration::from_secs(1),
             };
             let told = matches!(record.life, Life::Stopping(..))
                 || world.run(run.id).rest_asked
                 || stopping.killed_at.is_some();
             world.check(told, || format!("what is left of {name} was not told to end"));
-            world.check(woken_by(by), || format!("{name} must be killed by {by:?} and is filed for {filed:?}"));
+            world.check(woken_by(by), || format!("{name} must be signalled by {by:?} and is filed for {filed:?}"));
         }
     }
 }

@@ -6,12 +6,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hooks::{Answer, SimHook};
 use super::kernel::{Kernel, MONITOR, Pid, Proc, Reuse, Role};
 use super::ledger::Ledger;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Step};
-use crate::reconcile::{Desired, Machine, Target, Why};
+use crate::reconcile::{Cut, Desired, Hook, Machine, Target, Why};
 
 pub(super) struct World {
     pub(super) random: Random,
@@ -24,6 +25,8 @@ pub(super) struct World {
     pub(super) looks: Vec<Look>,
     /// Weighings under way.
     pub(super) readings: Vec<Reading>,
+    /// Hooks under way that are no processes.
+    pub(super) answers: Vec<Answer>,
     /// When something last happened that lengthens a shutdown: a thaw, a refused signal, a fork in the face of SIGKILL.
     pub(super) delayed_at: Moment,
     pub(super) stalled_at: Moment,
@@ -36,6 +39,8 @@ pub(super) struct World {
     pub(super) fates: Option<Vec<Fate>>,
     /// How long each look takes, of what it read at its beginning; `None`: chance decides.
     pub(super) look_takes: Option<Duration>,
+    /// How long each hook takes; `None`: chance decides.
+    pub(super) hook_takes: Option<Duration>,
 }
 
 /// How likely things are in this history, in percent.
@@ -53,6 +58,8 @@ pub(super) struct Temper {
     pub(super) look_hangs: u64,
     /// Runs that come to have more memory than they may.
     pub(super) grows: u64,
+    pub(super) hook_fails: u64,
+    pub(super) hook_hangs: u64,
     /// How many things happen in the kernel between two turns: this in a hundred, each of them.
     pub(super) unrest: u64,
     pub(super) edits: u64,
@@ -72,6 +79,8 @@ pub(super) struct SimRun {
     pub(super) stop_why: Option<Why>,
     /// From when its grace counts.
     pub(super) ending_at: Option<Moment>,
+    /// What was done before the stop signal.
+    pub(super) hook: Option<SimHook>,
     pub(super) rest_asked: bool,
     pub(super) killed_at: Option<Moment>,
     /// The core was told that the main process ended.
@@ -172,6 +181,7 @@ impl World {
             desired: Arc::default(),
             looks: Vec::new(),
             readings: Vec::new(),
+            answers: Vec::new(),
             delayed_at: Moment::ZERO,
             stalled_at: Moment::ZERO,
             broken: None,
@@ -179,6 +189,7 @@ impl World {
             digest: DefaultHasher::new(),
             fates: None,
             look_takes: None,
+            hook_takes: None,
         }
     }
 
@@ -231,6 +242,7 @@ impl World {
             inherited,
             stop_why: None,
             ending_at: None,
+            hook: None,
             rest_asked: false,
             killed_at: None,
             exit_told: false,
@@ -324,6 +336,9 @@ impl World {
             run.stop_why = Some(why);
         }
         run.rest_asked |= target == Target::Tree;
+        if let Some(hook) = &mut run.hook {
+            hook.asked = true;
+        }
         let mut counts = false;
         if signal == Signal::KILL {
             counts = run.killed_at.is_none() && why == Why::GraceOver;
@@ -350,6 +365,16 @@ impl Machine for World {
         let id = self.begin(name, spec, fate, false);
         self.tell(|| format!("start {name} ({why:?}) as run {id}: {fate:?}"));
         Ok(id)
+    }
+
+    fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
+        self.record("preStop", name, Some(why), run.get());
+        self.begin_hook(name, run, spec, why)
+    }
+
+    fn end_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
+        self.record("end of preStop", name, None, run.get());
+        self.cut_hook(name, run, cut);
     }
 
     fn signal(&mut self, name: &Name, run: Incarnation, target: Target, signal: Signal, why: Why) {

@@ -8,6 +8,7 @@
 mod chance;
 mod found;
 mod history;
+mod hooks;
 mod kernel;
 mod laws;
 mod ledger;

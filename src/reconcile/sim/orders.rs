@@ -40,19 +40,25 @@ impl World {
         let run = self.run(id);
         let stop = &run.spec.stop;
         let says = format!("{signal} to the {} of {name} because {}", target.as_str(), why.as_str());
+        let whom = if stop.kill == Kill::Mixed { Target::Main } else { Target::Tree };
+        let asks = signal == stop.signal && target == whom;
+        let hurries = self.desired.ending == Some(Haste::Now);
+        let hook_is_over = run.hook.is_none_or(|hook| hook.asked || hook.is_over(now));
         let holds = match (run.exit_told, run.ending_at, signal == Signal::KILL) {
             (true, None, _) => unreachable!("an exit begins the ending"),
-            (false, None, true) if self.desired.ending == Some(Haste::Now) => target == Target::Tree,
-            (false, None, _) => {
-                let whom = if stop.kill == Kill::Mixed { Target::Main } else { Target::Tree };
-                signal == stop.signal && target == whom && self.may_stop(name, id, why)
+            (false, None, true) if hurries => target == Target::Tree,
+            (false, None, _) => asks && stop.pre_stop.is_none() && self.may_stop(name, id, why),
+            (false, Some(_), _) if asks && !hurries && run.hook.is_some_and(|hook| !hook.asked) => {
+                hook_is_over && run.stop_why == Some(why)
             }
-            (true, Some(_), false) => signal == stop.signal && target == Target::Tree && !run.rest_asked,
+            (true, Some(_), false) => {
+                signal == stop.signal && target == Target::Tree && !run.rest_asked && hook_is_over
+            }
             (true, Some(_), true) if !run.rest_asked && run.killed_at.is_none() && signal == stop.signal => true,
             (_, Some(from), true) => {
                 let in_time = match run.killed_at {
                     Some(at) => at + Duration::from_secs(1) <= now,
-                    None => from + stop.grace <= now || self.desired.ending == Some(Haste::Now),
+                    None => (from + stop.grace <= now && hook_is_over) || hurries,
                 };
                 target == Target::Tree && in_time
             }
@@ -62,7 +68,7 @@ impl World {
     }
 
     /// Whether there is reason to end a run that is up.
-    fn may_stop(&self, name: &Name, id: Incarnation, why: Why) -> bool {
+    pub(super) fn may_stop(&self, name: &Name, id: Incarnation, why: Why) -> bool {
         let run = self.run(id);
         let wanted = self.desired.processes.get(name);
         match why {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::scales;
-use crate::model::{Backoff, Fingerprint, Heartbeat, Kill, Name, ProcessSpec, Restart, Schedule, Signal, Stop};
+use crate::model::{
+    Backoff, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, Schedule, Signal, Stop,
+};
 
 pub(super) fn name_of(text: &str) -> Name {
     Name::parse(text).expect("a valid name")
@@ -35,7 +37,8 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
         }
         9..=11 => {
             let kill = random.pick(&[Kill::Mixed, Kill::Group]);
-            spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill, pre_stop: None };
+            let pre_stop = if random.chance(50) { Some(hook(random)) } else { None };
+            spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill, pre_stop };
         }
         12..=14 => {
             let every = Duration::from_millis(500 + random.below(60_000));
@@ -51,6 +54,15 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
     }
     spec.whole = fingerprint;
     spec
+}
+
+/// What is done before the stop signal.
+fn hook(random: &mut Random) -> PreStop {
+    match random.below(3) {
+        0 => PreStop::Exec(Vec::new()),
+        1 => PreStop::HttpGet(HttpGet { host: String::new(), port: 80, path: "/".into(), headers: Vec::new() }),
+        _ => PreStop::Sleep(random.span(20_000)),
+    }
 }
 
 /// The signals that specs name as theirs to end by.

@@ -1,0 +1,112 @@
+//! Helpers: further processes of a run that we start ourselves, as its hooks. A helper is born as its run was, with its
+//! mark, in a session of its own; the run is not over before it has gone; its exit is never taken for the run's.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU64;
+use std::os::fd::BorrowedFd;
+
+use libc::pid_t;
+
+use super::{Children, Event, tree};
+use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Signal, StartError};
+
+/// The helpers that have not been collected.
+#[derive(Default)]
+pub(super) struct Helpers {
+    by_pid: HashMap<pid_t, Helper>,
+    /// Collected, and not told yet.
+    ended: Vec<(Helper, Exit)>,
+    last: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Helper {
+    id: HelperId,
+    run: Incarnation,
+}
+
+impl Helpers {
+    /// Whether this is the pid of one.
+    pub(super) fn has(&self, pid: pid_t) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
+    pub(super) fn pids(&self) -> impl Iterator<Item = pid_t> {
+        self.by_pid.keys().copied()
+    }
+
+    /// The helpers of one run: our children, so that their numbers are theirs.
+    pub(super) fn of(&self, run: Incarnation) -> impl Iterator<Item = pid_t> {
+        self.by_pid.iter().filter(move |(_, helper)| helper.run == run).map(|(pid, _)| *pid)
+    }
+
+    /// This child was collected. Says whether it was a helper.
+    pub(super) fn collected(&mut self, pid: pid_t, exit: Exit) -> bool {
+        let helper = self.by_pid.remove(&pid);
+        self.ended.extend(helper.map(|helper| (helper, exit)));
+        helper.is_some()
+    }
+
+    /// How many have been collected and not told.
+    pub(super) fn ended(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// Those that have ended since the last time.
+    pub(super) fn take_ended(&mut self) -> Vec<Event> {
+        let told = |(helper, exit): (Helper, Exit)| Event::HelperExited(helper.run, helper.id, exit);
+        std::mem::take(&mut self.ended).into_iter().map(told).collect()
+    }
+
+    fn next(&self) -> HelperId {
+        HelperId::new(NonZeroU64::MIN.saturating_add(self.last))
+    }
+}
+
+impl Children {
+    /// The number that the next helper will have.
+    pub fn next_helper(&self) -> HelperId {
+        self.helpers.next()
+    }
+
+    /// Starts this program as a helper of a run, with the environment, the user, the directory and the limits of the run
+    /// itself. Returns when the program is executed.
+    ///
+    /// # Errors
+    /// The step that failed, in words; nothing of the helper is left then.
+    pub fn start_helper(
+        &mut self,
+        run: Incarnation,
+        name: &Name,
+        spec: &ProcessSpec,
+        argv: &[String],
+        output: Option<[BorrowedFd<'_>; 2]>,
+    ) -> Result<HelperId, StartError> {
+        let id = self.helpers.next();
+        let birth = Birth { argv: argv.to_vec(), ..spec.birth.clone() };
+        let (pid, pidfd) = self.launch(run, name, &birth, output, None)?;
+        self.helpers.last = id.get();
+        self.helpers.by_pid.insert(pid, Helper { id, run });
+        self.exits.watch(pid, pidfd);
+        Ok(id)
+    }
+
+    /// Kills a helper, its group, and what has left that. One that has ended is passed over: what it left behind is the
+    /// run's, as all that the run leaves.
+    pub fn end_helper(&mut self, id: HelperId) {
+        let Some(pid) = self.helpers.by_pid.iter().find_map(|(pid, helper)| (helper.id == id).then_some(*pid)) else {
+            return;
+        };
+        let mut told = HashSet::new();
+        for sweep in 0..tree::SWEEPS {
+            // They are held before the group is told: once their parents are dead they are not found below them.
+            let outside = tree::outside(pid, &[pid], &[], &mut told);
+            // Not collected: the group's number cannot have passed to anybody else. One that has just ended is no error.
+            let _ = tree::send(-pid, Signal::KILL);
+            outside.iter().for_each(|one| one.send(Signal::KILL));
+            if sweep > 0 && outside.is_empty() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What is done for runs beside running them: the hooks of their files.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use super::Wakes;
+use super::host::Host;
+use crate::health::{GetError, http_get};
+use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, StartError};
+use crate::process;
+use crate::reconcile::{Cut, Fact, Hook, Why};
+
+/// The hooks under way.
+pub(super) struct Hooks {
+    under_way: HashMap<Incarnation, Doing>,
+    /// What came of requests.
+    answers: (Sender<Answer>, Receiver<Answer>),
+    wakes: Arc<Wakes>,
+}
+
+struct Answer {
+    name: Name,
+    run: Incarnation,
+    result: Result<u16, GetError>,
+}
+
+enum Doing {
+    Exec(HelperId),
+    HttpGet(AbortHandle),
+    /// The core counts the time.
+    Sleep,
+}
+
+impl Hooks {
+    /// None yet; `wakes` is told of each that is over.
+    pub(super) fn new(wakes: &Arc<Wakes>) -> Hooks {
+        Hooks { under_way: HashMap::new(), answers: channel(), wakes: Arc::clone(wakes) }
+    }
+
+    /// Begins a request, whose answer will be among [`Host::hooks_answered`]. Must be called from within the runtime.
+    fn ask(&self, name: &Name, run: Incarnation, what: &HttpGet, limit: Duration) -> AbortHandle {
+        let (name, what) = (name.clone(), what.clone());
+        let (answers, wakes) = (self.answers.0.clone(), Arc::clone(&self.wakes));
+        let asking = async move {
+            let result = http_get(&what, limit).await;
+            // Nobody listens any more when the loop has ended.
+            let _ = answers.send(Answer { name, run, result });
+            wakes.notify.notify_one();
+        };
+        tokio::spawn(asking).abort_handle()
+    }
+
+    /// The hook of a run is of no more interest, if there is one: it was killed with the run, or the run is over.
+    pub(super) fn forget(&mut self, run: Incarnation) {
+        if let Some(Doing::HttpGet(request)) = self.under_way.remove(&run) {
+            request.abort();
+        }
+    }
+}
+
+impl Host {
+    /// Begins what is to be done before a run is asked to end.
+    pub(super) fn begin_pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
+        let Some(hook) = &spec.stop.pre_stop else { return Hook::Over };
+        tracing::info!(process = %name, run = run.get(), "preStop of {name} ({}): {}", words(hook), why.as_str());
+        let doing = match hook {
+            PreStop::Exec(argv) => match self.start_helper(name, run, spec, argv) {
+                Ok(helper) => Doing::Exec(helper),
+                Err(error) => {
+                    tell_failure(name, run, &format!("cannot start it: {error}"));
+                    return Hook::Over;
+                }
+            },
+            PreStop::HttpGet(what) => Doing::HttpGet(self.hooks.ask(name, run, what, spec.stop.grace)),
+            PreStop::Sleep(_) => Doing::Sleep,
+        };
+        self.hooks.under_way.insert(run, doing);
+        Hook::UnderWay
+    }
+
+    /// Ends it before it is over.
+    pub(super) fn cut_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
+        match cut {
+            Cut::TimeUp => tell_failure(name, run, "it took all of its time, and is ended"),
+            Cut::MainGone => {
+                tracing::info!(process = %name, run = run.get(), "the preStop of {name} is ended with its main process");
+            }
+        }
+        if let Some(Doing::Exec(helper)) = self.hooks.under_way.get(&run) {
+            self.children.end_helper(*helper);
+        }
+        self.hooks.forget(run);
+    }
+
+    /// Hooks that were answered since the last look, as facts.
+    pub(super) fn hooks_answered(&mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        while let Ok(Answer { name, run, result }) = self.hooks.answers.1.try_recv() {
+            // One that was ended may have been answered at that moment.
+            if self.hooks.under_way.remove(&run).is_some() {
+                match result {
+                    Ok(status) => tell_success(&name, run, &format!("status {status}")),
+                    Err(error) => tell_failure(&name, run, &error.to_string()),
+                }
+                facts.push(Fact::PreStopOver(name, run));
+            }
+        }
+        facts
+    }
+
+    /// A helper of a run has ended; a fact, unless it was ended by us.
+    pub(super) fn helper_exited(
+        &mut self,
+        name: &Name,
+        run: Incarnation,
+        helper: HelperId,
+        exit: Exit,
+    ) -> Option<Fact> {
+        self.capture.helper_ended(helper);
+        match self.hooks.under_way.get(&run) {
+            Some(Doing::Exec(of)) if *of == helper => {}
+            Some(Doing::Exec(_) | Doing::HttpGet(_) | Doing::Sleep) | None => return None,
+        }
+        self.hooks.under_way.remove(&run);
+        match exit.is_success() {
+            true => tell_success(name, run, &exit.to_string()),
+            false => tell_failure(name, run, &exit.to_string()),
+        }
+        Some(Fact::PreStopOver(name.clone(), run))
+    }
+
+    /// A helper prints as its run does.
+    fn start_helper(
+        &mut self,
+        name: &Name,
+        run: Incarnation,
+        spec: &ProcessSpec,
+        argv: &[String],
+    ) -> Result<HelperId, StartError> {
+        let output = spec.birth.output.unwrap_or(self.default_output);
+        let stdio = match output.format {
+            Format::Inherit => None,
+            Format::Prefix | Format::Json => {
+                let helper = self.children.next_helper();
+                Some(self.capture.open_helper(helper, name, output).map_err(|error| process::no_output(&error))?)
+            }
+        };
+        let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
+        self.children.start_helper(run, name, spec, argv, ends)
+    }
+}
+
+/// What a hook is, for the log: a program's arguments and a request's headers may be secrets.
+fn words(hook: &PreStop) -> String {
+    match hook {
+        PreStop::Exec(argv) => format!("exec {}", argv.first().map_or("", String::as_str)),
+        PreStop::HttpGet(what) => format!("httpGet from {} port {}", what.host, what.port),
+        PreStop::Sleep(span) => format!("sleep {} s", span.as_secs_f64()),
+    }
+}
+
+fn tell_success(name: &Name, run: Incarnation, how: &str) {
+    tracing::info!(process = %name, run = run.get(), "preStop of {name} is done: {how}");
+}
+
+fn tell_failure(name: &Name, run: Incarnation, how: &str) {
+    let reason = "FailedPreStopHook";
+    tracing::warn!(process = %name, run = run.get(), reason, "preStop of {name} failed: {how}; the stop goes on");
+}
