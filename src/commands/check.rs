@@ -53,7 +53,7 @@ fn check_directory(path: &Path) -> Result<Verdict, String> {
             }
         }
     }
-    Ok(Verdict { good: scan.processes.len(), bad: scan.errors.len() })
+    Ok(Verdict { good: scan.files, bad: scan.errors.len() })
 }
 
 fn check_file(path: &Path) -> Result<Verdict, String> {

@@ -57,6 +57,8 @@ pub struct Scan {
     pub changed: bool,
     /// What is desired. What has not changed is the same `Arc` as before.
     pub processes: Arc<BTreeMap<Name, Arc<ProcessSpec>>>,
+    /// How many files describe that.
+    pub files: usize,
     /// What there is to say, once.
     pub news: Vec<News>,
     /// The files that are refused now.
@@ -125,6 +127,7 @@ impl Directory {
         Scan {
             changed,
             processes: self.slots.processes(),
+            files: self.slots.files(),
             news,
             errors: self.slots.errors(),
             dir_error: self.trouble.clone(),
@@ -205,7 +208,7 @@ pub fn check_file(path: &Path, defaults: &Defaults) -> Result<Vec<Diagnostic>, S
     entries.look(dir.as_fd(), &[entry], Moment::ZERO, &mut news);
     let verdict = entries.files().next().map(|file| file.verdict.clone());
     match (verdict, news.first()) {
-        (Some(Verdict::Good(_, diagnostics) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),
+        (Some(Verdict::Good(_, _, diagnostics) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),
         (Some(Verdict::Nothing) | None, Some(News::Ignored { why, .. })) => Err(cannot(why)),
         (Some(Verdict::Nothing) | None, _) => Err(cannot(Errno::ENOENT.desc())),
     }

@@ -54,8 +54,8 @@ pub(super) struct Candidate {
 pub(super) enum Verdict {
     /// There is nothing behind it, or a directory.
     Nothing,
-    /// A process, and warnings.
-    Good(Arc<ProcessSpec>, Vec<Diagnostic>),
+    /// A process, how many of it, and warnings.
+    Good(Arc<ProcessSpec>, Option<u32>, Vec<Diagnostic>),
     /// What is wrong with it.
     Bad(Vec<Diagnostic>),
 }
@@ -182,7 +182,7 @@ impl Candidate {
         }
         self.content = content;
         Some(match manifest::parse(&self.file, bytes, eye.defaults) {
-            Ok(Manifest { spec, warnings }) => Verdict::Good(Arc::new(spec), warnings),
+            Ok(Manifest { spec, replicas, warnings }) => Verdict::Good(Arc::new(spec), replicas, warnings),
             Err(diagnostics) => Verdict::Bad(diagnostics),
         })
     }

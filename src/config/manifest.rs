@@ -47,6 +47,8 @@ impl Defaults {
 pub struct Manifest {
     /// What it asks for.
     pub spec: ProcessSpec,
+    /// How many of it (`replicas`); `None`: one, of the file's own name.
+    pub replicas: Option<u32>,
     /// What its writer may want to know.
     pub warnings: Vec<Diagnostic>,
 }
@@ -71,11 +73,12 @@ pub fn parse(file: &str, text: &[u8], defaults: &Defaults) -> Result<Manifest, V
         draft.take(&mut report, entry);
     }
     let config = if is_json { text.to_string() } else { rendered(&root) };
+    let replicas = draft.replicas;
     let spec = draft.finish(&mut report, &root, config, defaults);
     match (spec, report.has_errors()) {
         (Some(mut spec), false) => {
             (spec.born, spec.whole) = fingerprints(&spec, entries);
-            Ok(Manifest { spec, warnings: report.finish() })
+            Ok(Manifest { spec, replicas, warnings: report.finish() })
         }
         (_, _) => Err(report.finish()),
     }
@@ -162,7 +165,7 @@ impl Draft {
             "activeDeadlineSeconds" => self.active_deadline = keys::schedule::active_deadline(report, path, entry),
             "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
             "essential" => self.essential = report.flag(path, node),
-            "replicas" => self.replicas = keys::order::replicas(report, path, entry),
+            "replicas" => self.replicas = keys::order::replicas(report, path, node),
             "resources" => self.limits = keys::resources::limits(report, path, entry),
             key => self.foreign(report, key, entry),
         }
@@ -221,6 +224,9 @@ impl Draft {
         if self.essential == Some(true) {
             keys::order::essential_fits(report, root, restart, self.schedule.as_ref());
         }
+        if self.replicas.is_some() {
+            keys::order::replicas_fit(report, root, self.schedule.as_ref());
+        }
         Some(ProcessSpec {
             birth: Birth {
                 argv,
@@ -235,6 +241,8 @@ impl Draft {
                 umask: self.umask,
                 limits: self.limits,
                 output: self.output,
+                // The file is one process to its reader; whoever reads the directory makes as many of it as it says.
+                replica: None,
             },
             born: Fingerprint(0),
             whole: Fingerprint(0),
@@ -251,7 +259,6 @@ impl Draft {
             },
             depends_on: self.depends_on,
             essential: self.essential.unwrap_or(false),
-            // The file is one process to its reader; whoever reads the directory makes as many of it as it says.
             replica: None,
             suspend: self.suspend.unwrap_or(false),
             readiness_gate: self.readiness_gate.unwrap_or(true),
@@ -294,6 +301,7 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         umask,
         limits,
         output,
+        replica: _,
     } = &spec.birth;
     let mut hasher = DefaultHasher::new();
     (argv, env, env_inherit, security, working_dir).hash(&mut hasher);

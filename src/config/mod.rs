@@ -15,6 +15,7 @@ mod keys;
 mod manifest;
 mod news;
 mod node;
+mod replicas;
 mod report;
 mod schema;
 mod slots;

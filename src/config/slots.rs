@@ -9,6 +9,7 @@ use crate::model::{FileError, Moment, Name, ProcessSpec};
 use super::diagnostic::{Diagnostic, Severity};
 use super::entries::{Candidate, Verdict};
 use super::news::News;
+use super::replicas::{self, Described};
 
 /// Who writes a file by removing and creating it is given this long; so are links that are turned to a new target.
 const ABSENCE: Duration = Duration::from_millis(500);
@@ -22,13 +23,31 @@ pub(super) struct Slots {
     rescan_at: Option<Moment>,
 }
 
+/// What is known of the file, or files, of one name.
 #[derive(Default)]
 struct Slot {
-    /// The last good version, and the file that it came from.
-    good: Option<(Arc<ProcessSpec>, Arc<str>)>,
+    /// The last good version.
+    good: Option<Good>,
     missing_since: Option<Moment>,
     /// What is to be said of the file, or files, at present.
     diagnostics: Vec<Diagnostic>,
+}
+
+/// A good version.
+struct Good {
+    spec: Arc<ProcessSpec>,
+    /// How many of it; `None`: one, of the file's own name.
+    replicas: Option<u32>,
+    /// The file that it came from.
+    file: Arc<str>,
+    /// What it describes.
+    processes: Vec<Described>,
+}
+
+/// What the file, or files, of one name come to.
+enum Judged<'a> {
+    Taken { spec: &'a Arc<ProcessSpec>, replicas: Option<u32>, file: &'a Arc<str>, warnings: &'a [Diagnostic] },
+    Refused(Vec<Diagnostic>),
 }
 
 impl Slots {
@@ -48,12 +67,23 @@ impl Slots {
         self.rescan_at
     }
 
+    /// How many files are in force.
+    pub(super) fn files(&self) -> usize {
+        self.by_name.values().filter(|slot| slot.good.is_some()).count()
+    }
+
     pub(super) fn file_of(&self, name: &Name) -> Option<&str> {
-        self.by_name.get(name)?.good.as_ref().map(|(_, file)| &**file)
+        self.slot_of(name)?.good.as_ref().map(|good| &*good.file)
     }
 
     pub(super) fn error_of(&self, name: &Name) -> Option<String> {
-        first_error(&self.by_name.get(name)?.diagnostics).map(Diagnostic::summary)
+        first_error(&self.slot_of(name)?.diagnostics).map(Diagnostic::summary)
+    }
+
+    /// Where a process is described, or a file of this name known.
+    fn slot_of(&self, name: &Name) -> Option<&Slot> {
+        let replica = self.processes.get(name).and_then(|spec| spec.replica.as_ref());
+        self.by_name.get(replica.map_or(name, |replica| &replica.set))
     }
 
     pub(super) fn unborn(&self) -> Option<String> {
@@ -82,9 +112,12 @@ impl Slots {
         for name in by_name.keys().filter(|name| !self.by_name.contains_key(**name)).collect::<Vec<_>>() {
             self.by_name.insert((*name).clone(), Slot::default());
         }
-        self.by_name.retain(|name, slot| match by_name.get_mut(name) {
-            Some(files) => {
-                slot.take(name, files, distrust, news);
+        let mut judged: BTreeMap<&Name, Judged> =
+            by_name.into_iter().map(|(name, mut files)| (name, judge(name, &mut files, distrust))).collect();
+        self.part(&mut judged);
+        self.by_name.retain(|name, slot| match judged.remove(name) {
+            Some(judged) => {
+                slot.take(name, judged, news);
                 true
             }
             None => slot.miss(now),
@@ -92,48 +125,91 @@ impl Slots {
         self.rebuild()
     }
 
+    /// Refuses files that describe a process which another file describes, too: a replica of one is what the other is
+    /// called. Who is refused falls back to what is in force, which may be in the way of a third.
+    fn part(&self, judged: &mut BTreeMap<&Name, Judged>) {
+        loop {
+            let sets = self.by_name.keys().filter_map(|name| Some((name, self.claim(name, judged)??)));
+            let clash = sets.into_iter().find_map(|(set, of)| {
+                let others = (0..of).filter_map(|index| self.by_name.get_key_value(&*replicas::name_of(set, index)));
+                let mut others = others.map(|(other, _)| other);
+                others
+                    .find(|other| self.claim(other, judged) == Some(None) && is_taken_one_of([set, other], judged))
+                    .map(|other| (set.clone(), other.clone()))
+            });
+            let Some((set, other)) = clash else { return };
+            let files = [&set, &other].map(|name| self.file_in(name, judged).unwrap_or_else(|| name.to_string()));
+            for (name, file) in [&set, &other].into_iter().zip(&files) {
+                if let Some(judged @ Judged::Taken { .. }) = judged.get_mut(name) {
+                    *judged = Judged::Refused(vec![twice(file, &files, &other)]);
+                }
+            }
+        }
+    }
+
+    /// What the files of this name claim, if they have not gone: `Some(None)` the name itself, `Some(Some(n))` those of so
+    /// many replicas.
+    fn claim(&self, name: &Name, judged: &BTreeMap<&Name, Judged>) -> Option<Option<u32>> {
+        match judged.get(name)? {
+            Judged::Taken { replicas, .. } => Some(*replicas),
+            Judged::Refused(_) => self.by_name.get(name)?.good.as_ref().map(|good| good.replicas),
+        }
+    }
+
+    fn file_in(&self, name: &Name, judged: &BTreeMap<&Name, Judged>) -> Option<String> {
+        match judged.get(name)? {
+            Judged::Taken { file, .. } => Some(file.to_string()),
+            Judged::Refused(_) => self.by_name.get(name)?.good.as_ref().map(|good| good.file.to_string()),
+        }
+    }
+
     fn rebuild(&mut self) -> bool {
         let missing = self.by_name.values().filter_map(|slot| slot.missing_since);
         self.rescan_at = missing.map(|since| since + ABSENCE).min();
         self.errors = self.by_name.values().flat_map(Slot::errors).collect();
-        let good = self.by_name.iter().filter_map(|(name, slot)| Some((name, &slot.good.as_ref()?.0)));
-        let is_same = good.clone().count() == self.processes.len()
-            && good.clone().all(|(name, spec)| self.processes.get(name).is_some_and(|old| Arc::ptr_eq(old, spec)));
+        let mut good: BTreeMap<&Name, &Arc<ProcessSpec>> = BTreeMap::new();
+        // What is missing gives way: a name that another file has taken over is not described twice.
+        let (missing, present): (Vec<&Slot>, Vec<&Slot>) =
+            self.by_name.values().partition(|slot| slot.missing_since.is_some());
+        for (name, spec) in present.into_iter().chain(missing).flat_map(Slot::processes) {
+            good.entry(name).or_insert(spec);
+        }
+        let is_same = good.len() == self.processes.len()
+            && good.iter().all(|(name, spec)| self.processes.get(*name).is_some_and(|old| Arc::ptr_eq(old, spec)));
         if !is_same {
-            self.processes = Arc::new(good.map(|(name, spec)| (name.clone(), Arc::clone(spec))).collect());
+            let good = good.into_iter().map(|(name, spec)| (name.clone(), Arc::clone(spec))).collect();
+            self.processes = Arc::new(good);
         }
         !is_same
     }
 }
 
 impl Slot {
-    fn take(&mut self, name: &Name, files: &mut [&Candidate], distrust: Option<&str>, news: &mut Vec<News>) {
+    fn take(&mut self, name: &Name, judged: Judged, news: &mut Vec<News>) {
         self.missing_since = None;
-        let diagnostics = match (distrust, &*files) {
-            (Some(why), files) => files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect(),
-            (None, [one]) => match &one.verdict {
-                Verdict::Good(spec, warnings) => {
-                    self.take_over(spec, &one.file);
-                    warnings.clone()
-                }
-                Verdict::Bad(diagnostics) => diagnostics.clone(),
-                Verdict::Nothing => Vec::new(),
-            },
-            (None, _) => {
-                files.sort_by(|a, b| a.file.cmp(&b.file));
-                clash(name, files)
+        let diagnostics = match judged {
+            Judged::Taken { spec, replicas, file, warnings } => {
+                self.take_over(name, spec, replicas, file);
+                warnings.to_vec()
             }
+            Judged::Refused(diagnostics) => diagnostics,
         };
         self.tell(name, diagnostics, news);
     }
 
     /// Equal things stay the same thing, so that nothing downstream takes them for an edit.
-    fn take_over(&mut self, spec: &Arc<ProcessSpec>, file: &Arc<str>) {
-        let spec = match self.good.take() {
-            Some((old, _)) if old == *spec => old,
-            Some(_) | None => Arc::clone(spec),
+    fn take_over(&mut self, name: &Name, spec: &Arc<ProcessSpec>, replicas: Option<u32>, file: &Arc<str>) {
+        let before = self.good.take();
+        let processes = match before {
+            Some(good) if good.spec == *spec && good.replicas == replicas => good.processes,
+            Some(good) => replicas::expand(name, spec, replicas, &good.processes),
+            None => replicas::expand(name, spec, replicas, &[]),
         };
-        self.good = Some((spec, Arc::clone(file)));
+        self.good = Some(Good { spec: Arc::clone(spec), replicas, file: Arc::clone(file), processes });
+    }
+
+    fn processes(&self) -> impl Iterator<Item = (&Name, &Arc<ProcessSpec>)> {
+        self.good.iter().flat_map(|good| &good.processes).map(|(name, spec)| (name, spec))
     }
 
     /// The file is not there. Returns whether the process still counts.
@@ -173,6 +249,38 @@ impl Slot {
         }
         errors
     }
+}
+
+fn judge<'a>(name: &Name, files: &mut [&'a Candidate], distrust: Option<&str>) -> Judged<'a> {
+    match (distrust, &*files) {
+        (Some(why), files) => Judged::Refused(files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect()),
+        (None, [one]) => match &one.verdict {
+            Verdict::Good(_, Some(of), _) if Name::parse(&replicas::name_of(name, of.saturating_sub(1))).is_err() => {
+                let message = format!("its replicas' names are longer than {} bytes", Name::MAX_BYTES);
+                Judged::Refused(vec![Diagnostic::of_file(&one.file, message)])
+            }
+            Verdict::Good(spec, replicas, warnings) => {
+                Judged::Taken { spec, replicas: *replicas, file: &one.file, warnings }
+            }
+            Verdict::Bad(diagnostics) => Judged::Refused(diagnostics.clone()),
+            Verdict::Nothing => Judged::Refused(Vec::new()),
+        },
+        (None, _) => {
+            files.sort_by(|a, b| a.file.cmp(&b.file));
+            Judged::Refused(clash(name, files))
+        }
+    }
+}
+
+fn is_taken_one_of(names: [&Name; 2], judged: &BTreeMap<&Name, Judged>) -> bool {
+    names.into_iter().any(|name| matches!(judged.get(name), Some(Judged::Taken { .. })))
+}
+
+/// A replica of one file and another file of its name: neither may win here, either.
+fn twice(file: &str, files: &[String; 2], process: &Name) -> Diagnostic {
+    let [set, other] = files;
+    let message = format!("the replicas of {set} and {other} describe the same process, {process}");
+    Diagnostic { help: Some("rename one of them".to_string()), ..Diagnostic::of_file(file, message) }
 }
 
 /// Two files and one name: neither may win, for who wrote which last is nobody's intent.

@@ -94,6 +94,8 @@ pub struct Birth {
     pub limits: Limits,
     /// What becomes of its output; `None`: as the monitor's flag says.
     pub output: Option<Output>,
+    /// Which of a file's `replicas` it is: `NCOLONY_REPLICA` for the child.
+    pub replica: Option<u32>,
 }
 
 /// `resources.limits`: what all processes of a run together may use.

@@ -43,6 +43,9 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
     env.insert("NCOLONY_NAME".into(), name.as_str().into());
     env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
     env.insert(MARK.into(), mark.into());
+    if let Some(replica) = birth.replica {
+        env.insert("NCOLONY_REPLICA".into(), replica.to_string().into());
+    }
 
     let identity = identity::resolve(&birth.security)?;
     let program = birth.argv.first().map_or("", String::as_str);

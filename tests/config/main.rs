@@ -6,6 +6,7 @@ mod directory;
 mod golden;
 mod hostile;
 mod parse;
+mod replicas;
 mod trust;
 mod watch;
 

@@ -30,8 +30,24 @@ pub(in crate::config) fn essential_fits(
     }
 }
 
+/// The most `replicas` of one file: more is a slip of the hand.
+const MOST_REPLICAS: u32 = 1000;
+
 /// `replicas`
-pub(in crate::config) fn replicas(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) -> Option<u32> {
-    not_yet(report, path, entry);
-    None
+pub(in crate::config) fn replicas(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<u32> {
+    let count = report.number(path, node, 0.0, f64::from(MOST_REPLICAS), "replicas")?;
+    if count.fract() != 0.0 {
+        report.error(path, node.span, "expected a whole number of replicas");
+        return None;
+    }
+    Some(count as u32)
+}
+
+/// What `replicas` says of a process on a schedule.
+pub(in crate::config) fn replicas_fit(report: &mut Report<'_>, root: &Node, schedule: Option<&Schedule>) {
+    if schedule.is_some() {
+        let message = "a process on a schedule has one run at a time";
+        let help = "remove replicas, or schedule";
+        report.error_with_help(&Path::top("replicas"), root.span_of("replicas"), message, help);
+    }
 }
