@@ -69,7 +69,7 @@ fn each_replica_has_a_heartbeat_of_its_own() {
         beats.display()
     );
     let stop = setup.path("stop-web-1");
-    let beatcheck = json!({"period": 8, "grace": 3, "status": beats});
+    let beatcheck = json!({"period": 6, "grace": 1, "status": beats});
     let spec = json!({"args": ["sh", "-c", script], "replicas": 2, "ncolony.beatcheck": beatcheck});
     let colony = setup.file("web", &spec.to_string()).start();
     let pids = ["web-0", "web-1"].map(|name| colony.wait_pid(name, None));
