@@ -76,6 +76,7 @@ fn traits(birth: &Birth, uid: u32) -> Result<Option<Traits>, StartError> {
         umask,
         limits: _,
         output: _,
+        replica: _,
     } = birth;
     let asks = !rlimits.is_empty()
         || nice.is_some()
