@@ -161,7 +161,7 @@ impl Draft {
             "readinessGate" => self.readiness_gate = report.flag(path, node),
             "ncolony.beatcheck" => self.heartbeat = keys::heartbeat::heartbeat(report, path, node),
             "output" => self.output = keys::output::output(report, path, node),
-            "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, entry),
+            "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, node),
             "activeDeadlineSeconds" => self.active_deadline = keys::schedule::active_deadline(report, path, entry),
             "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
             "essential" => self.essential = report.flag(path, node),
@@ -219,6 +219,7 @@ impl Draft {
         let security = self.security.finish(report);
         let command = Command { head: self.command, args: self.args, env: self.env, config: &config };
         let (argv, env) = birth::command_line(report, root, command)?;
+        keys::restart::rules_fit(report, root, &self.restart_rules);
         let restart = if self.schedule.is_some() { Restart::Never } else { Restart::Always };
         let restart = self.restart.unwrap_or(restart);
         if self.essential == Some(true) {

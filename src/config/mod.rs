@@ -7,6 +7,8 @@ mod birth;
 mod decode;
 mod diagnostic;
 mod directory;
+#[cfg(test)]
+mod edits;
 mod entries;
 mod expand;
 mod file;

@@ -3,7 +3,7 @@
 use crate::model;
 
 /// The keys that this version acts on.
-const OURS: &[&str] = &[
+pub(super) const OURS: &[&str] = &[
     "args",
     "command",
     "env",
@@ -14,6 +14,7 @@ const OURS: &[&str] = &[
     "group",
     "workingDir",
     "restartPolicy",
+    "restartPolicyRules",
     "backoff",
     "terminationGracePeriodSeconds",
     "lifecycle",
@@ -40,7 +41,6 @@ const LATER: &[&str] = &[
     "startupProbe",
     "dependsOn",
     "envFrom",
-    "restartPolicyRules",
     "timeZone",
     "concurrencyPolicy",
     "activeDeadlineSeconds",

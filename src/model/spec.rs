@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Name, Resource, Rlimit, Security, Signal};
+use super::{Exit, Name, Resource, Rlimit, Security, Signal};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +131,18 @@ pub struct RestartRule {
     pub operator: RuleOperator,
     /// Exit codes, 0 to 255.
     pub codes: Vec<u8>,
+}
+
+impl RestartRule {
+    /// Whether it speaks of a run that ended so: by its code, or, as a container's status has it, by 128 + n for an end
+    /// by signal n.
+    pub fn matches(&self, exit: Exit) -> bool {
+        let is_listed = self.codes.iter().any(|code| i32::from(*code) == exit.shell_code());
+        match self.operator {
+            RuleOperator::In => is_listed,
+            RuleOperator::NotIn => !is_listed,
+        }
+    }
 }
 
 /// What a [`RestartRule`] does.

@@ -9,6 +9,7 @@ mod machine;
 mod observed;
 mod outcome;
 mod plan;
+mod policy;
 mod schedule;
 #[cfg(test)]
 mod sim;

@@ -2,6 +2,7 @@
 //! in seconds; each row names the moment before an edge, and the edge.
 
 mod answered;
+mod policy;
 mod requests;
 
 use std::num::NonZeroU64;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::observed::{Ask, Pulse, Record, Run, Tried};
 use super::plan::Why;
-use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Restart, Schedule};
+use super::policy;
+use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Schedule};
 
 /// The longest wait after a start that failed for want of something that may soon be there again.
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
@@ -70,9 +71,8 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
         Some(why) if why.is_request() => return Due::At(settled, why),
         Some(_) | None => {}
     }
-    match (spec.restart, last.is_success()) {
-        (Restart::Never, _) | (Restart::OnFailure, true) => return Due::Never,
-        (Restart::Always, _) | (Restart::OnFailure, false) => {}
+    if !policy::is_followed(spec, last) {
+        return Due::Never;
     }
     let asked = record.asked.is_some();
     match record.streak {
@@ -86,11 +86,9 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
 /// A schedule is due at its next slot; a run that failed may be tried again before it, where the policy says so.
 fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
     let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-    let retry = match (spec.restart, &record.last) {
-        (Restart::OnFailure | Restart::Always, Some(last)) if last.is_failure() => {
-            last.at.at + delay(&spec.backoff, record.streak.max(1))
-        }
-        (Restart::Never | Restart::OnFailure | Restart::Always, _) => Moment::NEVER,
+    let retry = match &record.last {
+        Some(last) if policy::is_retried(spec, last) => last.at.at + delay(&spec.backoff, record.streak.max(1)),
+        Some(_) | None => Moment::NEVER,
     };
     if retry < next { Due::At(retry, Why::BackoffOver) } else { Due::At(next, Why::Scheduled) }
 }

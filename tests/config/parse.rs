@@ -367,68 +367,6 @@ fn an_essential_process_without_an_end_is_warned_of() {
 }
 
 #[test]
-fn only_what_a_run_is_born_with_asks_for_a_new_one() {
-    let base = good("args: [a]\nenv: {A: b, C: d}\nmine: {x: 1, y: [2]}\n");
-    for same in [
-        "mine: {y: [2], x: 1}\nenv: {C: d, A: b}\nargs:\n- a\n",
-        "{\"args\": [\"a\"], \"env\": {\"A\": \"b\", \"C\": \"d\"}, \"mine\": {\"x\": 1, \"y\": [2]}}",
-    ] {
-        assert_eq!(good(same).born, base.born, "{same}");
-    }
-    for policy in [
-        "restartPolicy: Never",
-        "backoff: {maxSeconds: 9}",
-        "terminationGracePeriodSeconds: 9",
-        "killMode: group",
-        "lifecycle: {stopSignal: INT}",
-        "lifecycle: {preStop: {sleep: {seconds: 1}}}",
-        "schedule: {every: 9}",
-        "suspend: true",
-        "readinessGate: false",
-        "essential: true",
-        "group: [g]",
-        "ncolony.beatcheck: {period: 1, grace: 1, status: /s}",
-        "ncolony.httpcheck: {}",
-        "livenessProbe: {}",
-    ] {
-        let edited = good(&format!("args: [a]\nenv: {{A: b, C: d}}\nmine: {{x: 1, y: [2]}}\n{policy}\n"));
-        assert_eq!(edited.born, base.born, "{policy}");
-        assert_ne!(edited.whole, base.whole, "{policy}");
-    }
-    for birth in [
-        "uid: 3",
-        "gid: 3",
-        "workingDir: /x",
-        "env_inherit: [A]",
-        "output: json",
-        "yours: 1",
-        "securityContext: {runAsUser: 3}",
-        "securityContext: {runAsUser: www}",
-        "securityContext: {runAsGroup: 3}",
-        "securityContext: {supplementalGroups: [3]}",
-        "securityContext: {runAsNonRoot: true}",
-        "securityContext: {allowPrivilegeEscalation: false}",
-        "securityContext: {capabilities: {drop: [ALL]}}",
-        "securityContext: {capabilities: {add: [NET_RAW]}}",
-        "rlimits: {nofile: 64}",
-        "nice: 1",
-        "oomScoreAdj: 1",
-        "umask: \"0027\"",
-    ] {
-        let edited = good(&format!("args: [a]\nenv: {{A: b, C: d}}\nmine: {{x: 1, y: [2]}}\n{birth}\n"));
-        assert_ne!(edited.born, base.born, "{birth}");
-        assert_ne!(edited.whole, base.whole, "{birth}");
-    }
-    for other in [
-        "args: [b]\nenv: {A: b, C: d}\nmine: {x: 1, y: [2]}",
-        "args: [a]\nenv: {A: b}\nmine: {x: 1, y: [2]}",
-        "args: [a]\nenv: {A: b, C: d}\nmine: {x: \"1\", y: [2]}",
-    ] {
-        assert_ne!(good(other).born, base.born, "{other}");
-    }
-}
-
-#[test]
 fn no_value_of_the_environment_or_of_the_application_is_printed() {
     let texts = [
         "args: [a, --key=hunter2]\nenv:\n  A: hunter2\n  B: 3\n  A: hunter2\n",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart};
+use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart, RuleOperator};
 use crate::reconcile::Ask;
 
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,8 @@ struct Ending {
     at: Moment,
     by: EndedBy,
     success: bool,
+    /// Its number in the eyes of `restartPolicyRules`.
+    code: i32,
 }
 
 /// Who ended a run.
@@ -106,7 +108,13 @@ impl Ledger {
         self.failed = None;
         let began = Moment::from_nanos(now.as_nanos() - lasted.as_nanos() as u64);
         let settled = began + Duration::from_secs(1);
-        self.ended = Some(Ending { settled, at: now, by, success: by == EndedBy::Itself && exit == Exit::Code(0) });
+        self.ended = Some(Ending {
+            settled,
+            at: now,
+            by,
+            success: by == EndedBy::Itself && exit == Exit::Code(0),
+            code: number(exit),
+        });
     }
 
     pub(super) fn asks(&mut self, ask: Ask) {
@@ -154,8 +162,10 @@ impl Ledger {
         }
         if let Some(schedule) = spec.schedule {
             let next = self.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-            let retry =
-                self.ended.filter(|ended| spec.restart != Restart::Never && !ended.by.is_request() && !ended.success);
+            let retry = self.ended.filter(|ended| {
+                let fails = spec.restart != Restart::Never && !ended.success;
+                !ended.by.is_request() && (fails || has_rule(spec, ended.code))
+            });
             return retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))));
         }
         let Some(ended) = self.ended else { return Moment::ZERO };
@@ -169,6 +179,7 @@ impl Ledger {
             return Moment::ZERO;
         }
         let again = match spec.restart {
+            _ if has_rule(spec, ended.code) => true,
             Restart::Always => true,
             Restart::OnFailure => !ended.success,
             Restart::Never => false,
@@ -194,4 +205,19 @@ impl Ledger {
         }
         pause.min(spec.backoff.max).max(Duration::from_millis(100))
     }
+}
+
+fn number(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => code.into(),
+        Exit::Killed { signal, .. } => 128 + signal.as_raw(),
+        Exit::Unknown => 255,
+    }
+}
+
+/// Whether a rule asks for another run; there is no other action.
+fn has_rule(spec: &ProcessSpec, code: i32) -> bool {
+    spec.restart_rules
+        .iter()
+        .any(|rule| rule.codes.iter().any(|one| i32::from(*one) == code) == (rule.operator == RuleOperator::In))
 }

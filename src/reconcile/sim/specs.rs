@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::random::Random;
 use super::scales;
 use crate::model::{
-    Backoff, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, Schedule, Signal, Stop,
+    Backoff, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, RestartRule, RuleAction,
+    RuleOperator, Schedule, Signal, Stop,
 };
 
 pub(super) fn name_of(text: &str) -> Name {
@@ -29,7 +30,10 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
             spec.born = fingerprint;
             spec.birth.limits.memory = random.chance(50).then_some(scales::LIMIT);
         }
-        4..=6 => spec.restart = random.pick(&[Restart::Always, Restart::OnFailure, Restart::Never]),
+        4..=6 => {
+            spec.restart = random.pick(&[Restart::Always, Restart::OnFailure, Restart::Never]);
+            spec.restart_rules = (0..random.below(3)).map(|_| rule(random)).collect();
+        }
         7 | 8 => {
             let mut up_to = |most| if random.chance(20) { Duration::ZERO } else { seconds(random, most) };
             let [threshold, initial, more] = [20, 10, 100].map(&mut up_to);
@@ -63,6 +67,13 @@ fn hook(random: &mut Random) -> PreStop {
         1 => PreStop::HttpGet(HttpGet { host: String::new(), port: 80, path: "/".into(), headers: Vec::new() }),
         _ => PreStop::Sleep(random.span(20_000)),
     }
+}
+
+/// About some of the ends that are common here.
+fn rule(random: &mut Random) -> RestartRule {
+    let operator = random.pick(&[RuleOperator::In, RuleOperator::NotIn]);
+    let codes = (0..=random.below(3)).map(|_| random.pick(&[0, 0, 1, 42, 128 + 9, 128 + 15, 255])).collect();
+    RestartRule { action: RuleAction::Restart, operator, codes }
 }
 
 /// The signals that specs name as theirs to end by.
