@@ -1,10 +1,14 @@
 //! The directories that a monitor is given, before anything is done in them.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::Flock;
+
 use super::Error;
+use super::lock::{PATIENCE, lock};
 use crate::cli::RunArgs;
 
 /// Where the journal is kept.
@@ -35,6 +39,20 @@ pub(super) fn prepare(args: &RunArgs) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Keeps other monitors away from the messages, whatever journals they have: each message would reach one of them, by
+/// chance. Held for as long as it is kept; `None` where there is nothing to lock, or no locks.
+///
+/// # Errors
+/// When another monitor is at work there.
+pub(super) fn claim(messages: &Path) -> Result<Option<Flock<File>>, Error> {
+    let Ok(dir) = File::open(messages) else { return Ok(None) };
+    match lock(dir, PATIENCE) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(Errno::EWOULDBLOCK) => Err(Error::MessagesTaken(messages.to_path_buf())),
+        Err(_) => Ok(None),
+    }
 }
 
 fn expect_directory(path: &Path) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod host;
 mod journal;
 mod last_words;
 mod limits;
+mod lock;
 mod log;
 mod message_side;
 mod meters;
@@ -62,6 +63,8 @@ pub enum Error {
     NotADirectory(PathBuf),
     /// Another monitor is at work there.
     Taken(PathBuf, String),
+    /// Another monitor takes the messages in there.
+    MessagesTaken(PathBuf),
     /// One directory was given for two purposes.
     OneForTwo(&'static str, &'static str, PathBuf),
     /// The status server's address cannot be had.
@@ -109,6 +112,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<u8, Error> {
     directories::prepare(args)?;
     // Before the port: of two monitors in one place the second shall say so, and not that the first has its port.
     let journal = journal(args)?;
+    let _messages_are_ours = directories::claim(&args.messages)?;
     let cannot_listen = |error| Error::Listen(args.listen, error);
     let listeners = http::bind(args.listen).map_err(cannot_listen)?;
     for listener in &listeners {
@@ -303,7 +307,7 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Listen(..) => 78,
-            Error::Taken(..) => 75,
+            Error::Taken(..) | Error::MessagesTaken(_) => 75,
             Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
         }
     }
@@ -315,6 +319,9 @@ impl fmt::Display for Error {
             Error::NotADirectory(path) => write!(f, "{} is not a directory", path.display()),
             Error::Taken(path, pid) => {
                 write!(f, "a monitor with pid {pid} is at work already: it holds {}/lock", path.display())
+            }
+            Error::MessagesTaken(path) => {
+                write!(f, "another monitor takes its messages from {} already: each needs its own", path.display())
             }
             Error::OneForTwo(one, other, path) => {
                 write!(f, "{one} and {other} are one directory, {}: each needs its own", path.display())
@@ -330,7 +337,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Taken(..) => None,
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Taken(..) | Error::MessagesTaken(_) => None,
             Error::Listen(_, source) | Error::Loop(_, source) => Some(source),
             Error::Processes(source) => Some(source),
             Error::Metrics(source) => Some(source),

@@ -320,6 +320,30 @@ fn a_second_monitor_in_the_same_place_ends_with_75_and_names_the_first() {
     assert!(lives(first));
 }
 
+// X03: each message would reach one of them, by chance.
+#[test]
+fn a_second_monitor_with_the_same_messages_ends_with_75_though_its_journal_is_another() {
+    let colony = Setup::new().file("web", SLEEPER).start();
+    let first = colony.wait_pid("web", None);
+    let second = {
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--listen", "127.0.0.1:0", "--config"]).arg(colony.path("config")).arg("--messages");
+        command.arg(colony.path("messages")).arg("--state").arg(colony.path("other"));
+        command.output().expect("the binary starts")
+    };
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(75), "{said}");
+    let messages = colony.path("messages");
+    let expected =
+        format!("another monitor takes its messages from {} already: each needs its own", messages.display());
+    assert!(said.contains(&expected) && !said.contains("started web"), "{said}");
+    assert_eq!(colony.pid_of("web"), Some(first));
+    assert!(lives(first));
+    // The next one is not kept waiting by one that was killed.
+    let colony = colony.kill_monitor().start();
+    colony.wait_pid("web", None);
+}
+
 // X02: whoever clears the messages directory takes the journal along.
 #[test]
 fn a_journal_that_was_removed_comes_back_with_all_that_runs() {

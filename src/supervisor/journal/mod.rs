@@ -21,11 +21,12 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, OFlag};
 
+use super::lock as locks;
 use crate::model::{Incarnation, Name};
 use crate::process::{Announce, Remembered};
 use text::{Head, Past, parse};
@@ -62,11 +63,6 @@ pub(super) enum Taken {
 
 /// Past this many bytes the file is written anew with what still runs.
 const COMPACT_AT: u64 = 1 << 20;
-/// How long a lock may outlive its monitor: the kernel takes a moment to end what was killed, and a run that was about
-/// to execute its program has the descriptor, too.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-const LOCK_RETRY: Duration = Duration::from_millis(10);
-
 impl Journal {
     /// Opens the journal in `dir`, and makes both where they are missing. Where nothing can be written, supervision goes
     /// on without: [`Journal::trouble`] says why. What can be read is remembered all the same.
@@ -74,7 +70,7 @@ impl Journal {
     /// # Errors
     /// When another monitor lives here: two would start every process twice.
     pub(super) fn open(dir: &Path) -> Result<Journal, Taken> {
-        let lock = match make(dir, true).and_then(|()| lock(dir, LOCK_PATIENCE)) {
+        let lock = match make(dir, true).and_then(|()| lock(dir, locks::PATIENCE)) {
             Err(Unusable::Taken(by)) => return Err(Taken::By(by)),
             Err(Unusable::Io(what, error)) => Err((what, error)),
             Ok(lock) => Ok(lock),
@@ -203,21 +199,16 @@ fn make(dir: &Path, recursive: bool) -> Result<(), Unusable> {
 
 fn lock(dir: &Path, patience: Duration) -> Result<Flock<File>, Unusable> {
     let path = dir.join("lock");
-    let mut file = open(&path, false).map_err(|e| Unusable::Io("open the lock in", e))?;
-    let deadline = Instant::now() + patience;
-    loop {
-        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
-                return Ok(lock);
-            }
-            Err((file, nix::errno::Errno::EWOULDBLOCK)) if Instant::now() < deadline => file,
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                return Err(Unusable::Taken(fs::read_to_string(&path).unwrap_or_default().trim().to_string()));
-            }
-            Err((_, errno)) => return Err(Unusable::Io("lock", errno.into())),
-        };
-        thread::sleep(LOCK_RETRY);
+    let file = open(&path, false).map_err(|e| Unusable::Io("open the lock in", e))?;
+    match locks::lock(file, patience) {
+        Ok(mut lock) => {
+            let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+            Ok(lock)
+        }
+        Err(Errno::EWOULDBLOCK) => {
+            Err(Unusable::Taken(fs::read_to_string(&path).unwrap_or_default().trim().to_string()))
+        }
+        Err(errno) => Err(Unusable::Io("lock", errno.into())),
     }
 }
 
