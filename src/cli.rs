@@ -88,6 +88,10 @@ pub struct RunArgs {
     #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_UNTIL_COMPLETE")]
     pub until_complete: bool,
 
+    /// Where the reason goes when the colony ends of itself [default: /dev/termination-log, if there is one]
+    #[arg(long, value_name = "PATH", env = "NCOLONY_RUN_TERMINATION_LOG")]
+    pub termination_log: Option<PathBuf>,
+
     /// Do not use inotify; look at the directories every --frequency seconds only
     #[arg(long, value_parser = BoolishValueParser::new(), env = "NCOLONY_RUN_NO_WATCH")]
     pub no_watch: bool,

@@ -1,6 +1,5 @@
 //! `ncolony run`: the monitor.
 
-use std::error::Error as _;
 use std::process::ExitCode;
 use std::thread;
 
@@ -27,13 +26,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            let mut text = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            eprintln!("ncolony: {text}");
+            eprintln!("ncolony: {}", error.in_full());
             ExitCode::from(error.exit_status())
         }
     }

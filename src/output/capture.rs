@@ -13,6 +13,7 @@ use super::outlet::Offer;
 use super::pipe::{self, CHUNK, Moved, Pipe, SCRATCH, Turn};
 use super::render::{Stream, Style};
 use super::sink::Sink;
+use super::tail::Tail;
 use super::time::utc;
 
 /// The most pipes that have a turn in one [`Capture::drain`].
@@ -27,6 +28,8 @@ pub struct Capture {
     sink: Sink,
     pipes: HashMap<u64, Pipe>,
     counts: BTreeMap<Name, Counts>,
+    /// What those have printed last with whom the colony may end.
+    tails: HashMap<Name, Tail>,
     /// For each destination, the pipes that wait for room in it and are not watched meanwhile. Only the first may keep
     /// lines that it has read already, so that what is kept does not grow with their number.
     waiting: [VecDeque<u64>; 2],
@@ -74,6 +77,7 @@ impl Capture {
             sink,
             pipes: HashMap::new(),
             counts: BTreeMap::new(),
+            tails: HashMap::new(),
             waiting: [VecDeque::new(), VecDeque::new()],
             watched: [false; 2],
             scratch: vec![0; SCRATCH],
@@ -168,9 +172,25 @@ impl Capture {
         self.counts.get(name).copied().unwrap_or_default()
     }
 
+    /// Keeps the last lines of the run that is to begin, until another one does.
+    pub fn keep_last_lines(&mut self, name: &Name) {
+        self.tails.insert(name.clone(), Tail::default());
+    }
+
+    /// Keeps none of them any more.
+    pub fn forget_last_lines(&mut self, name: &Name) {
+        self.tails.remove(name);
+    }
+
+    /// The last lines of a process that were kept, each with a newline at its end: about 2 KiB, of both streams.
+    pub fn last_lines(&self, name: &Name) -> String {
+        self.tails.get(name).map(Tail::lines).unwrap_or_default()
+    }
+
     /// Forgets what a process has printed: there is none of this name any more.
     pub fn forget(&mut self, name: &Name) {
         self.counts.remove(name);
+        self.tails.remove(name);
     }
 
     /// At the end of the program: reads what is left and waits until it is written, but no longer than `limit`; returns
@@ -266,11 +286,14 @@ impl Capture {
             };
             let style = &pipe.lines().style;
             let (stream, name) = (style.stream, style.name.clone());
-            let Moved { turn, read, dropped } = pipe.turn(self.sink.outlet(stream), &mut self.scratch, time);
+            let Moved { turn, start, read, dropped } = pipe.turn(self.sink.outlet(stream), &mut self.scratch, time);
             let goes_on = turn == Turn::Open && pipe.has_last_words();
             if let Some(counts) = self.counts.get_mut(&name) {
                 counts.bytes[stream.index()] += read as u64;
                 counts.dropped[stream.index()] += dropped as u64;
+            }
+            if let Some(tail) = self.tails.get_mut(&name) {
+                tail.push(stream, &self.scratch[start..start + read]);
             }
             if !goes_on {
                 return turn;

@@ -13,6 +13,7 @@ mod outlet;
 mod pipe;
 mod render;
 mod sink;
+mod tail;
 mod time;
 
 pub use capture::{Capture, Counts, Drained, Stdio};

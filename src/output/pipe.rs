@@ -39,9 +39,10 @@ pub(super) enum Turn {
     Ended,
 }
 
-/// A turn: how it went, and how many bytes were read and dropped in it.
+/// A turn: how it went, from where in the scratch and how many bytes were read, and how many dropped in it.
 pub(super) struct Moved {
     pub(super) turn: Turn,
+    pub(super) start: usize,
     pub(super) read: usize,
     pub(super) dropped: usize,
 }
@@ -75,7 +76,7 @@ impl Pipe {
 
     /// Reads once, a chunk at most, and writes the lines. `scratch` has [`SCRATCH`] bytes.
     pub(super) fn turn(&mut self, outlet: &Outlet, scratch: &mut [u8], time: &str) -> Moved {
-        let mut moved = Moved { turn: Turn::Open, read: 0, dropped: 0 };
+        let mut moved = Moved { turn: Turn::Open, start: 0, read: 0, dropped: 0 };
         if self.backlog {
             let kept = std::mem::take(&mut self.kept);
             self.write(&kept, self.eof, outlet, time, &mut moved);
@@ -101,7 +102,7 @@ impl Pipe {
                 true
             }
             Ok(count) => {
-                moved.read = count;
+                (moved.start, moved.read) = (start, count);
                 self.last_words = self.last_words.and_then(|left| left.checked_sub(count)).filter(|left| *left > 0);
                 false
             }

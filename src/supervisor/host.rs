@@ -15,7 +15,7 @@ use crate::health::{Beats, Look, Seen};
 use crate::model::{Exit, Format, Incarnation, Name, Output, ProcessSpec, Signal, StartError, Wall};
 use crate::output::Capture;
 use crate::process::{self, Children, Event, Reach, Weigher};
-use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Why};
+use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Until, Why};
 
 /// Everything that a plan needs done, done.
 pub(super) struct Host {
@@ -33,6 +33,8 @@ pub(super) struct Host {
     pub(super) journal: Journal,
     /// The same, one file each.
     pub(super) pid_files: PidFiles,
+    /// When the colony ends without being told to: whose last lines may be wanted.
+    pub(super) until: Until,
     /// What becomes of output when no file says so.
     pub(super) default_output: Output,
     /// The runs that are, by number.
@@ -86,6 +88,7 @@ impl Host {
             journal,
             pid_files,
             default_output,
+            until: Until::default(),
             names,
             told_to_end,
             sights,
@@ -228,6 +231,10 @@ impl Host {
     fn begin(&mut self, name: &Name, spec: &ProcessSpec) -> Result<(Incarnation, i32), StartError> {
         let run = self.children.next_run();
         let output = spec.birth.output.unwrap_or(self.default_output);
+        match spec.essential || self.until == Until::Complete {
+            true => self.capture.keep_last_lines(name),
+            false => self.capture.forget_last_lines(name),
+        }
         let stdio = match output.format {
             Format::Inherit => None,
             Format::Prefix | Format::Json => {

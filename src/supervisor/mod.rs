@@ -16,6 +16,7 @@ mod orders;
 mod pace;
 mod pid_files;
 mod signals;
+mod termination;
 mod turn;
 mod watch_side;
 
@@ -50,6 +51,7 @@ use message_side::MessageSide;
 use meters::Meters;
 use pid_files::PidFiles;
 use signals::{Asked, Signals};
+use termination::Termination;
 use turn::{Parts, Supervisor, Turn};
 use watch_side::{Start, WatchSide};
 
@@ -97,6 +99,11 @@ async fn serve(args: &RunArgs) -> Result<u8, Error> {
     log::install(&sink, args.log_format);
     last_words::end_on_panic_with(&sink, args.log_format);
     let outcome = serve_through(args, &sink).await;
+    if let Err(error) = &outcome {
+        let mut termination = Termination::new(args.termination_log.clone());
+        termination.tell(&error.in_full(), "");
+        termination.finish();
+    }
     sink.flush(LAST_WORDS);
     outcome
 }
@@ -141,6 +148,7 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<u8, Error> {
         false => tracing::info!("ended: nothing is left"),
         true => tracing::warn!("ended, but not all has died"),
     }
+    supervisor.termination.finish();
     supervisor.host.capture.finish(LAST_WORDS);
     Ok(supervisor.exit_status())
 }
@@ -188,6 +196,7 @@ fn build(
         tick: seconds(args.frequency),
         killtime: seconds(args.killtime),
         until: if args.until_complete { Until::Complete } else { Until::Told },
+        termination: Termination::new(args.termination_log.clone()),
     };
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
 }
@@ -302,6 +311,17 @@ fn clocks() -> Stamp {
 }
 
 impl Error {
+    /// What is wrong, and why.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+
     /// The exit status that tells a kubelet's `lastState`, or a script, what kind of trouble it is: sysexits' 78 for a
     /// configuration that cannot be used, 75 for a place that is taken, else 1.
     pub fn exit_status(&self) -> u8 {

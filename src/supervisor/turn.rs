@@ -8,6 +8,7 @@ use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
 use super::orders::{Known, Order};
+use super::termination::Termination;
 use super::watch_side::WatchSide;
 use crate::failpoint;
 use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
@@ -36,6 +37,8 @@ pub(super) struct Supervisor {
     output_told: Option<String>,
     reconciled: Option<Moment>,
     ending: Ending,
+    /// Where the reason goes then.
+    pub(super) termination: Termination,
     /// Set when the colony ended of itself.
     outcome: Option<Outcome>,
     /// Whether somebody told it to end.
@@ -80,6 +83,8 @@ pub(super) struct Parts {
     pub(super) killtime: Duration,
     /// When it ends without being told to.
     pub(super) until: Until,
+    /// Where the reason goes then.
+    pub(super) termination: Termination,
 }
 
 /// Being this late means that we were stalled: frozen, starved, or held up by a system call.
@@ -100,7 +105,8 @@ impl Supervisor {
         now: Stamp,
         fallback: impl Fn() -> std::sync::Arc<crate::model::ProcessSpec>,
     ) -> Supervisor {
-        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, until } = parts;
+        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, until, termination } = parts;
+        host.until = until;
         let mut observed = Observed::until(until);
         for (name, run) in host.inherit() {
             observed.observe(Fact::Inherited(name, run, fallback()), now);
@@ -122,6 +128,7 @@ impl Supervisor {
             output_told: None,
             reconciled: None,
             ending: Ending::new(killtime),
+            termination,
             outcome: None,
             told_to_end: None,
         }
@@ -169,6 +176,8 @@ impl Supervisor {
         let Some(outcome) = self.observed.outcome().cloned().or_else(complete) else { return };
         let status = outcome.status;
         tracing::warn!("ending with status {status}: {}; what still runs is asked to stop", outcome.reason);
+        let lines = outcome.process.as_ref().map(|name| self.host.capture.last_lines(name));
+        self.termination.tell(&outcome.reason, &lines.unwrap_or_default());
         self.outcome = Some(outcome);
         self.begin_the_end(Haste::Graceful);
     }

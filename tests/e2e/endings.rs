@@ -1,6 +1,8 @@
 //! How a colony ends of itself, seen from outside: the exit status, and what is left of it.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -17,7 +19,7 @@ fn once(script: &str) -> String {
 }
 
 /// The script waits until this file is there.
-fn when(path: &std::path::Path, then: &str) -> String {
+fn when(path: &Path, then: &str) -> String {
     format!("until test -e {}; do sleep 0.05; done; {then}", path.display())
 }
 
@@ -121,4 +123,73 @@ fn a_colony_that_is_told_to_end_succeeds() {
     colony.wait_pid("main", None);
     colony.signal(Signal::SIGTERM);
     assert_eq!(colony.exit_status().code(), Some(0));
+}
+
+fn told(path: &Path) -> String {
+    fs::read_to_string(path).expect("a termination log")
+}
+
+#[test]
+fn the_termination_log_has_the_reason_and_the_last_lines() {
+    let setup = Setup::new();
+    let log = setup.path("termination");
+    let script = "seq 1 5000; echo oops >&2; printf 'grüße'; exit 3";
+    let setup = setup.flags(&["--termination-log", &log.display().to_string()]).file("main", &essential(script));
+    let mut colony = setup.file("web", &sh("while :; do echo web; sleep 0.01; done")).start();
+    assert_eq!(colony.exit_status().code(), Some(3));
+    let text = told(&log);
+    let (reason, lines) = text.split_once('\n').expect("lines");
+    assert_eq!(reason, "main has ended for good: exit code 3, and it is essential");
+    assert!(text.len() <= 4096 && lines.len() > 1500, "{text}");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines.contains(&"5000") && lines.contains(&"oops") && lines.contains(&"grüße"), "{text}");
+    assert!(!lines.contains(&"web") && !lines.contains(&"1000"), "the oldest go first:\n{text}");
+}
+
+#[test]
+fn the_termination_log_has_the_first_failure_of_a_colony_until_complete() {
+    let setup = Setup::new();
+    let (log, go) = (setup.path("termination"), setup.path("go"));
+    let setup = setup.flags(&["--until-complete", "--termination-log", &log.display().to_string()]);
+    let setup = setup.file("a", &once("echo sorry; exit 4")).file("b", &once(&when(&go, "echo fine")));
+    let mut colony = setup.start();
+    colony.wait_log("a ended: exit code 4");
+    fs::write(&go, "").expect("a place");
+    assert_eq!(colony.exit_status().code(), Some(4));
+    let reason = "every process has ended for good, not all with success: first, a has ended for good: exit code 4";
+    assert_eq!(told(&log), format!("{reason}\nsorry\n"));
+}
+
+#[test]
+fn the_termination_log_has_why_the_monitor_could_not_begin() {
+    let setup = Setup::new();
+    let log = setup.path("termination");
+    let setup = setup.flags(&["--termination-log", &log.display().to_string()]);
+    fs::remove_dir(setup.path("config")).expect("it is empty");
+    fs::write(setup.path("config"), "no directory").expect("a file");
+    let status = setup.command().status().expect("the binary starts");
+    assert_eq!(status.code(), Some(78));
+    assert_eq!(told(&log), format!("{} is not a directory\n", setup.path("config").display()));
+}
+
+#[test]
+fn a_termination_log_that_cannot_be_written_is_said_and_holds_up_nothing() {
+    let setup = Setup::new();
+    let (fifo, dir, none) = (setup.path("fifo"), setup.path("dir"), setup.path("no/such/directory"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a FIFO");
+    fs::create_dir(&dir).expect("a directory");
+    for path in [&fifo, &dir, &none] {
+        let setup = Setup::new().flags(&["--termination-log", &path.display().to_string()]);
+        let mut colony = setup.file("main", &essential("exit 6")).start();
+        assert_eq!(colony.exit_status().code(), Some(6), "{}", path.display());
+        colony.wait_log(&format!("cannot write why the colony ended to {}", path.display()));
+    }
+    // One that is read gets it whole.
+    let reader = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&fifo).expect("the FIFO");
+    let setup = Setup::new().flags(&["--termination-log", &fifo.display().to_string()]);
+    let mut colony = setup.file("main", &essential("echo bye; exit 6")).start();
+    assert_eq!(colony.exit_status().code(), Some(6));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut &reader, &mut text).expect("what was written, and the end");
+    assert_eq!(text, "main has ended for good: exit code 6, and it is essential\nbye\n");
 }
