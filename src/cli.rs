@@ -324,6 +324,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    // W12
     #[test]
     fn listen_takes_ports_addresses_and_off() {
         assert_eq!(listen("9620"), Ok(Listen::All(9620)));

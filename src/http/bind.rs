@@ -44,6 +44,7 @@ mod tests {
     use super::bind;
     use crate::cli::Listen;
 
+    // W12
     #[test]
     fn all_addresses_means_ipv4_too() {
         let listeners = bind(Listen::All(0)).expect("a free port");
@@ -55,6 +56,7 @@ mod tests {
         }
     }
 
+    // W04
     #[test]
     fn a_taken_port_is_an_error_and_off_is_no_socket() {
         let listeners = bind(Listen::At("127.0.0.1:0".parse().expect("an address"))).expect("a free port");

@@ -102,6 +102,7 @@ impl Display for Number {
 mod tests {
     use super::{Exposition, Kind, Number, label};
 
+    // W09
     #[test]
     fn label_values_are_escaped() {
         assert_eq!(label("process", "a\"b\\c\nd}größe"), "process=\"a\\\"b\\\\c\\nd}größe\"");

@@ -199,6 +199,7 @@ mod tests {
         assert_eq!(of_the_colony, golden);
     }
 
+    // W08
     #[test]
     fn a_thousand_processes_are_3_mb_at_most() {
         let views = (0..1000).map(|n| process(&format!("process-{n}"))).collect();
@@ -207,6 +208,7 @@ mod tests {
         assert_eq!(text.lines().filter(|line| line.starts_with("ncolony_process_up{")).count(), 1000);
     }
 
+    // W09
     #[test]
     fn no_series_outlives_its_process() {
         let registry = registry();

@@ -69,6 +69,7 @@ mod tests {
         spent
     }
 
+    // C24
     #[test]
     fn a_flapping_file_costs_a_hundredth_of_the_time() {
         for millis in [1, 2, 20, 100] {

@@ -88,6 +88,7 @@ fn files_become_processes_and_nothing_is_said_of_good_ones() {
     assert!(Arc::ptr_eq(&scan.processes, &again.processes));
 }
 
+// C01, C26
 #[test]
 fn a_bad_file_hurts_only_itself() {
     let mut rig = Rig::new();
@@ -104,6 +105,7 @@ fn a_bad_file_hurts_only_itself() {
     assert!(rig.directory.error_of(&name("bad")).is_some_and(|error| error.starts_with("bad:1:7")));
 }
 
+// C01
 #[test]
 fn a_file_that_turns_bad_keeps_its_last_good_version() {
     let mut rig = Rig::new();
@@ -120,6 +122,7 @@ fn a_file_that_turns_bad_keeps_its_last_good_version() {
     assert!(scan.errors.is_empty());
 }
 
+// C02
 #[test]
 fn a_half_written_file_is_taken_when_it_is_whole() {
     let mut rig = Rig::new();
@@ -135,6 +138,7 @@ fn a_half_written_file_is_taken_when_it_is_whole() {
     assert_eq!(spec(&scan, "web").birth.argv, ["b"]);
 }
 
+// L17
 #[test]
 fn an_edit_changes_one_process_and_leaves_the_others_the_same() {
     let mut rig = Rig::new();
@@ -148,6 +152,7 @@ fn an_edit_changes_one_process_and_leaves_the_others_the_same() {
     assert_ne!(spec(&before, "a").born, spec(&after, "a").born);
 }
 
+// C15
 #[test]
 fn an_absence_counts_only_when_it_lasts() {
     let mut rig = Rig::new();
@@ -167,6 +172,7 @@ fn an_absence_counts_only_when_it_lasts() {
     assert!(scan.changed && scan.processes.is_empty() && scan.rescan_at.is_none());
 }
 
+// C11
 #[test]
 fn a_config_map_is_swapped_as_one_change() {
     let mut rig = Rig::new();
@@ -201,6 +207,7 @@ fn a_config_map_is_swapped_as_one_change() {
     assert!(second.news.is_empty() && third.news.is_empty());
 }
 
+// C12
 #[test]
 fn droppings_of_editors_and_tools_are_passed_over_in_silence() {
     let mut rig = Rig::new();
@@ -213,6 +220,7 @@ fn droppings_of_editors_and_tools_are_passed_over_in_silence() {
     assert!(scan.processes.is_empty() && scan.news.is_empty() && scan.errors.is_empty());
 }
 
+// C19
 #[test]
 fn names_that_no_process_can_have_are_told_once_and_escaped() {
     let mut rig = Rig::new();
@@ -230,6 +238,7 @@ fn names_that_no_process_can_have_are_told_once_and_escaped() {
     assert!(rig.scan().news.is_empty());
 }
 
+// C09
 #[test]
 fn a_sub_directory_is_told_once() {
     let mut rig = Rig::new();
@@ -260,6 +269,7 @@ fn two_files_of_one_name_are_both_refused_and_what_runs_stays() {
     assert_eq!(rig.directory.file_of(&name("web")), Some("web.yaml"));
 }
 
+// C23
 #[test]
 fn a_touch_is_no_change() {
     let mut rig = Rig::new();
@@ -271,6 +281,7 @@ fn a_touch_is_no_change() {
     assert!(!after.changed && Arc::ptr_eq(&before.processes, &after.processes));
 }
 
+// C23
 #[test]
 fn new_content_of_the_same_size_and_time_is_seen() {
     let mut rig = Rig::new();
@@ -283,6 +294,7 @@ fn new_content_of_the_same_size_and_time_is_seen() {
     }
 }
 
+// C14
 #[test]
 fn a_directory_that_cannot_be_listed_is_not_an_empty_one() {
     let mut rig = Rig::new();
@@ -306,6 +318,7 @@ fn a_directory_that_cannot_be_listed_is_not_an_empty_one() {
     assert!(!scan.changed);
 }
 
+// C14
 #[test]
 fn an_empty_directory_in_the_place_of_ours_is_taken_for_an_unmounted_one() {
     let mut rig = Rig::new();
@@ -323,6 +336,7 @@ fn an_empty_directory_in_the_place_of_ours_is_taken_for_an_unmounted_one() {
     assert_eq!((names(&scan), &scan.dir_error), (vec!["db"], &None), "a directory with files is a new desired state");
 }
 
+// C14
 #[test]
 fn a_directory_that_was_away_and_came_back_empty_stops_nothing() {
     let mut rig = Rig::new();
@@ -360,6 +374,7 @@ fn a_missing_directory_at_the_start_is_an_error_and_no_processes() {
     assert_eq!(names(&rig.scan()), ["web"]);
 }
 
+// C14
 #[test]
 fn an_absence_is_not_counted_while_the_directory_is_away() {
     let mut rig = Rig::new();
@@ -392,6 +407,7 @@ fn a_file_that_cannot_be_read_keeps_its_last_good_version() {
     }
 }
 
+// C10
 #[test]
 fn a_loop_of_links_is_an_absence() {
     let mut rig = Rig::new();
@@ -403,6 +419,7 @@ fn a_loop_of_links_is_an_absence() {
     assert!(scan.processes.is_empty() && scan.errors.is_empty());
 }
 
+// C20
 #[test]
 fn five_thousand_files_are_taken_and_cost_little_when_nothing_changes() {
     let mut rig = Rig::new();

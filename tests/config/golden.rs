@@ -7,6 +7,7 @@ use ncolony::config;
 
 use super::DEFAULTS;
 
+// C01, C04, C05
 #[test]
 fn bad_files_are_told_as_the_fixtures_say() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad");

@@ -23,6 +23,7 @@ fn cpu_time() -> Duration {
     of(usage.user_time()) + of(usage.system_time())
 }
 
+// C07, C08
 #[test]
 fn what_is_no_regular_file_is_never_opened() {
     let mut rig = Rig::new();
@@ -47,6 +48,7 @@ fn what_is_no_regular_file_is_never_opened() {
     );
 }
 
+// C07
 #[test]
 fn no_more_is_read_than_a_process_file_may_hold() {
     let mut rig = Rig::new();
@@ -63,6 +65,7 @@ fn no_more_is_read_than_a_process_file_may_hold() {
     assert_eq!(scan.errors.len(), 2, "{:?}", scan.errors);
 }
 
+// C16
 #[test]
 fn texts_made_to_hurt_are_judged_in_little_time() {
     let bomb: String =
@@ -132,6 +135,7 @@ fn texts_made_to_hurt_are_judged_in_little_time() {
     }
 }
 
+// C01, C16
 #[test]
 fn mutilated_files_are_judged_without_a_panic() {
     let seeds = [
@@ -169,6 +173,7 @@ fn mutilated_files_are_judged_without_a_panic() {
     }
 }
 
+// C07
 #[test]
 fn a_file_that_is_written_while_it_is_read_ends() {
     let mut rig = Rig::new();

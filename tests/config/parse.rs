@@ -137,6 +137,7 @@ fn references_are_expanded_only_for_a_command() {
     assert_eq!(spec.birth.env["C"], "$(D)", "a value sees what stands above it");
 }
 
+// C03
 #[test]
 fn byte_order_marks_and_dos_line_ends_are_taken() {
     let yaml = good("\u{feff}args:\r\n- a\r\nenv:\r\n  A: b\r\n");
@@ -144,6 +145,7 @@ fn byte_order_marks_and_dos_line_ends_are_taken() {
     assert_eq!(good("\u{feff}\r\n {\"args\":\r\n [\"a\"]}\r\n").birth.argv, ["a"]);
 }
 
+// C04
 #[test]
 fn wrong_types_are_told_with_their_path() {
     let rows = [
@@ -208,6 +210,7 @@ fn wrong_types_are_told_with_their_path() {
     }
 }
 
+// C18
 #[test]
 fn numbers_out_of_range_are_told() {
     for literal in ["-1", "0", "1e400", "18446744073709551616", "3153600001", "1e-9"] {
@@ -242,6 +245,7 @@ fn a_file_of_mistakes_is_not_told_without_end() {
     assert_eq!(found[20], "web: 480 more mistakes in this file are not listed");
 }
 
+// C06
 #[test]
 fn keys_that_stand_twice_are_refused_everywhere() {
     for (text, what) in [
@@ -258,6 +262,7 @@ fn keys_that_stand_twice_are_refused_everywhere() {
     assert_eq!(both.len(), 2, "two spellings of one key are two keys");
 }
 
+// C17
 #[test]
 fn words_that_yaml_reads_in_two_ways_need_quotes_where_text_is_meant() {
     for word in [
@@ -274,6 +279,7 @@ fn words_that_yaml_reads_in_two_ways_need_quotes_where_text_is_meant() {
     }
 }
 
+// C17
 #[test]
 fn what_yaml_has_beyond_one_plain_document_is_refused() {
     let rows = [
@@ -295,6 +301,7 @@ fn what_yaml_has_beyond_one_plain_document_is_refused() {
     }
 }
 
+// C01
 #[test]
 fn json_is_taken_strictly() {
     for text in [
@@ -327,6 +334,7 @@ fn json_is_taken_strictly() {
     assert_eq!(spec.birth.argv[1], "é😀\n/\"");
 }
 
+// C03
 #[test]
 fn bytes_that_are_no_text_are_told_with_their_offset() {
     assert_eq!(bad(b"args: [a]\nenv: {A: \xff\xfe}"), ["web:2:10: not UTF-8 at byte 19"]);
@@ -334,6 +342,7 @@ fn bytes_that_are_no_text_are_told_with_their_offset() {
     assert_eq!(bad(b"\xff\xfe"), ["web:1:1: not UTF-8 at byte 0"]);
 }
 
+// C05: but a key that is near to none of ours is the application's own, as it is with NColony.
 #[test]
 fn the_applications_own_keys_are_kept_and_misspellings_of_ours_are_warned_of() {
     assert_eq!(warnings("args: [a]\nport: 3\nncolony.httpcheck: {url: x}\nmy.own/key: {}\n"), [""; 0]);
@@ -366,6 +375,7 @@ fn an_essential_process_without_an_end_is_warned_of() {
     }
 }
 
+// S16
 #[test]
 fn no_value_of_the_environment_or_of_the_application_is_printed() {
     let texts = [
@@ -389,6 +399,7 @@ fn no_value_of_the_environment_or_of_the_application_is_printed() {
     }
 }
 
+// L02
 #[test]
 fn what_the_kernel_cannot_take_is_refused_before_it_is_asked() {
     let long = "x".repeat(128 * 1024);

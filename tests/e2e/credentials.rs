@@ -79,7 +79,7 @@ fn the_umask_is_the_monitors_and_its_own_files_are_safe_under_any() {
     }
 }
 
-// S04, P11
+// S04, P11, C25: as in the original, a variable that is not there is empty.
 #[test]
 fn the_environment_is_what_the_file_says_and_our_three_variables() {
     let spec = json!({"args": ["sleep", "1000"], "env": {"A": "1", "B": "from the file", "EMPTY": ""}, "env_inherit": ["B", "C", "UNSET"], "extra": 7});
@@ -152,7 +152,7 @@ fn a_user_without_a_group_gets_its_own_and_is_refused_when_it_has_none() {
     assert_eq!(colony.metric(&series("starts_total", "unknown")), Some(0.0));
 }
 
-// S08, K06
+// S08, K06, C27
 #[test]
 fn who_cannot_become_the_user_asked_for_starts_nothing() {
     let namespace = ["unshare", "--user", "--map-root-user"];

@@ -199,7 +199,7 @@ fn a_reader_that_dies_is_noted_and_costs_nothing_else() {
     assert_eq!(colony.count("Broken pipe"), 1, "{}", colony.log());
 }
 
-// G02, G10
+// G02, G10, S04t
 #[test]
 fn a_flood_from_one_keeps_the_restart_of_another_short() {
     let setup = Setup::new().file("web", SLEEPER).file("flood", r#"{"args": ["yes"], "env_inherit": ["PATH"]}"#);

@@ -20,6 +20,7 @@ mod orders;
 mod original;
 mod panics;
 mod pid1;
+mod policy;
 mod replicas;
 mod requests;
 mod sandbox;

@@ -181,6 +181,36 @@ fn in_a_shared_pid_namespace_it_leaves_the_processes_of_others_alone() {
     colony.wait("the other's fate", || fs::read_to_string(&fate).ok().filter(|fate| fate == "lives\n"));
 }
 
+// P14
+#[test]
+fn orphans_that_come_while_a_process_stops_are_not_taken_for_it() {
+    let setup = Setup::new().flags(&["--killtime", "1000"]);
+    let go = setup.path("go");
+    let stubborn = format!(
+        "trap 'touch {0}.told; until test -e {0}; do sleep 0.02; done; exit' TERM; echo ready; while :; do sleep 0.02; done",
+        go.display()
+    );
+    // Each subshell is gone before its child is, and each child before the stop is over.
+    let other =
+        "trap 'for n in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.2 &); done' USR1; echo waits; while :; do sleep 0.02; done";
+    let colony = setup.file("web", &sh(&stubborn)).file("other", &sh(other)).start();
+    colony.wait_stdout("[web] ready");
+    colony.wait_stdout("[other] waits");
+    let (web, other) = (colony.wait_pid("web", None), colony.wait_pid("other", None));
+    let reaped = colony.metric("ncolony_reaped_orphans_total").expect("a counter");
+    colony.message("restart", r#"{"type": "RESTART", "name": "web"}"#);
+    colony.wait("the stop", || colony.path("go.told").exists().then_some(()));
+    colony.message("signal", r#"{"type": "SIGNAL", "name": "other", "signal": "USR1"}"#);
+    colony.wait_metric("ncolony_reaped_orphans_total", |now| now >= reaped + 10.0);
+    assert!(lives(web) && lives(other), "{}", colony.log());
+    assert!(children(colony.pid()).into_iter().all(|pid| state(pid) != Some('Z')));
+    assert_eq!(colony.metric(r#"ncolony_process_exits_total{process="web",reason="requested"}"#), Some(0.0));
+    fs::write(&go, "").expect("writable");
+    colony.wait_pid("web", Some(web));
+    assert_eq!(colony.metric(r#"ncolony_process_exits_total{process="web",reason="requested"}"#), Some(1.0));
+    assert_eq!(colony.pid_of("other"), Some(other));
+}
+
 // P09
 #[test]
 fn without_descriptors_0_1_and_2_nothing_is_taken_for_them() {

@@ -129,6 +129,7 @@ fn processes_that_start_over_and_over_do_not_keep_another_from_its_start() {
     assert!(history.starts(&zoe) > 0, "its turn comes although two others are due in each");
 }
 
+// L18, as far as DESIGN has it: no stop waits for the starts of all.
 #[test]
 fn a_thousand_starts_do_not_keep_a_sigkill_waiting() {
     let (mut history, web) = History::of(plain(), Fate { obeys: None, ..Fate::default() });
@@ -193,6 +194,7 @@ fn a_removed_process_is_not_forgotten_while_its_rest_lives() {
     assert!(history.observed.records().is_empty());
 }
 
+// L15
 #[test]
 fn a_process_that_daemonizes_itself_is_never_there_twice() {
     let (mut history, web) = History::of(plain(), Fate { lives: SECOND, ..Fate::default() });
@@ -204,6 +206,7 @@ fn a_process_that_daemonizes_itself_is_never_there_twice() {
     assert_eq!(history.starts(&web), 2);
 }
 
+// L13
 #[test]
 fn what_cannot_die_is_waited_for_and_has_no_second_copy() {
     let (mut history, web) = History::of(plain(), Fate::default());
@@ -218,6 +221,7 @@ fn what_cannot_die_is_waited_for_and_has_no_second_copy() {
     assert_eq!(history.starts(&web), 2);
 }
 
+// L12
 #[test]
 fn a_stopped_process_obeys_the_stop_signal_at_once() {
     let (mut history, web) = History::of(plain(), Fate::default());
@@ -230,6 +234,7 @@ fn a_stopped_process_obeys_the_stop_signal_at_once() {
     assert!(history.observed.records().is_empty());
 }
 
+// L06
 #[test]
 fn twenty_exits_in_one_reap_are_twenty_restarts() {
     let mut history = History::calm();
@@ -247,6 +252,7 @@ fn twenty_exits_in_one_reap_are_twenty_restarts() {
     }
 }
 
+// L22
 #[test]
 fn an_exit_a_stale_heartbeat_and_a_message_at_once_are_one_restart() {
     let (mut history, web) = History::of(ProcessSpec { heartbeat: heartbeat(5), ..plain() }, Fate::default());

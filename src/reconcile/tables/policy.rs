@@ -108,6 +108,7 @@ fn waits_after(lengths: &[f64], spec: impl Fn(usize) -> ProcessSpec) -> Vec<f64>
     waits
 }
 
+// L04
 #[test]
 fn with_the_kubelets_numbers_the_delays_are_the_kubelets() {
     let all = |_| kubelet();
