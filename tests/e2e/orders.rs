@@ -193,3 +193,28 @@ fn policy_is_edited_under_the_living_run_and_argv_is_not() {
     let (_, page) = colony.get("/colony.json");
     assert!(page.contains(r#""generation":3,"observed_generation":3"#), "{page}");
 }
+
+#[test]
+fn the_name_of_a_set_means_all_of_its_replicas() {
+    let colony = Colony::with(&[("web", r#"{"args": ["sleep", "1000"], "replicas": 2}"#), ("db", SLEEPER)]);
+    let names = ["web-0", "web-1"];
+    let first = names.map(|name| colony.wait_pid(name, None));
+    let db = colony.wait_pid("db", None);
+    ctl(&colony, &["stop", "web"]);
+    for (name, pid) in names.into_iter().zip(first) {
+        wait_gone(&colony, pid);
+        wait_state(&colony, name, "stopped");
+    }
+    ctl(&colony, &["start", "web-1"]);
+    let second = colony.wait_pid("web-1", Some(first[1]));
+    // To those that run: the one that is stopped gets none, and stays so.
+    ctl(&colony, &["signal", "web", "KILL"]);
+    wait_gone(&colony, second);
+    ctl(&colony, &["restart", "web-1"]);
+    colony.wait_pid("web-1", Some(second));
+    assert_eq!(colony.pid_of("web-0"), Some(first[0]));
+    ctl(&colony, &["start", "web"]);
+    colony.wait_pid("web-0", Some(first[0]));
+    assert!(lives(db));
+    assert_eq!(colony.metric("ncolony_message_failures_total"), Some(0.0));
+}
