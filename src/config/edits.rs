@@ -58,6 +58,7 @@ const TABLE: &[Row] = &[
     ("terminationGracePeriodSeconds", "", "terminationGracePeriodSeconds: 9", Cost::Nothing),
     ("lifecycle", "", "lifecycle: {stopSignal: INT}", Cost::Nothing),
     ("lifecycle", "", "lifecycle: {preStop: {sleep: {seconds: 1}}}", Cost::Nothing),
+    ("lifecycle", "", "lifecycle: {postStart: {exec: {command: [x]}}}", Cost::Nothing),
     ("killMode", "", "killMode: group", Cost::Nothing),
     ("livenessProbe", "", "livenessProbe: {exec: {command: [a]}}", Cost::Nothing),
     ("readinessProbe", "", "readinessProbe: {exec: {command: [a]}}", Cost::Nothing),

@@ -115,6 +115,7 @@ struct Draft {
     signal: Option<Signal>,
     kill: Option<Kill>,
     pre_stop: Option<PreStop>,
+    post_start: Option<Vec<String>>,
     depends_on: Vec<Dependency>,
     essential: Option<bool>,
     replicas: Option<u32>,
@@ -209,8 +210,8 @@ impl Draft {
             match entry.key.as_str() {
                 "stopSignal" => self.signal = keys::lifecycle::signal(report, path, &entry.node),
                 "preStop" => self.pre_stop = keys::lifecycle::pre_stop(report, path, &entry.node),
-                "postStart" => keys::not_yet(report, path, entry),
-                _ => report.unknown_key(path, entry, &["stopSignal", "preStop"]),
+                "postStart" => self.post_start = keys::lifecycle::post_start(report, path, &entry.node),
+                _ => report.unknown_key(path, entry, &["stopSignal", "preStop", "postStart"]),
             }
         }
     }
@@ -261,6 +262,7 @@ impl Draft {
             depends_on: self.depends_on,
             essential: self.essential.unwrap_or(false),
             replica: None,
+            post_start: self.post_start,
             suspend: self.suspend.unwrap_or(false),
             readiness_gate: self.readiness_gate.unwrap_or(true),
             heartbeat: self.heartbeat,
@@ -324,12 +326,13 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         depends_on,
         essential,
         replica,
+        post_start,
         suspend,
         readiness_gate,
         heartbeat,
         groups,
     } = spec;
-    (born, config, *restart as u8, restart_rules, suspend, readiness_gate, groups).hash(&mut hasher);
+    (born, config, *restart as u8, restart_rules, post_start, suspend, readiness_gate, groups).hash(&mut hasher);
     (schedule.map(|schedule| schedule.every), active_deadline).hash(&mut hasher);
     (backoff.threshold, backoff.initial, backoff.max).hash(&mut hasher);
     (stop, depends_on, essential, replica).hash(&mut hasher);

@@ -33,6 +33,8 @@ pub struct ProcessSpec {
     pub essential: bool,
     /// Set where it is one of the `replicas` of one file.
     pub replica: Option<Replica>,
+    /// What is run right after the start, beside the main process (`lifecycle.postStart`).
+    pub post_start: Option<Vec<String>>,
     /// Desired, but not running.
     pub suspend: bool,
     /// Whether `/healthz` waits for it.
@@ -59,6 +61,7 @@ impl ProcessSpec {
             depends_on: Vec::new(),
             essential: false,
             replica: None,
+            post_start: None,
             suspend: false,
             readiness_gate: false,
             heartbeat: None,

@@ -1,4 +1,5 @@
-//! What is done before a run is asked to end (`lifecycle.preStop`), and how long that may take.
+//! What is done right after the start of a run (`lifecycle.postStart`), and before it is asked to end
+//! (`lifecycle.preStop`), and how long that may take.
 //!
 //! The grace counts from the beginning of the stop, the hook included, and is not exceeded: where the kubelet adds two
 //! seconds for a container whose hook has used up the grace, here the last two of the grace are the main process's own,
@@ -19,6 +20,28 @@ pub enum Stage {
     PreStopOver,
     /// It was asked to end, or ended of itself.
     Asked,
+}
+
+/// How far what is done right after the start of a run has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PostStart {
+    /// It is to be begun.
+    Due,
+    /// It is under way, and as long as it is the run is not ready.
+    UnderWay,
+    /// It has failed, and so has the run.
+    Failed,
+    /// It is done, or there is none.
+    Done,
+}
+
+/// How a hook ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HookEnd {
+    /// As it should.
+    Well,
+    /// Otherwise.
+    Failed,
 }
 
 /// What came of the beginning of a hook.

@@ -14,6 +14,9 @@ pub trait Machine {
     /// Which step failed, and why.
     fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError>;
 
+    /// Begins what is to be done right after the start of a run. That it is over comes as a fact of its own.
+    fn post_start(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) -> Hook;
+
     /// Begins what is to be done before a run is asked to end. That it is over comes as a fact of its own.
     fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook;
 
@@ -95,6 +98,11 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
             Ok(run) => Fact::Started(name, run, spec),
             Err(error) => Fact::StartFailed(name, spec, error),
         },
+        Action::PostStart(name, run) => {
+            let present = observed.records.get(&name).and_then(|record| record.life.run());
+            let hook = present.map_or(Hook::Over, |present| machine.post_start(&name, run, &present.spec));
+            Fact::PostStart(name, run, hook)
+        }
         Action::PreStop(name, run, why) => {
             let present = observed.records.get(&name).and_then(|record| record.life.run());
             let hook = present.map_or(Hook::Over, |present| machine.pre_stop(&name, run, &present.spec, why));

@@ -20,7 +20,7 @@ mod view;
 mod weight;
 
 pub use desired::{Desired, Haste};
-pub use hooks::{Cut, Hook, Stage};
+pub use hooks::{Cut, Hook, HookEnd, PostStart, Stage};
 pub use machine::{Machine, Settled, settle};
 pub use observed::{Ask, Fact, Life, Observed, Record, Run};
 pub use outcome::{Outcome, Until};

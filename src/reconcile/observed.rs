@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::hooks::{Hook, Stage};
+use super::hooks::{Hook, HookEnd, PostStart, Stage};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
 use super::timing;
@@ -76,6 +76,8 @@ pub struct Run {
     pub since: Stamp,
     /// Whether it was started by a monitor before this one.
     pub inherited: bool,
+    /// What is done right after its start.
+    pub post_start: PostStart,
     /// What is known of its heartbeat.
     pub pulse: Pulse,
     /// What is known of its memory.
@@ -184,6 +186,10 @@ pub enum Fact {
     Inherited(Name, Incarnation, Arc<ProcessSpec>),
     /// The living run is governed by this spec from now on.
     Adopted(Name, Arc<ProcessSpec>),
+    /// What is done right after the start was begun, or could not be.
+    PostStart(Name, Incarnation, Hook),
+    /// It is over.
+    PostStartOver(Name, Incarnation, HookEnd),
     /// What is done before the stop signal was begun, or could not be.
     PreStop(Name, Incarnation, Why, Hook),
     /// It is over, well or not.
@@ -242,6 +248,8 @@ impl Observed {
             Fact::StartFailed(name, spec, error) => self.record(name).start_failed(&spec, error, now),
             Fact::Inherited(name, id, spec) => self.record(name).inherited(id, spec, now),
             Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
+            Fact::PostStart(name, id, hook) => self.of_run(&name, id, |record| record.post_start(hook)),
+            Fact::PostStartOver(name, id, end) => self.of_run(&name, id, |record| record.post_start_over(end)),
             Fact::PreStop(name, id, why, hook) => self.of_run(&name, id, |record| record.pre_stop(why, hook, now.at)),
             Fact::PreStopOver(name, id) => self.of_run(&name, id, Record::pre_stop_over),
             Fact::Signalled(name, id, target, signal, why) => {
@@ -346,6 +354,24 @@ impl Record {
             }
             run.spec = spec;
             run.generation = self.generation;
+        }
+    }
+
+    fn post_start(&mut self, hook: Hook) {
+        if let Some(run) = self.life.run_mut() {
+            run.post_start = match hook {
+                Hook::UnderWay => PostStart::UnderWay,
+                Hook::Over => PostStart::Failed,
+            };
+        }
+    }
+
+    fn post_start_over(&mut self, end: HookEnd) {
+        if let Some(run) = self.life.run_mut() {
+            run.post_start = match end {
+                HookEnd::Well => PostStart::Done,
+                HookEnd::Failed => PostStart::Failed,
+            };
         }
     }
 
@@ -503,7 +529,8 @@ impl Record {
 impl Run {
     fn new(id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) -> Run {
         let (pulse, scales) = (Pulse::new(now.at), Scales::default());
-        Run { id, spec, generation: 0, since: now, inherited: false, pulse, scales, oom_killed: false }
+        let post_start = if spec.post_start.is_some() { PostStart::Due } else { PostStart::Done };
+        Run { id, spec, generation: 0, since: now, inherited: false, post_start, pulse, scales, oom_killed: false }
     }
 }
 
@@ -541,6 +568,7 @@ impl End {
         match (self.why, self.exit) {
             (Some(Why::HeartbeatStale), _) => ExitReason::Heartbeat,
             (Some(Why::MemoryExceeded(_) | Why::OomKilled), _) => ExitReason::Oom,
+            (Some(Why::PostStartFailed), _) => ExitReason::Error,
             (Some(_), _) => ExitReason::Requested,
             (None, Exit::Code(0)) => ExitReason::Completed,
             (None, Exit::Code(_) | Exit::Unknown) => ExitReason::Error,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::desired::{Desired, Haste};
-use super::hooks::{self, Cut, Next, Stage};
+use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::{Life, Observed, Record, Run, Stopping};
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
@@ -36,6 +36,8 @@ pub enum Why {
     SpecChanged,
     /// Its heartbeat stopped.
     HeartbeatStale,
+    /// What was to be done right after its start failed.
+    PostStartFailed,
     /// It has more memory than it may.
     MemoryExceeded(Excess),
     /// The kernel killed it, since its memory was at its limit.
@@ -68,6 +70,8 @@ pub enum Target {
 pub enum Action {
     /// Begin a run.
     Start(Name, Arc<ProcessSpec>, Why),
+    /// Begin what is to be done right after the start.
+    PostStart(Name, Incarnation),
     /// Begin what is to be done before the stop signal.
     PreStop(Name, Incarnation, Why),
     /// End it before it is over.
@@ -137,6 +141,7 @@ impl Why {
             | Why::Triggered
             | Why::WantedAgain
             | Why::HeartbeatStale
+            | Why::PostStartFailed
             | Why::MemoryExceeded(_)
             | Why::OomKilled
             | Why::LeftBehind
@@ -160,6 +165,7 @@ impl Why {
             Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
+            Why::PostStartFailed => "its postStart failed",
             Why::MemoryExceeded(_) => "its memory limit was exceeded",
             Why::OomKilled => "the kernel killed it: its memory was at its limit",
             Why::Shutdown => "the monitor ends",
@@ -255,6 +261,11 @@ impl Case<'_> {
         }
         if record.asked.is_some() {
             return self.stop(run, Why::Requested);
+        }
+        match run.post_start {
+            PostStart::Due => return Verdict::Do(Action::PostStart(self.name.clone(), run.id)),
+            PostStart::Failed => return self.stop(run, Why::PostStartFailed),
+            PostStart::UnderWay | PostStart::Done => {}
         }
         if run.spec.born != spec.born {
             return Verdict::Wait(Some(settled_at));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sim::plain;
-use super::{Action, Ask, Desired, Excess, Fact, Haste, Hook, Observed, Target, Weight, Why, reconcile, view};
+use super::{Action, Ask, Desired, Excess, Fact, Haste, Hook, HookEnd, Observed, Target, Weight, Why, reconcile, view};
 use crate::model::{
     Backoff, Exit, ExitReason, Fingerprint, Heartbeat, Incarnation, Kill, Moment, Name, PreStop, ProcessSpec, Restart,
     Schedule, Signal, Stamp, StartError, Step, Stop, Wall,
@@ -166,6 +166,10 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
             assert_eq!(*run, first());
             format!("{signal} to {target:?}, {why:?}")
         }
+        Action::PostStart(_, run) => {
+            assert_eq!(*run, first());
+            "postStart".into()
+        }
         Action::PreStop(_, run, why) => {
             assert_eq!(*run, first());
             format!("preStop, {why:?}")
@@ -289,6 +293,33 @@ fn what_is_done_before_the_stop_comes_out_of_the_grace() {
         ("hurried: up", now(), up(drained(30.0)), &[(20.0, "SIGKILL to Tree, Shutdown")]),
         ("hurried: under way", now(), draining(drained(30.0)), &[(20.0, "SIGKILL to Tree, Hurried")]),
         ("hurried: over", now(), over(draining(drained(30.0)), 21.0), &[(21.0, "SIGKILL to Tree, Hurried")]),
+    ]);
+}
+
+#[test]
+fn what_is_done_right_after_a_start_decides_whether_the_run_goes_on() {
+    let spec = || ProcessSpec { post_start: Some(vec!["warm".into()]), ..service() };
+    let begun = || then(up(spec()), 0.0, Fact::PostStart(web(), first(), Hook::UnderWay));
+    let done = || then(begun(), 5.0, Fact::PostStartOver(web(), first(), HookEnd::Well));
+    let failed = || then(begun(), 5.0, Fact::PostStartOver(web(), first(), HookEnd::Failed));
+    let not_begun = || then(up(spec()), 0.0, Fact::PostStart(web(), first(), Hook::Over));
+    let ended = || {
+        let told = then(failed(), 5.0, signalled(Target::Main, Signal::TERM, Why::PostStartFailed));
+        then(told, 6.0, exited(Exit::Code(0), false))
+    };
+    let edit = || ProcessSpec { post_start: Some(vec!["warmer".into()]), whole: Fingerprint(2), ..service() };
+    decide(&[
+        ("up", wanted(spec()), up(spec()), &[(0.0, "postStart")]),
+        ("up, and not wanted", Desired::default(), up(spec()), &[(0.0, "SIGTERM to Main, Removed")]),
+        ("under way", wanted(spec()), begun(), &[(99.0, "wait")]),
+        ("under way, edited", wanted(edit()), begun(), &[(1.0, "adopt")]),
+        ("under way, and not wanted", Desired::default(), begun(), &[(1.0, "SIGTERM to Main, Removed")]),
+        ("done", wanted(spec()), done(), &[(99.0, "wait")]),
+        ("done, edited", wanted(edit()), done(), &[(9.0, "adopt")]),
+        ("failed", wanted(spec()), failed(), &[(5.0, "SIGTERM to Main, PostStartFailed")]),
+        ("not to be begun", wanted(spec()), not_begun(), &[(0.0, "SIGTERM to Main, PostStartFailed")]),
+        ("failed, and ended", wanted(spec()), ended(), &[(6.9, "wait until 7"), (7.0, "start, BackoffOver")]),
+        ("never again", wanted(ProcessSpec { restart: Restart::Never, ..spec() }), ended(), &[(9.0, "wait")]),
     ]);
 }
 

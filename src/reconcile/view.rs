@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::desired::Desired;
-use super::hooks::Stage;
-use super::observed::{End, Life, Observed, Record};
+use super::hooks::{PostStart, Stage};
+use super::observed::{End, Life, Observed, Record, Run};
 use super::plan::Why;
 use super::timing::{self, Due};
 use crate::model::{
@@ -92,6 +92,9 @@ const STOPPED: &str = "by a message; START, RESTART, an edit of its file or the 
 fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict {
     let still = |state, reason, message: String| Verdict { state, reason, message, next: None };
     match (&record.life, wanted) {
+        (Life::Up(Run { post_start: PostStart::Due | PostStart::UnderWay | PostStart::Failed, .. }), _) => {
+            still(State::Starting, "", "its postStart is not done".into())
+        }
         (Life::Up(run), Some(spec)) if spec.heartbeat.is_some() && run.pulse.beat.is_none() => {
             still(State::Starting, "", "no heartbeat yet".into())
         }
@@ -186,7 +189,7 @@ fn delay(spec: &ProcessSpec, record: &Record) -> Duration {
 
 fn outcome(last: &End) -> String {
     match (last.why, last.exit) {
-        (Some(Why::HeartbeatStale), exit) => format!("its heartbeat stopped ({exit})"),
+        (Some(why @ (Why::HeartbeatStale | Why::PostStartFailed)), exit) => format!("{why} ({exit})"),
         (Some(why @ (Why::MemoryExceeded(_) | Why::OomKilled)), exit) => format!("{why} ({exit})"),
         (_, exit) => exit.to_string(),
     }

@@ -13,11 +13,14 @@ use super::host::Host;
 use crate::health::{GetError, http_get};
 use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, StartError};
 use crate::process;
-use crate::reconcile::{Cut, Fact, Hook, Why};
+use crate::reconcile::{Cut, Fact, Hook, HookEnd, Why};
 
 /// The hooks under way.
 pub(super) struct Hooks {
+    /// Before the stop signals.
     under_way: HashMap<Incarnation, Doing>,
+    /// After the starts.
+    post_starts: HashMap<HelperId, Incarnation>,
     /// What came of requests.
     answers: (Sender<Answer>, Receiver<Answer>),
     wakes: Arc<Wakes>,
@@ -39,7 +42,7 @@ enum Doing {
 impl Hooks {
     /// None yet; `wakes` is told of each that is over.
     pub(super) fn new(wakes: &Arc<Wakes>) -> Hooks {
-        Hooks { under_way: HashMap::new(), answers: channel(), wakes: Arc::clone(wakes) }
+        Hooks { under_way: HashMap::new(), post_starts: HashMap::new(), answers: channel(), wakes: Arc::clone(wakes) }
     }
 
     /// Begins a request, whose answer will be among [`Host::hooks_answered`]. Must be called from within the runtime.
@@ -55,15 +58,33 @@ impl Hooks {
         tokio::spawn(asking).abort_handle()
     }
 
-    /// The hook of a run is of no more interest, if there is one: it was killed with the run, or the run is over.
+    /// The hooks of a run are of no more interest, if there are any: it is asked to end, was killed, or is over.
     pub(super) fn forget(&mut self, run: Incarnation) {
         if let Some(Doing::HttpGet(request)) = self.under_way.remove(&run) {
             request.abort();
         }
+        self.post_starts.retain(|_, of| *of != run);
     }
 }
 
 impl Host {
+    /// Begins what is to be done right after the start of a run.
+    pub(super) fn begin_post_start(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) -> Hook {
+        let argv = spec.post_start.as_deref().unwrap_or_default();
+        let program = argv.first().map_or("", String::as_str);
+        match self.start_helper(name, run, spec, argv) {
+            Ok(helper) => {
+                tracing::info!(process = %name, run = run.get(), "postStart of {name} (exec {program})");
+                self.hooks.post_starts.insert(helper, run);
+                Hook::UnderWay
+            }
+            Err(error) => {
+                POST_START.tell_failure(name, run, &format!("cannot start it: {error}"));
+                Hook::Over
+            }
+        }
+    }
+
     /// Begins what is to be done before a run is asked to end.
     pub(super) fn begin_pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         let Some(hook) = &spec.stop.pre_stop else { return Hook::Over };
@@ -72,7 +93,7 @@ impl Host {
             PreStop::Exec(argv) => match self.start_helper(name, run, spec, argv) {
                 Ok(helper) => Doing::Exec(helper),
                 Err(error) => {
-                    tell_failure(name, run, &format!("cannot start it: {error}"));
+                    PRE_STOP.tell_failure(name, run, &format!("cannot start it: {error}"));
                     return Hook::Over;
                 }
             },
@@ -86,7 +107,7 @@ impl Host {
     /// Ends it before it is over.
     pub(super) fn cut_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
         match cut {
-            Cut::TimeUp => tell_failure(name, run, "it took all of its time, and is ended"),
+            Cut::TimeUp => PRE_STOP.tell_failure(name, run, "it took all of its time, and is ended"),
             Cut::MainGone => {
                 tracing::info!(process = %name, run = run.get(), "the preStop of {name} is ended with its main process");
             }
@@ -104,8 +125,8 @@ impl Host {
             // One that was ended may have been answered at that moment.
             if self.hooks.under_way.remove(&run).is_some() {
                 match result {
-                    Ok(status) => tell_success(&name, run, &format!("status {status}")),
-                    Err(error) => tell_failure(&name, run, &error.to_string()),
+                    Ok(status) => PRE_STOP.tell_success(&name, run, &format!("status {status}")),
+                    Err(error) => PRE_STOP.tell_failure(&name, run, &error.to_string()),
                 }
                 facts.push(Fact::PreStopOver(name, run));
             }
@@ -122,15 +143,15 @@ impl Host {
         exit: Exit,
     ) -> Option<Fact> {
         self.capture.helper_ended(helper);
+        if self.hooks.post_starts.remove(&helper).is_some() {
+            return Some(Fact::PostStartOver(name.clone(), run, POST_START.tell(name, run, exit)));
+        }
         match self.hooks.under_way.get(&run) {
             Some(Doing::Exec(of)) if *of == helper => {}
             Some(Doing::Exec(_) | Doing::HttpGet(_) | Doing::Sleep) | None => return None,
         }
         self.hooks.under_way.remove(&run);
-        match exit.is_success() {
-            true => tell_success(name, run, &exit.to_string()),
-            false => tell_failure(name, run, &exit.to_string()),
-        }
+        PRE_STOP.tell(name, run, exit);
         Some(Fact::PreStopOver(name.clone(), run))
     }
 
@@ -164,11 +185,35 @@ fn words(hook: &PreStop) -> String {
     }
 }
 
-fn tell_success(name: &Name, run: Incarnation, how: &str) {
-    tracing::info!(process = %name, run = run.get(), "preStop of {name} is done: {how}");
+/// How hooks of one kind are told of.
+struct Kind {
+    key: &'static str,
+    /// The kubelet's word for a failure.
+    reason: &'static str,
+    /// What a failure leads to.
+    then: &'static str,
 }
 
-fn tell_failure(name: &Name, run: Incarnation, how: &str) {
-    let reason = "FailedPreStopHook";
-    tracing::warn!(process = %name, run = run.get(), reason, "preStop of {name} failed: {how}; the stop goes on");
+const POST_START: Kind = Kind { key: "postStart", reason: "FailedPostStartHook", then: "it is ended" };
+const PRE_STOP: Kind = Kind { key: "preStop", reason: "FailedPreStopHook", then: "the stop goes on" };
+
+impl Kind {
+    fn tell(&self, name: &Name, run: Incarnation, exit: Exit) -> HookEnd {
+        if exit.is_success() {
+            self.tell_success(name, run, &exit.to_string());
+            HookEnd::Well
+        } else {
+            self.tell_failure(name, run, &exit.to_string());
+            HookEnd::Failed
+        }
+    }
+
+    fn tell_success(&self, name: &Name, run: Incarnation, how: &str) {
+        tracing::info!(process = %name, run = run.get(), "{} of {name} is done: {how}", self.key);
+    }
+
+    fn tell_failure(&self, name: &Name, run: Incarnation, how: &str) {
+        let Kind { key, reason, then } = self;
+        tracing::warn!(process = %name, run = run.get(), reason, "{key} of {name} failed: {how}; {then}");
+    }
 }

@@ -300,6 +300,10 @@ impl Machine for Host {
         }
     }
 
+    fn post_start(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) -> Hook {
+        self.begin_post_start(name, run, spec)
+    }
+
     fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         self.told_to_end.insert(run);
         self.begin_pre_stop(name, run, spec, why)
@@ -359,7 +363,12 @@ impl Machine for Host {
 /// Whether somebody may want to know why this came to be needed.
 fn is_trouble(why: Why) -> bool {
     match why {
-        Why::HeartbeatStale | Why::MemoryExceeded(_) | Why::OomKilled | Why::GraceOver | Why::Undying => true,
+        Why::HeartbeatStale
+        | Why::PostStartFailed
+        | Why::MemoryExceeded(_)
+        | Why::OomKilled
+        | Why::GraceOver
+        | Why::Undying => true,
         Why::Created
         | Why::Ended
         | Why::BackoffOver

@@ -115,7 +115,7 @@ fn defaults_follow_the_file() {
 }
 
 #[test]
-fn pre_stop_is_a_pods() {
+fn hooks_are_a_pods() {
     let of = |hook: &str| good(&format!("args: [a]\nlifecycle: {{preStop: {hook}}}")).stop.pre_stop.expect("a hook");
     assert_eq!(of("{exec: {command: [a, $(B)]}}"), PreStop::Exec(vec!["a".into(), "$(B)".into()]));
     assert_eq!(of("{sleep: {seconds: 1.5}}"), PreStop::Sleep(Duration::from_millis(1500)));
@@ -127,6 +127,8 @@ fn pre_stop_is_a_pods() {
     let full_spec = HttpGet { host: "::1".into(), port: 65535, path: "/a?b=c".into(), headers };
     assert_eq!(of(full), PreStop::HttpGet(full_spec));
     assert_eq!(good("args: [a]\nlifecycle: {}").stop.pre_stop, None);
+    let started = good("args: [a]\nlifecycle: {postStart: {exec: {command: [b, c]}}}");
+    assert_eq!(started.post_start, Some(vec!["b".into(), "c".into()]));
 }
 
 #[test]
@@ -356,11 +358,11 @@ fn the_applications_own_keys_are_kept_and_misspellings_of_ours_are_warned_of() {
 
 #[test]
 fn keys_of_later_versions_are_warned_of() {
-    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\ndependsOn: [db]\nlifecycle: {postStart: {}}\n";
+    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\ndependsOn: [db]\n";
     let found = warnings(text);
-    assert_eq!(found.len(), 3);
+    assert_eq!(found.len(), 2);
     assert_eq!(found[0], "web:2:1: warning: livenessProbe: this version does not act on it");
-    assert_eq!(found[2], "web:4:13: warning: lifecycle.postStart: this version does not act on it");
+    assert_eq!(found[1], "web:3:1: warning: dependsOn: this version does not act on it");
 }
 
 #[test]

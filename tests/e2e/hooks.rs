@@ -1,4 +1,4 @@
-//! What is done before a stop: `lifecycle.preStop`.
+//! What is done right after a start and before a stop: `lifecycle.postStart` and `lifecycle.preStop`.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -239,7 +239,7 @@ fn a_hurried_end_waits_for_no_hook() {
     colony.wait_pid("sleeps", None);
     colony.signal(Signal::SIGTERM);
     let pids = pids(&colony, 1);
-    colony.signal(Signal::SIGTERM);
+    colony.hurry(Signal::SIGTERM);
     assert_eq!(colony.exit_status().code(), Some(0));
     wait_gone(pids[0]);
     assert_eq!(said(&colony), "");
@@ -264,6 +264,72 @@ fn the_end_of_a_colony_whose_hooks_hang_is_over_within_the_grace() {
     assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(15), "{took:?}");
     assert_eq!(log.matches("it took all of its time").count(), 20, "{log}");
     assert_eq!(log.matches("SIGTERM to the main process").count(), 20, "{log}");
+}
+
+fn starts_with(dir: &Path, script: &str, hook: &str) -> String {
+    json!({
+        "args": ["sh", "-c", script],
+        "env": {"DIR": dir, "PATH": "/usr/bin:/bin"},
+        "backoff": {"initialSeconds": 0.2},
+        "lifecycle": {"postStart": exec(hook)},
+    })
+    .to_string()
+}
+
+#[test]
+fn a_run_is_ready_when_what_is_done_right_after_its_start_is_done() {
+    let setup = Setup::new();
+    let hook = "echo \"hook of $NCOLONY_NAME\"; while ! [ -e \"$DIR/go\" ]; do sleep 0.05; done";
+    let web = starts_with(setup.dir(), "exec sleep 1000", hook);
+    let colony = setup.file("web", &web).start();
+    colony.wait_stdout("[web] hook of web\n");
+    colony.wait_finding("web", "its postStart is not done");
+    assert_eq!(colony.get("/healthz").0, 503);
+    fs::write(colony.path("go"), "").expect("a file");
+    colony.wait_log("postStart of web is done: exit code 0");
+    colony.wait("it to be ready", || (colony.get("/healthz").0 == 200).then_some(()));
+    let web = colony.wait_pid("web", None);
+    assert!(lives(web), "one run it was: {}", colony.log());
+    assert_eq!(colony.count("started web: "), 1);
+}
+
+#[test]
+fn a_run_whose_post_start_fails_is_ended_and_followed_by_another() {
+    let setup = Setup::new();
+    let script = "trap 'echo term >>\"$DIR/said\"; exit 0' TERM; touch \"$DIR/up\"; while :; do sleep 0.05; done";
+    // Fails once.
+    let hook = "while ! [ -e \"$DIR/up\" ]; do sleep 0.05; done; mkdir \"$DIR/tried\" && exit 7; exit 0";
+    let web = starts_with(setup.dir(), script, hook);
+    let colony = setup.file("web", &web).start();
+    colony.wait_log("postStart of web failed: exit code 7; it is ended");
+    assert!(colony.log().contains("FailedPostStartHook"), "{}", colony.log());
+    colony.wait_log("SIGTERM to the main process of web: its postStart failed");
+    colony.wait_log("postStart of web is done: exit code 0");
+    assert_eq!(colony.count("started web: "), 2, "{}", colony.log());
+    assert_eq!(said(&colony), "term\n");
+    colony.wait_metric(r#"ncolony_process_exits_total{process="web",reason="error"}"#, |exits| exits == 1.0);
+}
+
+#[test]
+fn a_post_start_that_cannot_be_started_has_failed() {
+    let web =
+        json!({"args": ["sleep", "1000"], "lifecycle": {"postStart": {"exec": {"command": ["no-such-program"]}}}});
+    let colony = Colony::with(&[("web", &web.to_string())]);
+    colony.wait_log("postStart of web failed: cannot start it: program \"no-such-program\" not found");
+    colony.wait_log("SIGTERM to the main process of web: its postStart failed");
+}
+
+#[test]
+fn a_post_start_that_hangs_ends_with_its_run() {
+    let setup = Setup::new();
+    let hook = "trap '' TERM; echo $$ >\"$DIR/pids\"; while :; do sleep 1000; done";
+    let web = starts_with(setup.dir(), "exec sleep 1000", hook);
+    let colony = setup.flags(&["-k", "0.5"]).file("web", &web).start();
+    let pids = pids(&colony, 1);
+    colony.remove("web");
+    colony.wait_log("web is gone");
+    assert!(!pids.iter().copied().any(lives), "{pids:?}");
+    assert!(!colony.log().contains("FailedPostStartHook"), "{}", colony.log());
 }
 
 /// A server that gives every connection this answer, and tells what it was asked.

@@ -1,4 +1,4 @@
-//! `lifecycle`: how a run is ended.
+//! `lifecycle`: what is done after a run's start and before its end, and how it is ended.
 
 use std::time::Duration;
 
@@ -45,6 +45,23 @@ pub(in crate::config) fn pre_stop(report: &mut Report<'_>, path: &Path<'_>, node
         return None;
     }
     handler
+}
+
+/// `lifecycle.postStart`: `exec` alone.
+pub(in crate::config) fn post_start(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Vec<String>> {
+    let entries = report.map(path, node, "a map with the key \"exec\"")?;
+    let mut command = None;
+    for entry in entries {
+        let path = &path.key(&entry.key);
+        match entry.key.as_str() {
+            "exec" => command = handler::exec(report, path, &entry.node),
+            _ => report.unknown_key(path, entry, &["exec"]),
+        }
+    }
+    if entries.is_empty() {
+        report.error(path, node.span, "expected the key \"exec\"");
+    }
+    command
 }
 
 fn sleep(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Duration> {

@@ -10,7 +10,7 @@ use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
-use crate::reconcile::{Ask, Desired, Fact, Haste, Observed, Weight, Why, settle};
+use crate::reconcile::{Ask, Desired, Fact, Haste, HookEnd, Observed, Weight, Why, settle};
 
 pub(super) struct History {
     pub(super) world: World,
@@ -207,6 +207,9 @@ impl History {
             if let (Some(id), Role::Hook) = (proc.run, proc.role) {
                 self.hook_ended(id);
             }
+            if let (Some(id), Role::PostStart) = (proc.run, proc.role) {
+                self.post_start_ended(id, exit);
+            }
             if let (Some(id), Role::Main) = (proc.run, proc.role) {
                 let run = self.world.run(id);
                 assert_eq!(run.main, pid, "the simulation confuses pids");
@@ -240,7 +243,7 @@ impl History {
         let lasted = now.since(run.since);
         let ended_by = match run.stop_why {
             None => EndedBy::Itself,
-            Some(Why::HeartbeatStale | Why::MemoryExceeded(_)) => EndedBy::Verdict,
+            Some(Why::HeartbeatStale | Why::PostStartFailed | Why::MemoryExceeded(_)) => EndedBy::Verdict,
             Some(Why::Requested) => EndedBy::Message,
             Some(_) => EndedBy::Us,
         };
@@ -266,6 +269,7 @@ impl History {
         if self.world.runs[of].empty_told {
             self.fold(Fact::Emptied(name.clone(), id));
             self.fold(Fact::PreStopOver(name.clone(), id));
+            self.fold(Fact::PostStartOver(name.clone(), id, HookEnd::Failed));
             self.fold(Fact::Looking(name.clone(), id));
             self.fold(Fact::OomKilled(name.clone(), id));
             self.fold(Fact::Weighed(name.clone(), id, Weight::Bytes(u64::MAX)));

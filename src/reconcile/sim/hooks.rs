@@ -1,12 +1,12 @@
-//! What is done before the stop signal, simulated, and what must hold of it.
+//! What is done right after the start and before the stop signal, simulated, and what must hold of it.
 
 use std::time::Duration;
 
 use super::history::History;
 use super::kernel::{MONITOR, Proc, Role};
 use super::machine::World;
-use crate::model::{Incarnation, Moment, Name, PreStop, ProcessSpec, Signal, Stop};
-use crate::reconcile::{Cut, Fact, Haste, Hook, Why};
+use crate::model::{Exit, Incarnation, Moment, Name, PreStop, ProcessSpec, Signal, Stop};
+use crate::reconcile::{Cut, Fact, Haste, Hook, HookEnd, PostStart, Why};
 
 /// The hook of a run, begun once.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,31 @@ impl World {
         if over { Hook::Over } else { Hook::UnderWay }
     }
 
+    pub(super) fn begin_post_start(&mut self, name: &Name, id: Incarnation) -> Hook {
+        let run = self.run(id);
+        let holds = run.name == *name && run.post_start == PostStart::Due && run.ending_at.is_none() && !run.exit_told;
+        // As soon as the run is there.
+        let holds = holds && run.since == self.now.at;
+        self.check(holds, || format!("the postStart of {name} run {id} was begun"));
+        let now = self.now.at;
+        let fails = self.random.chance(self.temper.hook_fails);
+        let mut proc = Proc::new(Some(id), Role::PostStart, MONITOR);
+        proc.exit = if self.random.chance(self.temper.hook_fails) { Exit::Code(1) } else { Exit::Code(0) };
+        proc.ends_at = match self.hook_takes {
+            Some(takes) => now + takes,
+            None if self.random.chance(self.temper.hook_hangs / 2) => Moment::NEVER,
+            None => now + self.random.span(20_000),
+        };
+        self.tell(|| format!("postStart of {name} run {id}, begun: {}, {proc:?}", !fails));
+        if fails {
+            self.run_mut(id).post_start = PostStart::Failed;
+            return Hook::Over;
+        }
+        self.kernel.fork(proc);
+        self.run_mut(id).post_start = PostStart::UnderWay;
+        Hook::UnderWay
+    }
+
     fn may_begin_hook(&mut self, name: &Name, id: Incarnation, why: Why) {
         let run = self.run(id);
         let is_due = run.name == *name && run.spec.stop.pre_stop.is_some() && run.hook.is_none();
@@ -126,6 +151,19 @@ impl History {
         let name = self.world.run(id).name.clone();
         self.world.tell(|| format!("the preStop of {name} run {id} is over"));
         self.fold(Fact::PreStopOver(name, id));
+    }
+
+    /// The core hears how what is done right after the start has ended.
+    pub(super) fn post_start_ended(&mut self, id: Incarnation, exit: Exit) {
+        let (state, end) = match exit {
+            Exit::Code(0) => (PostStart::Done, HookEnd::Well),
+            Exit::Code(_) | Exit::Killed { .. } | Exit::Unknown => (PostStart::Failed, HookEnd::Failed),
+        };
+        let run = self.world.run_mut(id);
+        run.post_start = state;
+        let name = run.name.clone();
+        self.world.tell(|| format!("the postStart of {name} run {id} is over: {exit}"));
+        self.fold(Fact::PostStartOver(name, id, end));
     }
 
     pub(super) fn hooks_answer(&mut self) {

@@ -34,6 +34,8 @@ pub(super) enum Role {
     Member,
     /// What is done before the stop signal: a child of the monitor's, in the run's name.
     Hook,
+    /// What is done right after the start, likewise.
+    PostStart,
     /// A child with a session of its own.
     Escaped,
 }

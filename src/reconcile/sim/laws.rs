@@ -9,7 +9,7 @@ use super::hooks;
 use super::machine::World;
 use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
-use crate::reconcile::{Action, Haste, Life, Record, reconcile, view};
+use crate::reconcile::{Action, Haste, Life, PostStart, Record, reconcile, view};
 
 /// For so many turns in a row a process may be due: each turn makes a start, so twice as many as there are processes.
 const PATIENCE: u32 = 12;
@@ -34,6 +34,7 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
 fn named(action: &Action) -> &Name {
     match action {
         Action::Start(name, ..)
+        | Action::PostStart(name, _)
         | Action::PreStop(name, ..)
         | Action::EndPreStop(name, ..)
         | Action::Signal(name, ..)
@@ -168,6 +169,9 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
                 return;
             }
             let right = stays && run.spec.whole == spec.whole;
+            let hook = world.run(run.id).post_start;
+            let begun = matches!(hook, PostStart::UnderWay | PostStart::Done);
+            world.check(begun, || format!("{name} is up, and its postStart is {hook:?}"));
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             the_dead_heart_is_found(world, name, run.id, tick);
             the_excess_is_found(world, name, run.id);

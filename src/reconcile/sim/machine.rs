@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Step};
-use crate::reconcile::{Cut, Desired, Hook, Machine, Target, Why};
+use crate::reconcile::{Cut, Desired, Hook, Machine, PostStart, Target, Why};
 
 pub(super) struct World {
     pub(super) random: Random,
@@ -79,6 +79,8 @@ pub(super) struct SimRun {
     pub(super) stop_why: Option<Why>,
     /// From when its grace counts.
     pub(super) ending_at: Option<Moment>,
+    /// What is done right after the start.
+    pub(super) post_start: PostStart,
     /// What was done before the stop signal.
     pub(super) hook: Option<SimHook>,
     pub(super) rest_asked: bool,
@@ -242,6 +244,7 @@ impl World {
             inherited,
             stop_why: None,
             ending_at: None,
+            post_start: if inherited || spec.post_start.is_none() { PostStart::Done } else { PostStart::Due },
             hook: None,
             rest_asked: false,
             killed_at: None,
@@ -365,6 +368,11 @@ impl Machine for World {
         let id = self.begin(name, spec, fate, false);
         self.tell(|| format!("start {name} ({why:?}) as run {id}: {fate:?}"));
         Ok(id)
+    }
+
+    fn post_start(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec) -> Hook {
+        self.record("postStart", name, None, run.get());
+        self.begin_post_start(name, run)
     }
 
     fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::kernel::State;
 use super::machine::World;
 use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
-use crate::reconcile::{Haste, Target, Why};
+use crate::reconcile::{Haste, PostStart, Target, Why};
 
 impl World {
     pub(super) fn may_start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) {
@@ -84,6 +84,7 @@ impl World {
             }
             Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
             Why::Inherited => run.inherited,
+            Why::PostStartFailed => run.post_start == PostStart::Failed,
             Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {
                 let lately = run.read_at.and_then(|at| Some(run.heart.latest(at)? + heartbeat.period > at));
                 !self.is_beating(id) && run.read_at.is_some() && lately != Some(true)
@@ -131,6 +132,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Suspended
         | Why::Stopped
         | Why::HeartbeatStale
+        | Why::PostStartFailed
         | Why::MemoryExceeded(_)
         | Why::OomKilled
         | Why::Shutdown

@@ -42,6 +42,7 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
         9..=11 => {
             let kill = random.pick(&[Kill::Mixed, Kill::Group]);
             let pre_stop = if random.chance(50) { Some(hook(random)) } else { None };
+            spec.post_start = random.chance(30).then(Vec::new);
             spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill, pre_stop };
         }
         12..=14 => {
