@@ -171,6 +171,8 @@ pub enum Step {
     Fork,
     /// A session of its own.
     Session,
+    /// Making and joining the cgroup that keeps its limits.
+    Cgroup,
     /// Putting descriptors 0, 1 and 2 in place.
     Descriptors,
     /// Writing oom_score_adj.

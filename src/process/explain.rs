@@ -22,6 +22,7 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
         Step::User | Step::Program => reason.clone(),
         Step::Fork => format!("cannot make a process: {reason}"),
         Step::Session => format!("cannot make its session: {reason}"),
+        Step::Cgroup => format!("cannot join the cgroup that keeps its limits: {reason}"),
         Step::Descriptors => format!("cannot put its descriptors in place: {reason}"),
         Step::OomScore => {
             format!("cannot set its oomScoreAdj to {}: {reason}", birth.oom_score_adj.unwrap_or_default())

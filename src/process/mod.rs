@@ -8,6 +8,7 @@
 mod birth;
 mod brand;
 mod capabilities;
+mod cgroup;
 mod exits;
 mod explain;
 mod ghost;
@@ -30,12 +31,14 @@ use nix::sys::resource::{self, getrlimit, setrlimit};
 
 use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
 use brand::Brands;
+use cgroup::Cgroups;
 use exits::Exits;
 use ghost::Ghosts;
 use helper::Helpers;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
 
+pub use cgroup::Keeps;
 pub use ghost::Remembered;
 pub use sys::Announce;
 pub use weigh::Weigher;
@@ -47,6 +50,7 @@ pub struct Children {
     null: File,
     nofile: Option<(u64, u64)>,
     brands: Brands,
+    cgroups: Cgroups,
     adopted: Adopted,
     /// Whether orphans come to us.
     adopts: bool,
@@ -91,6 +95,8 @@ enum Main {
 pub enum Event {
     /// Its main process ended; the flag says whether something that it started is left.
     Exited(Incarnation, Exit, bool),
+    /// The kernel has killed it, since its memory was at its limit; its exit comes next.
+    OomKilled(Incarnation),
     /// Nothing of it is left.
     Emptied(Incarnation),
     /// One of its helpers ended.
@@ -144,6 +150,7 @@ impl Children {
             null,
             nofile: raise_nofile(),
             brands: Brands::new(colony),
+            cgroups: Cgroups::new(colony),
             adopted: Adopted::open(),
             adopts: adopts.is_ok() || std::process::id() == 1,
             colony,
@@ -178,7 +185,12 @@ impl Children {
         announce: Option<Announce<'_>>,
     ) -> Result<(Incarnation, pid_t), StartError> {
         let run = self.next_run();
-        let (pid, pidfd) = self.launch(run, name, &spec.birth, output, announce)?;
+        self.cgroups.prepare(run, spec.birth.limits)?;
+        let launched = self.launch(run, name, &spec.birth, output, announce);
+        if launched.is_err() {
+            self.cgroups.over(run);
+        }
+        let (pid, pidfd) = launched?;
         self.next = self.next.saturating_add(1);
         self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
         self.by_pid.insert(pid, run);
@@ -196,6 +208,7 @@ impl Children {
         announce: Option<Announce<'_>>,
     ) -> Result<(pid_t, Option<OwnedFd>), StartError> {
         let prepared = birth::prepare(name, birth, &self.mark(run))?;
+        let cgroup = self.cgroups.joined(run)?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let [out, err] = output.unwrap_or([stdout.as_fd(), stderr.as_fd()]);
         let mut plan = Blueprint {
@@ -208,6 +221,7 @@ impl Children {
             stdio: [self.null.as_fd(), out, err],
             nofile: self.nofile.filter(|_| !birth.rlimits.contains_key(&Resource::Nofile)),
             brand: self.brands.of(run),
+            cgroup: cgroup.as_ref().map(|procs| procs.as_fd()),
             announce,
         };
         let launched = self.nursery.launch(&mut plan);
@@ -235,6 +249,16 @@ impl Children {
         }
     }
 
+    /// Which of a run's limits the kernel keeps.
+    pub fn keeps(&self, run: Incarnation) -> Keeps {
+        self.cgroups.keeps(run)
+    }
+
+    /// Why the kernel keeps no limits here, once that is known.
+    pub fn keeps_nothing(&self) -> Option<&str> {
+        self.cgroups.trouble()
+    }
+
     /// What belongs to a run and descends from nothing else of it: its main process, its helpers, and its orphans as far
     /// as they are known.
     pub fn roots(&mut self, run: Incarnation) -> Vec<pid_t> {
@@ -254,7 +278,12 @@ impl Children {
     pub fn signal(&mut self, run: Incarnation, reach: Reach, signal: Signal) -> Result<(), i32> {
         let sent = match reach {
             Reach::Main => self.signal_main(run, signal),
-            Reach::Tree => self.signal_tree(run, signal),
+            Reach::Tree => {
+                if signal == Signal::KILL {
+                    self.cgroups.kill(run);
+                }
+                self.signal_tree(run, signal)
+            }
         };
         match sent {
             Err(libc::ESRCH) => Ok(()),
@@ -313,6 +342,9 @@ impl Children {
             if let Some(kin @ Kin { main: Main::Child, .. }) = self.runs.get_mut(&run) {
                 kin.main = Main::Gone(true);
             }
+            if matches!(exit, Exit::Killed { signal: Signal::KILL, .. }) && self.cgroups.had_oom(run) {
+                events.push(Event::OomKilled(run));
+            }
             let rest = !self.close_if_empty(run);
             events.push(Event::Exited(run, exit, rest));
         }
@@ -321,6 +353,7 @@ impl Children {
 
     /// The relist: asks for every child, whatever was told of which.
     pub fn sweep(&mut self) -> Vec<Event> {
+        self.cgroups.tidy();
         let mut ended = Vec::new();
         self.collect(Which::Any, &mut ended);
         self.collect_watched(&mut ended);
@@ -498,6 +531,7 @@ impl Children {
             self.leaving.insert(run);
         } else {
             self.runs.remove(&run);
+            self.cgroups.over(run);
             self.ghosts.close(run);
         }
         !left

@@ -178,6 +178,11 @@ impl Host {
                 let name = self.names.get(&run)?.clone();
                 self.helper_exited(&name, run, helper, exit)
             }
+            Event::OomKilled(run) => {
+                let name = self.names.get(&run)?.clone();
+                tracing::warn!(process = %name, run = run.get(), "{name}: the kernel killed it: its memory was at its limit");
+                Some(Fact::OomKilled(name, run))
+            }
             Event::Emptied(run) => {
                 let name = self.names.get(&run)?.clone();
                 tracing::info!(process = %name, run = run.get(), "nothing of the run is left");
@@ -290,7 +295,7 @@ impl Machine for Host {
                 if let Some(heartbeat) = &spec.heartbeat {
                     self.beats.born(run, name, heartbeat);
                 }
-                self.limits.began(name, run, spec.birth.limits);
+                self.note_limits(name, run, spec.birth.limits);
                 Ok(run)
             }
             Err(error) => {

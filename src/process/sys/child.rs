@@ -39,6 +39,8 @@ pub(super) struct Order {
     pub(super) traits: *const Traits,
     pub(super) pad: [RawFd; 4],
     pub(super) shares: bool,
+    /// Where it joins its cgroup.
+    pub(super) cgroup: Option<RawFd>,
     /// Room for as many groups as the identity has.
     pub(super) groups: Vec<u32>,
     pub(super) nofile: Option<libc::rlimit64>,
@@ -56,8 +58,9 @@ pub(super) struct RawAnnounce {
 }
 
 /// What may fail in the child; it reports a step by its number.
-pub(super) const STEPS: [Step; 16] = [
+pub(super) const STEPS: [Step; 17] = [
     Step::Session,
+    Step::Cgroup,
     Step::Descriptors,
     Step::OomScore,
     Step::Rlimits,
@@ -96,6 +99,12 @@ unsafe fn be_born(order: &mut Order) -> Result<Infallible, Failed> {
     unsafe {
         if call(libc::SYS_setsid, [0; 4]).is_err() {
             return Err(failed(Step::Session));
+        }
+        // Before it does anything that could be counted, and while it is who may.
+        if let Some(cgroup) = order.cgroup
+            && call(libc::SYS_write, [c_long::from(cgroup), c"0".as_ptr() as c_long, 1, 0]).is_err()
+        {
+            return Err(failed(Step::Cgroup));
         }
         default_signals();
         if order.shares && own_descriptors(order).is_err() {

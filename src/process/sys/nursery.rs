@@ -28,6 +28,8 @@ pub(in crate::process) struct Blueprint<'a> {
     pub nofile: Option<(u64, u64)>,
     /// The limits of "file locks" that tell whose it is.
     pub brand: Option<(u64, u64)>,
+    /// The cgroup.procs of the one that keeps its limits.
+    pub cgroup: Option<BorrowedFd<'a>>,
     pub announce: Option<Announce<'a>>,
 }
 
@@ -109,6 +111,7 @@ impl Nursery {
             traits: plan.traits.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
+            cgroup: plan.cgroup.map(|procs| procs.as_raw_fd()),
             groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
             nofile: plan.nofile.map(limit),
             brand: plan.brand.map(limit),
