@@ -118,3 +118,72 @@ pub(super) fn make(dir: &Path) -> io::Result<()> {
         made => made,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::{Base, MONITOR, divide};
+
+    /// A directory that looks like a cgroup with these files; the kernel's part, to empty it, is not played.
+    fn fake(files: &[(&str, &str)]) -> TempDir {
+        let dir = tempfile::tempdir().expect("a directory");
+        files.iter().for_each(|(name, text)| fs::write(dir.path().join(name), text).expect("a file"));
+        dir
+    }
+
+    fn read(dir: &Path, file: &str) -> Option<String> {
+        fs::read_to_string(dir.join(file)).ok()
+    }
+
+    const BOTH: (&str, &str) = ("cgroup.controllers", "cpuset cpu io memory pids\n");
+    const TYPE: (&str, &str) = ("cgroup.type", "domain\n");
+
+    fn us() -> String {
+        std::process::id().to_string()
+    }
+
+    #[test]
+    fn the_monitor_moves_out_of_a_cgroup_that_is_its_own_and_hands_on_its_controllers() {
+        let dir = fake(&[BOTH, TYPE, ("cgroup.procs", &us())]);
+        assert_eq!(divide(dir.path(), false), Ok(Base { dir: dir.path().into(), memory: true, cpu: true }));
+        assert_eq!(read(&dir.path().join(MONITOR), "cgroup.procs"), Some(us()));
+        assert_eq!(read(dir.path(), "cgroup.subtree_control").as_deref(), Some("+cpu"), "the last of two");
+    }
+
+    #[test]
+    fn a_cgroup_with_others_in_it_is_left_alone_unless_it_is_the_containers() {
+        let others = format!("1\n{}\n", us());
+        let dir = fake(&[BOTH, TYPE, ("cgroup.procs", &others)]);
+        let why = divide(dir.path(), false).expect_err("others are there");
+        assert!(why.contains("has other inhabitants than this monitor"), "{why}");
+        assert!(!dir.path().join(MONITOR).exists());
+        assert!(divide(dir.path(), true).is_ok());
+        assert!(dir.path().join(MONITOR).exists());
+    }
+
+    #[test]
+    fn the_root_of_all_hands_on_whoever_is_in_it() {
+        let dir = fake(&[("cgroup.controllers", "memory\n"), ("cgroup.procs", "1\n2\n")]);
+        assert_eq!(divide(dir.path(), true), Ok(Base { dir: dir.path().into(), memory: true, cpu: false }));
+        assert!(!dir.path().join(MONITOR).exists());
+        assert_eq!(read(dir.path(), "cgroup.subtree_control").as_deref(), Some("+memory"));
+    }
+
+    #[test]
+    fn nothing_is_touched_where_there_is_nothing_to_hand_on() {
+        for controllers in ["hugetlb misc\n", ""] {
+            let dir = fake(&[("cgroup.controllers", controllers), TYPE, ("cgroup.procs", &us())]);
+            let why = divide(dir.path(), true).expect_err("no controllers");
+            assert!(why.ends_with("has neither the memory nor the cpu controller"), "{why}");
+            assert!(!dir.path().join(MONITOR).exists());
+        }
+        let dir = fake(&[BOTH, TYPE, ("cgroup.procs", &us())]);
+        fs::create_dir(dir.path().join("cgroup.subtree_control")).expect("a directory");
+        let why = divide(dir.path(), false).expect_err("it cannot be written");
+        assert!(why.contains("cannot hand on its controllers"), "{why}");
+    }
+}
