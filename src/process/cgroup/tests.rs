@@ -50,7 +50,8 @@ fn the_limits_are_written_as_the_kernel_wants_them() {
     for (memory, cpu, expected) in rows {
         let dir = fake();
         let mut cgroups = below(dir.path(), memory, cpu);
-        assert!(cgroups.prepare(run(1), LIMITS).expect("it can be made").is_some());
+        cgroups.prepare(run(1), LIMITS).expect("it can be made");
+        assert!(cgroups.joined(run(1)).expect("it can be joined").is_some());
         assert_eq!(cgroups.keeps(run(1)), Keeps { memory, cpu });
         let files = ["memory.max", "memory.oom.group", "memory.swap.max", "cpu.max"];
         assert_eq!(files.map(|file| written(dir.path(), file)), expected.map(|text| text.map(str::to_string)));
@@ -64,7 +65,8 @@ fn who_asks_for_nothing_that_can_be_kept_gets_no_cgroup() {
     let cpu = Limits { memory: None, ..LIMITS };
     for (limits, has_memory, has_cpu) in [(Limits::default(), true, true), (memory, false, true), (cpu, true, false)] {
         let mut cgroups = below(dir.path(), has_memory, has_cpu);
-        assert!(cgroups.prepare(run(1), limits).expect("nothing to do").is_none());
+        cgroups.prepare(run(1), limits).expect("nothing to do");
+        assert!(cgroups.joined(run(1)).expect("nothing to do").is_none());
         assert_eq!(cgroups.keeps(run(1)), Keeps::default());
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
     }
@@ -139,9 +141,10 @@ fn a_child_is_in_its_cgroup_before_it_is_its_program_and_is_killed_and_removed_w
     };
     let own = dir.join("ncolony-0000000000000007-1");
     // Its controllers may be bound to v1, so no limit is set: what is tried is the cgroup itself.
-    let procs = super::made(&own, Limits::default(), Keeps::default()).expect("a cgroup");
+    super::make(&own, Limits::default(), Keeps::default()).expect("a cgroup");
     let mut cgroups = below(&dir, false, false);
     cgroups.runs.insert(run(1), super::Own { dir: own.clone(), keeps: Keeps::default() });
+    let procs = cgroups.joined(run(1)).expect("it can be joined").expect("it has one");
 
     let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
     let mut nursery = Nursery::new(null.as_fd()).expect("a nursery");
@@ -152,6 +155,7 @@ fn a_child_is_in_its_cgroup_before_it_is_its_program_and_is_killed_and_removed_w
         env: &words(&["PATH=/bin:/usr/bin"]),
         dir: None,
         identity: None,
+        traits: None,
         stdio: [null.as_fd(), null.as_fd(), null.as_fd()],
         nofile: None,
         brand: None,
