@@ -151,6 +151,8 @@ fn process(name: &str) -> ProcessView {
         reason: "",
         message: String::new(),
         scheduled: false,
+        last_scheduled: None,
+        missed: 0,
         task: false,
         generation: 1,
         observed_generation: 1,

@@ -16,6 +16,8 @@ pub(super) enum Least {
     Zero,
     /// A period of zero would spin.
     Millisecond,
+    /// Less than this cannot be kept.
+    Second,
 }
 
 /// Typed readers. `None` means: reported.
@@ -166,6 +168,7 @@ impl Report<'_> {
         let least = match least {
             Least::Zero => 0.0,
             Least::Millisecond => 0.001,
+            Least::Second => 1.0,
         };
         self.number(path, node, least, LONGEST, "seconds").map(Duration::from_secs_f64)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{
     Backoff, Birth, Dependency, Fingerprint, Heartbeat, Kill, Limits, Output, PreStop, ProcessSpec, Resource, Restart,
-    RestartRule, Rlimit, Schedule, Signal, Stop,
+    RestartRule, Rlimit, Signal, Stop,
 };
 
 use super::birth::{self, Command};
@@ -107,7 +107,6 @@ struct Draft {
     working_dir: Option<PathBuf>,
     restart: Option<Restart>,
     restart_rules: Vec<RestartRule>,
-    active_deadline: Option<Duration>,
     threshold: Option<Duration>,
     initial: Option<Duration>,
     max: Option<Duration>,
@@ -120,7 +119,7 @@ struct Draft {
     essential: Option<bool>,
     replicas: Option<u32>,
     limits: Limits,
-    schedule: Option<Schedule>,
+    schedule: keys::schedule::Draft,
     suspend: Option<bool>,
     readiness_gate: Option<bool>,
     heartbeat: Option<Heartbeat>,
@@ -157,13 +156,16 @@ impl Draft {
             "terminationGracePeriodSeconds" => self.grace = report.seconds(path, node, Least::Zero),
             "lifecycle" => self.lifecycle(report, path, node),
             "killMode" => self.kill = report.word(path, node, &[("mixed", Kill::Mixed), ("group", Kill::Group)]),
-            "schedule" => self.schedule = keys::schedule::schedule(report, path, node),
+            "schedule" => self.schedule.schedule(report, path, node),
+            "timeZone" => self.schedule.time_zone(report, path, node),
+            "concurrencyPolicy" => self.schedule.concurrency(report, path, node),
+            "activeDeadlineSeconds" => self.schedule.active_deadline(report, path, node),
+            "startingDeadlineSeconds" => self.schedule.starting_deadline(report, path, node),
             "suspend" => self.suspend = report.flag(path, node),
             "readinessGate" => self.readiness_gate = report.flag(path, node),
             "ncolony.beatcheck" => self.heartbeat = keys::heartbeat::heartbeat(report, path, node),
             "output" => self.output = keys::output::output(report, path, node),
             "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, node),
-            "activeDeadlineSeconds" => self.active_deadline = keys::schedule::active_deadline(report, path, entry),
             "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
             "essential" => self.essential = report.flag(path, node),
             "replicas" => self.replicas = keys::order::replicas(report, path, node),
@@ -221,13 +223,15 @@ impl Draft {
         let command = Command { head: self.command, args: self.args, env: self.env, config: &config };
         let (argv, env) = birth::command_line(report, root, command)?;
         keys::restart::rules_fit(report, root, &self.restart_rules);
-        let restart = if self.schedule.is_some() { Restart::Never } else { Restart::Always };
+        let restart = if root.has_key("schedule") { Restart::Never } else { Restart::Always };
         let restart = self.restart.unwrap_or(restart);
+        let active_deadline = self.schedule.deadline(report, root, restart);
+        let schedule = self.schedule.finish(report, root);
         if self.essential == Some(true) {
-            keys::order::essential_fits(report, root, restart, self.schedule.as_ref());
+            keys::order::essential_fits(report, root, restart, schedule.as_ref());
         }
         if self.replicas.is_some() {
-            keys::order::replicas_fit(report, root, self.schedule.as_ref());
+            keys::order::replicas_fit(report, root, schedule.as_ref());
         }
         Some(ProcessSpec {
             birth: Birth {
@@ -250,8 +254,8 @@ impl Draft {
             whole: Fingerprint(0),
             restart,
             restart_rules: self.restart_rules,
-            schedule: self.schedule,
-            active_deadline: self.active_deadline,
+            schedule,
+            active_deadline,
             backoff: merged(&defaults.backoff, self.threshold, self.initial, self.max),
             stop: Stop {
                 signal: self.signal.unwrap_or(Signal::TERM),
@@ -333,7 +337,7 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         groups,
     } = spec;
     (born, config, *restart as u8, restart_rules, post_start, suspend, readiness_gate, groups).hash(&mut hasher);
-    (schedule.map(|schedule| schedule.every), active_deadline).hash(&mut hasher);
+    (schedule, active_deadline).hash(&mut hasher);
     (backoff.threshold, backoff.initial, backoff.max).hash(&mut hasher);
     (stop, depends_on, essential, replica).hash(&mut hasher);
     heartbeat.as_ref().map(|beat| (beat.period, beat.grace.to_bits(), &beat.file)).hash(&mut hasher);

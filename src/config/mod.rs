@@ -23,6 +23,7 @@ mod schema;
 mod slots;
 mod text;
 mod yaml;
+mod zone;
 
 pub use diagnostic::{Diagnostic, Excerpt, Place, Severity};
 pub use directory::{Directory, Scan, check_file};

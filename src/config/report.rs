@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::{Entry as Slot, HashMap};
 use std::fmt;
+use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Severity, Source};
 use super::node::{Entry, Span, Value};
@@ -91,6 +92,15 @@ impl<'a> Report<'a> {
     pub(super) fn place_of(&self, span: Span) -> String {
         let place = self.source.place(span.start);
         format!("{}:{}", place.line, place.column)
+    }
+
+    /// The place of a part of a text that stands at `span`, in quotes or without; where it is written otherwise, of all.
+    pub(super) fn within(&self, span: Span, text: &str, part: Range<usize>) -> Span {
+        let written = self.source.text.get(span.start..span.end).unwrap_or_default();
+        match written.find(text).filter(|_| !text.is_empty()) {
+            Some(at) => Span { start: span.start + at + part.start, end: span.start + at + part.end },
+            None => span,
+        }
     }
 
     pub(super) fn error(&mut self, path: &impl fmt::Display, span: Span, message: impl Into<String>) {

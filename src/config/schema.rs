@@ -22,6 +22,10 @@ pub(super) const OURS: &[&str] = &[
     "essential",
     "replicas",
     "schedule",
+    "timeZone",
+    "concurrencyPolicy",
+    "activeDeadlineSeconds",
+    "startingDeadlineSeconds",
     "suspend",
     "readinessGate",
     "ncolony.beatcheck",
@@ -35,17 +39,7 @@ pub(super) const OURS: &[&str] = &[
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: &[&str] = &[
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "dependsOn",
-    "envFrom",
-    "timeZone",
-    "concurrencyPolicy",
-    "activeDeadlineSeconds",
-    "startingDeadlineSeconds",
-];
+const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe", "dependsOn", "envFrom"];
 
 /// A key that another program of NColony's acts on.
 const ELSEWHERE: &str = "ncolony.httpcheck";

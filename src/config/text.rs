@@ -35,6 +35,9 @@ pub(super) fn too_large(file: &str) -> Diagnostic {
 
 pub(super) fn malformed(source: &Source<'_>, malformed: Malformed, is_json: bool) -> Diagnostic {
     let Malformed { span, message, help, top } = malformed;
+    // An anchor and a reserved mark to YAML, and to many a cron expression its first letter.
+    let is_marked = !is_json && source.text.get(span.start..).is_some_and(|rest| rest.starts_with(['*', '@']));
+    let help = help.or(is_marked.then_some("a text that begins with \"*\" or \"@\" is written in quotes"));
     let mut masks: Vec<Span> = Vec::new();
     if is_json {
         let is_secret = |key: &str| key == "env" || schema::kind_of(key) == KeyKind::Extra;

@@ -124,6 +124,18 @@ pub(super) const SCHEDULE: &[Family<ProcessView>] = &[
         value: |view| view.last_success.map(|at| at.as_secs_f64()),
     },
     Family {
+        name: "ncolony_schedule_last_scheduled_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "Unix time for which the last run was begun.",
+        value: |view| view.last_scheduled.map(|at| at.as_secs_f64()),
+    },
+    Family {
+        name: "ncolony_schedule_missed_total",
+        kind: Kind::Counter,
+        help: "Scheduled times for which no run was begun, counted when the next one is.",
+        value: |view| count(view.missed),
+    },
+    Family {
         name: "ncolony_schedule_interval_seconds",
         kind: Kind::Gauge,
         help: "Configured interval, or the gap to the next calendar run.",

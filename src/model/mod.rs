@@ -1,6 +1,12 @@
 //! The nouns. Everything else imports these; these import nothing of ours.
 
+mod calendar;
+mod cron;
+#[cfg(test)]
+mod daylight;
 mod exit;
+#[cfg(test)]
+mod expressions;
 mod name;
 mod nearest;
 mod request;
@@ -10,6 +16,8 @@ mod snapshot;
 mod spec;
 mod time;
 
+pub use calendar::Calendar;
+pub use cron::{Cron, CronError};
 pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
@@ -20,7 +28,7 @@ pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,
 };
 pub use spec::{
-    Backoff, Birth, Condition, Dependency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull, Output,
-    PreStop, ProcessSpec, Replica, Restart, RestartRule, RuleAction, RuleOperator, Schedule, Stop,
+    Backoff, Birth, Concurrency, Condition, Dependency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull,
+    Output, PreStop, ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
 };
 pub use time::{Moment, Stamp, Wall};

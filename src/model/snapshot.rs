@@ -47,8 +47,12 @@ pub struct ProcessView {
     pub reason: &'static str,
     /// A sentence that says more, such as `back-off 8 s: exit code 1`; may be empty. Untrusted text.
     pub message: String,
-    /// Whether it runs at intervals.
+    /// Whether it is run at times.
     pub scheduled: bool,
+    /// The last time of its schedule that was run for.
+    pub last_scheduled: Option<Wall>,
+    /// Times of its schedule that nothing was run for.
+    pub missed: u64,
     /// Whether it is meant to end: not scheduled, and its `restartPolicy` is not `Always`.
     pub task: bool,
     /// How often what is desired of it has changed, its file's appearance included.
@@ -165,18 +169,21 @@ pub enum ExitReason {
     Heartbeat,
     /// It had more memory than its limit.
     Oom,
+    /// It lasted longer than `activeDeadlineSeconds`.
+    Deadline,
     /// We were asked: a message, an edit, a removal, the shutdown.
     Requested,
 }
 
 impl ExitReason {
     /// All of them, in the order of [`ProcessView::exits`].
-    pub const ALL: [ExitReason; 6] = [
+    pub const ALL: [ExitReason; 7] = [
         ExitReason::Completed,
         ExitReason::Error,
         ExitReason::Signal,
         ExitReason::Heartbeat,
         ExitReason::Oom,
+        ExitReason::Deadline,
         ExitReason::Requested,
     ];
 
@@ -188,6 +195,7 @@ impl ExitReason {
             ExitReason::Signal => "signal",
             ExitReason::Heartbeat => "heartbeat",
             ExitReason::Oom => "oom",
+            ExitReason::Deadline => "deadline",
             ExitReason::Requested => "requested",
         }
     }

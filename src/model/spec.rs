@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Exit, Name, Resource, Rlimit, Security, Signal};
+use super::{Calendar, Exit, Name, Resource, Rlimit, Security, Signal};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct ProcessSpec {
     pub restart: Restart,
     /// What some exit codes decide before [`ProcessSpec::restart`] does (`restartPolicyRules`): the first that matches.
     pub restart_rules: Vec<RestartRule>,
-    /// Set for a process that runs at intervals.
+    /// Set for a process that is run at times.
     pub schedule: Option<Schedule>,
     /// The longest that a run may last (`activeDeadlineSeconds`).
     pub active_deadline: Option<Duration>,
@@ -219,11 +219,49 @@ pub struct HttpGet {
     pub headers: Vec<(String, String)>,
 }
 
-/// Runs at intervals.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// `schedule`, and what belongs to it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Schedule {
-    /// From one due time to the next; never zero.
-    pub every: Duration,
+    /// When.
+    pub rhythm: Rhythm,
+    /// What becomes of a run that lasts until the next is due (`concurrencyPolicy`).
+    pub concurrency: Concurrency,
+    /// How late a run may begin (`startingDeadlineSeconds`); of calendars only.
+    pub starting_deadline: Option<Duration>,
+}
+
+/// When something is run.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Rhythm {
+    /// At once, and then each time that so much has passed; never zero.
+    Every(Duration),
+    /// By the clock on the wall.
+    Calendar(Calendar),
+}
+
+/// `concurrencyPolicy`, without `Allow`: one process never has two lives.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Concurrency {
+    /// The next waits for the end of the last.
+    #[default]
+    Forbid,
+    /// The next ends the last.
+    Replace,
+}
+
+impl Schedule {
+    /// At intervals.
+    pub fn every(every: Duration) -> Schedule {
+        Schedule { rhythm: Rhythm::Every(every), concurrency: Concurrency::Forbid, starting_deadline: None }
+    }
+
+    /// The calendar, where there is one.
+    pub fn calendar(&self) -> Option<&Calendar> {
+        match &self.rhythm {
+            Rhythm::Every(_) => None,
+            Rhythm::Calendar(calendar) => Some(calendar),
+        }
+    }
 }
 
 /// A run that lasted at least `threshold` is followed at once; shorter ones wait `initial`, doubled at each, up to `max`.

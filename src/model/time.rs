@@ -38,7 +38,8 @@ impl std::ops::Add<Duration> for Moment {
     }
 }
 
-/// A reading of the wall clock, in nanoseconds since 1970. It may jump; nothing is decided by it.
+/// A reading of the wall clock, in nanoseconds since 1970. It may jump; nothing is decided by it but when a calendar's
+/// time has come.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Wall(u64);
 
@@ -46,6 +47,26 @@ impl Wall {
     /// The wall time `nanos` nanoseconds after 1970.
     pub const fn from_nanos(nanos: u64) -> Self {
         Wall(nanos)
+    }
+
+    /// The wall time `seconds` seconds after 1970.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Wall(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since 1970.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it is not earlier.
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This wall time moved back by `span`.
+    pub fn minus(self, span: Duration) -> Wall {
+        Wall(self.0.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Seconds since 1970, as Prometheus counts them.

@@ -63,6 +63,7 @@ pub fn settle(
     starts: usize,
 ) -> Settled {
     let mut settled = Settled::default();
+    observed.compare_clocks(now);
     let mut names = observed.agenda.take_held(starts);
     for _ in 0..ROUNDS {
         names.append(&mut observed.agenda.take(now.at));
@@ -132,6 +133,7 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
             }
             Fact::Weighing(name, run)
         }
+        Action::Follow(name, calendar) => Fact::Following(name, calendar),
         Action::Forget(name) => {
             machine.forget(&name);
             Fact::Forgotten(name)

@@ -3,6 +3,7 @@
 
 mod agenda;
 mod answered;
+mod calendars;
 mod desired;
 mod hooks;
 mod machine;
@@ -25,6 +26,6 @@ pub use machine::{Machine, Settled, settle};
 pub use observed::{Ask, Fact, Life, Observed, Record, Run};
 pub use outcome::{Outcome, Until};
 pub use plan::{Action, Plan, Target, Why, reconcile};
-pub use schedule::{NoTrigger, may_trigger};
+pub use schedule::{NoTrigger, Progress, may_trigger};
 pub use view::view;
 pub use weight::{Excess, Scales, Weight};

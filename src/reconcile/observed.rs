@@ -3,10 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
+use super::calendars::Calendars;
 use super::hooks::{Hook, HookEnd, PostStart, Stage};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
-use super::timing;
+use super::schedule::Progress;
 use super::weight::{Scales, Weight};
 use crate::model::{
     Exit, ExitReason, Fingerprint, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Wall,
@@ -18,6 +19,7 @@ pub struct Observed {
     pub(super) records: BTreeMap<Name, Record>,
     pub(super) agenda: Agenda,
     pub(super) ends: Ends,
+    pub(super) calendars: Calendars,
     /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
     pub(super) stalled_at: Option<Moment>,
 }
@@ -35,8 +37,10 @@ pub struct Record {
     pub last: Option<End>,
     /// Failures in a row: short runs and failed starts.
     pub streak: u32,
-    /// When the last run of a schedule was due.
+    /// When the last run of a schedule was due that has a rhythm.
     pub slot: Option<Moment>,
+    /// How far its calendar has been followed, where it has one.
+    pub progress: Option<Progress>,
     /// A restart that was asked for and is not done.
     pub asked: Option<Ask>,
     /// Whether a run of a schedule was asked for, whatever its next time is, and is not begun.
@@ -171,6 +175,8 @@ pub struct Tally {
     pub exits: [u64; ExitReason::ALL.len()],
     /// SIGKILLs after a grace.
     pub kills: u64,
+    /// Times of a schedule that nothing was run for.
+    pub missed: u64,
     /// When a run last ended with success.
     pub last_success: Option<Wall>,
 }
@@ -228,6 +234,10 @@ pub enum Fact {
     Forgotten(Name),
     /// The monitor itself did not run for a while.
     Stalled,
+    /// How far the monitor before this one has followed the calendar of a process.
+    Remembered(Name, Progress),
+    /// This calendar is followed from now on.
+    Following(Name, Option<Arc<str>>),
 }
 
 impl Observed {
@@ -244,7 +254,10 @@ impl Observed {
     /// Folds a fact in. It decides nothing and cannot fail; a fact about a run that is not the present one is dropped.
     pub fn observe(&mut self, fact: Fact, now: Stamp) {
         match fact {
-            Fact::Started(name, id, spec) => self.record(name).started(id, spec, now),
+            Fact::Started(name, id, spec) => {
+                self.calendars.changed(&name);
+                self.record(name).started(id, spec, now);
+            }
             Fact::StartFailed(name, spec, error) => self.record(name).start_failed(&spec, error, now),
             Fact::Inherited(name, id, spec) => self.record(name).inherited(id, spec, now),
             Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
@@ -271,9 +284,15 @@ impl Observed {
             Fact::Touched(name) => self.agenda.touch(&name),
             Fact::Forgotten(name) => {
                 self.records.remove(&name);
+                self.calendars.forget(&name);
                 self.agenda.file(name, None);
             }
             Fact::Stalled => self.stalled_at = Some(now.at),
+            Fact::Remembered(name, progress) => self.calendars.remember(name, progress),
+            Fact::Following(name, calendar) => {
+                let before = self.calendars.follow(&name, calendar.is_some());
+                self.record(name).follow(calendar, before, now);
+            }
         }
     }
 
@@ -314,8 +333,8 @@ impl Record {
         if self.tried != Some(tried) {
             self.streak = 0;
         }
-        if let Some(schedule) = spec.schedule {
-            self.slot = Some(timing::slot_at(self.slot, schedule, now.at));
+        if let Some(schedule) = &spec.schedule {
+            self.take_time(schedule, now);
         }
         self.tried = Some(tried);
         self.failed = None;
@@ -501,7 +520,7 @@ impl Record {
             // What a person has stopped rests, as what has ended for good does.
             (Ask::Broad, None) if !self.stopped => self.asked = Some(Ask::Broad),
             (Ask::Broad, _) => {}
-            (Ask::Trigger, _) => self.triggered = !self.stopped && matches!(self.life, Life::Down),
+            (Ask::Trigger, _) => self.triggered = self.takes_trigger(),
         }
     }
 
@@ -569,6 +588,7 @@ impl End {
             (Some(Why::HeartbeatStale), _) => ExitReason::Heartbeat,
             (Some(Why::MemoryExceeded(_) | Why::OomKilled), _) => ExitReason::Oom,
             (Some(Why::PostStartFailed), _) => ExitReason::Error,
+            (Some(Why::DeadlineExceeded), _) => ExitReason::Deadline,
             (Some(_), _) => ExitReason::Requested,
             (None, Exit::Code(0)) => ExitReason::Completed,
             (None, Exit::Code(_) | Exit::Unknown) => ExitReason::Error,

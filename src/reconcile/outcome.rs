@@ -178,7 +178,7 @@ fn standing<'a>(spec: &ProcessSpec, record: &'a Record) -> Standing<'a> {
         (Life::Down, Some(failed)) if spec.restart == Restart::Never && !failed.error.is_transient() => {
             Standing::Stillborn(failed)
         }
-        (Life::Down, _) => match (timing::due_at(spec, record), &record.last) {
+        (Life::Down, _) => match (timing::service_due_at(spec, record), &record.last) {
             (Due::Never, Some(last)) => Standing::Over(last),
             (Due::Never | Due::At(..), _) => Standing::Open,
         },
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn it_is_complete_when_all_have_ended_for_good() {
-        let job = || ProcessSpec { schedule: Some(Schedule { every: Duration::from_secs(9) }), ..task() };
+        let job = || ProcessSpec { schedule: Some(Schedule::every(Duration::from_secs(9))), ..task() };
         let suspended = || ProcessSpec { suspend: true, ..task() };
         let failed = Ends(Exit::Code(3));
         type Row<'a> = (&'a str, &'a [(&'a str, ProcessSpec, &'a [Then])], Option<&'a str>, Option<u8>);

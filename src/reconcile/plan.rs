@@ -42,6 +42,10 @@ pub enum Why {
     MemoryExceeded(Excess),
     /// The kernel killed it, since its memory was at its limit.
     OomKilled,
+    /// It lasted longer than it may.
+    DeadlineExceeded,
+    /// The next run of its schedule is due.
+    Replaced,
     /// The monitor ends.
     Shutdown,
     /// It was started by a monitor that is no more.
@@ -84,6 +88,8 @@ pub enum Action {
     Look(Name, Incarnation),
     /// Weigh a run: how much memory have its processes?
     Weigh(Name, Incarnation),
+    /// Follow this calendar from now on, or none.
+    Follow(Name, Option<Arc<str>>),
     /// Drop what is known of a process.
     Forget(Name),
 }
@@ -113,7 +119,7 @@ pub fn reconcile<'a>(
         if spec.is_none() && record.is_none() {
             continue;
         }
-        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now: now.at };
+        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now };
         match case.decide(spec, record.unwrap_or(&nothing)) {
             Verdict::Do(action) => plan.actions.push(action),
             Verdict::Wait(moment) => plan.waits.push((name.clone(), moment)),
@@ -130,6 +136,7 @@ impl Why {
             | Why::Removed
             | Why::Suspended
             | Why::Stopped
+            | Why::Replaced
             | Why::SpecChanged
             | Why::Shutdown
             | Why::Inherited
@@ -144,6 +151,7 @@ impl Why {
             | Why::PostStartFailed
             | Why::MemoryExceeded(_)
             | Why::OomKilled
+            | Why::DeadlineExceeded
             | Why::LeftBehind
             | Why::GraceOver
             | Why::Undying => false,
@@ -168,6 +176,8 @@ impl Why {
             Why::PostStartFailed => "its postStart failed",
             Why::MemoryExceeded(_) => "its memory limit was exceeded",
             Why::OomKilled => "the kernel killed it: its memory was at its limit",
+            Why::DeadlineExceeded => "it lasted longer than activeDeadlineSeconds",
+            Why::Replaced => "the next run is due",
             Why::Shutdown => "the monitor ends",
             Why::Inherited => "a monitor before this one started it",
             Why::LeftBehind => "its main process ended",
@@ -203,16 +213,25 @@ enum Verdict {
     Wait(Option<Moment>),
 }
 
+impl Verdict {
+    fn until(moment: Moment) -> Verdict {
+        Verdict::Wait((moment != Moment::NEVER).then_some(moment))
+    }
+}
+
 /// One process at one moment.
 struct Case<'a> {
     name: &'a Name,
     haste: Option<Haste>,
     stalled_at: Option<Moment>,
-    now: Moment,
+    now: Stamp,
 }
 
 impl Case<'_> {
     fn decide(&self, spec: Option<&Arc<ProcessSpec>>, record: &Record) -> Verdict {
+        if let Some(calendar) = spec.and_then(|spec| schedule::to_follow(spec, record)) {
+            return Verdict::Do(Action::Follow(self.name.clone(), calendar));
+        }
         match (spec, &record.life) {
             (None, Life::Down) => Verdict::Do(Action::Forget(self.name.clone())),
             (None, Life::Up(run)) => self.stop(run, self.unwanted()),
@@ -235,11 +254,11 @@ impl Case<'_> {
         if suspended || record.stopped {
             return Verdict::Wait(None);
         }
-        match timing::due_at(spec, record) {
-            Due::At(moment, why) if moment <= self.now => {
+        match timing::due_at(spec, record, self.now) {
+            Due::At(moment, why) if moment <= self.now.at => {
                 Verdict::Do(Action::Start(self.name.clone(), Arc::clone(spec), why))
             }
-            Due::At(moment, _) => Verdict::Wait(Some(moment)),
+            Due::At(moment, _) => Verdict::until(moment),
             Due::Never => Verdict::Wait(None),
         }
     }
@@ -248,15 +267,17 @@ impl Case<'_> {
         if run.inherited {
             return self.stop(run, Why::Inherited);
         }
-        // As with a CronJob, to suspend a schedule is to begin no more runs; the one that runs is left alone.
-        if spec.suspend && !schedule::is_of_schedule(run, spec) {
+        // As with a CronJob, to suspend or to edit a schedule is about the runs to come; the one that runs is left alone.
+        let is_of_schedule = schedule::is_of_schedule(run, spec);
+        if spec.suspend && !is_of_schedule {
             return self.stop(run, Why::Suspended);
         }
         if record.stopped {
             return self.stop(run, Why::Stopped);
         }
         let settled_at = timing::settled_at(run);
-        if run.spec.born != spec.born && settled_at <= self.now {
+        let is_reborn = run.spec.born != spec.born;
+        if is_reborn && !is_of_schedule && settled_at <= self.now.at {
             return self.stop(run, Why::SpecChanged);
         }
         if record.asked.is_some() {
@@ -267,29 +288,39 @@ impl Case<'_> {
             PostStart::Failed => return self.stop(run, Why::PostStartFailed),
             PostStart::UnderWay | PostStart::Done => {}
         }
-        if run.spec.born != spec.born {
+        if is_reborn && !is_of_schedule {
             return Verdict::Wait(Some(settled_at));
         }
-        if run.spec.whole != spec.whole {
+        if !is_reborn && run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));
         }
-        self.examine(spec, run)
+        self.examine(spec, record, run)
     }
 
-    /// Looks after a run that is as it is wanted.
-    fn examine(&self, spec: &ProcessSpec, run: &Run) -> Verdict {
-        let weighed_at = match weight::judge(run, self.now) {
+    /// Looks after a run that is as it is wanted: it may last too long, be in the next one's way, weigh too much, or hang.
+    fn examine(&self, spec: &ProcessSpec, record: &Record, run: &Run) -> Verdict {
+        let now = self.now.at;
+        let (too_long_at, replaced_at) = (timing::too_long_at(run), schedule::replaced_at(spec, record, self.now));
+        if too_long_at <= now {
+            return self.stop(run, Why::DeadlineExceeded);
+        }
+        if replaced_at <= now {
+            return self.stop(run, Why::Replaced);
+        }
+        let weighed_at = match weight::judge(run, now) {
             Weighing::Exceeded(excess) => return self.stop(run, Why::MemoryExceeded(excess)),
             Weighing::Due => return Verdict::Do(Action::Weigh(self.name.clone(), run.id)),
             Weighing::Wait(moment) => moment,
         };
-        let looked_at = match spec.heartbeat.as_ref().map(|beat| timing::pulse(beat, run, self.stalled_at, self.now)) {
+        let heartbeat = run.spec.heartbeat.as_ref();
+        let looked_at = match heartbeat.map(|beat| timing::pulse(beat, run, self.stalled_at, now)) {
             Some(Pulsing::Stale) => return self.stop(run, Why::HeartbeatStale),
             Some(Pulsing::Look) => return Verdict::Do(Action::Look(self.name.clone(), run.id)),
             Some(Pulsing::Looking) | None => None,
             Some(Pulsing::Wait(moment)) => Some(moment),
         };
-        Verdict::Wait([weighed_at, looked_at].into_iter().flatten().min())
+        let looks = [weighed_at, looked_at].into_iter().flatten();
+        Verdict::until(looks.fold(too_long_at.min(replaced_at), Moment::min))
     }
 
     fn stop(&self, run: &Run, why: Why) -> Verdict {
@@ -308,7 +339,7 @@ impl Case<'_> {
     }
 
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        match (hooks::next(run, stopping, self.now), stopping.killed_at) {
+        match (hooks::next(run, stopping, self.now.at), stopping.killed_at) {
             (None, Some(at)) => self.await_death(run, at),
             (None, None) => self.escalate(run, stopping),
             (Some(_), _) if self.haste == Some(Haste::Now) => self.kill(run, Why::Hurried),
@@ -332,14 +363,14 @@ impl Case<'_> {
     /// the tree have grown: a second copy would be worse.
     fn await_death(&self, run: &Run, killed_at: Moment) -> Verdict {
         let again_at = killed_at + timing::KILL_AGAIN;
-        if again_at <= self.now { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
+        if again_at <= self.now.at { self.kill(run, Why::Undying) } else { Verdict::Wait(Some(again_at)) }
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
         let deadline = stopping.asked_at + run.spec.stop.grace;
         match self.haste {
             Some(Haste::Now) => self.kill(run, Why::Hurried),
-            None | Some(Haste::Graceful) if deadline <= self.now => self.kill(run, Why::GraceOver),
+            None | Some(Haste::Graceful) if deadline <= self.now.at => self.kill(run, Why::GraceOver),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
         }
     }

@@ -61,7 +61,7 @@ fn suspended() -> ProcessSpec {
 }
 
 fn job() -> ProcessSpec {
-    ProcessSpec { schedule: Some(Schedule { every: seconds(100.0) }), restart: Restart::Never, ..service() }
+    ProcessSpec { schedule: Some(Schedule::every(seconds(100.0))), restart: Restart::Never, ..service() }
 }
 
 fn beating() -> ProcessSpec {
@@ -178,6 +178,7 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
         Action::Adopt(..) => "adopt".into(),
         Action::Look(..) => "look".into(),
         Action::Weigh(..) => "weigh".into(),
+        Action::Follow(_, calendar) => format!("follow {}", calendar.as_deref().unwrap_or("none")),
         Action::Forget(_) => "forget".into(),
     });
     actions.chain(waits).collect::<Vec<_>>().join("; ")

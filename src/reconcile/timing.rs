@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::observed::{Ask, Pulse, Record, Run, Tried};
+use super::observed::{Ask, Failed, Pulse, Record, Run, Tried};
 use super::plan::Why;
 use super::policy;
-use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Schedule};
+use super::schedule;
+use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Stamp};
 
 /// The longest wait after a start that failed for want of something that may soon be there again.
 const TRANSIENT_DELAY: Duration = Duration::from_secs(5);
@@ -29,27 +30,34 @@ pub(super) enum Due {
 }
 
 /// When `record`'s process, which is down and wanted, is due.
-pub(super) fn due_at(spec: &ProcessSpec, record: &Record) -> Due {
-    if record.triggered && spec.schedule.is_some() {
-        return Due::At(Moment::ZERO, Why::Triggered);
+pub(super) fn due_at(spec: &ProcessSpec, record: &Record, now: Stamp) -> Due {
+    match &spec.schedule {
+        Some(schedule) => schedule::due_at(schedule, spec, record, now),
+        None => service_due_at(spec, record),
     }
+}
+
+/// The same, of what has no schedule: no clock is needed for it.
+pub(super) fn service_due_at(spec: &ProcessSpec, record: &Record) -> Due {
     let Some(tried) = record.tried else { return Due::At(Moment::ZERO, Why::Created) };
     if let Some(failed) = &record.failed {
-        let unchanged = tried == Tried::of(spec) && record.asked.is_none();
-        let delay = match (unchanged, failed.error.is_transient()) {
-            (false, _) => Duration::ZERO,
-            (true, true) => delay(&spec.backoff, record.streak).min(TRANSIENT_DELAY),
-            (true, false) => delay(&spec.backoff, record.streak),
-        };
-        return Due::At(failed.at.at + delay, Why::BackoffOver);
+        return Due::At(again_at(spec, record, failed), Why::BackoffOver);
     }
-    if record.asked == Some(Ask::Named) && spec.schedule.is_none() {
+    if record.asked == Some(Ask::Named) {
         return Due::At(Moment::ZERO, Why::Requested);
     }
-    match spec.schedule {
-        Some(schedule) => scheduled_at(schedule, spec, record),
-        None => follows_at(tried, spec, record),
-    }
+    follows_at(tried, spec, record)
+}
+
+/// When a start that failed is tried again.
+pub(super) fn again_at(spec: &ProcessSpec, record: &Record, failed: &Failed) -> Moment {
+    let unchanged = record.tried == Some(Tried::of(spec)) && record.asked.is_none();
+    let delay = match (unchanged, failed.error.is_transient()) {
+        (false, _) => Duration::ZERO,
+        (true, true) => delay(&spec.backoff, record.streak).min(TRANSIENT_DELAY),
+        (true, false) => delay(&spec.backoff, record.streak),
+    };
+    failed.at.at + delay
 }
 
 /// When a run that is not what is wanted any more may be ended for it.
@@ -66,8 +74,12 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     }
     // An edit may flap; a person who asks means it.
     match last.why {
-        Some(Why::Removed | Why::Suspended | Why::Stopped) => return Due::At(settled, Why::WantedAgain),
+        Some(Why::Removed | Why::Suspended | Why::Stopped | Why::Replaced) => {
+            return Due::At(settled, Why::WantedAgain);
+        }
         Some(Why::Requested) => return Due::At(Moment::ZERO, Why::Requested),
+        // As with a Pod, that is its end, whatever its policy.
+        Some(Why::DeadlineExceeded) => return Due::Never,
         Some(why) if why.is_request() => return Due::At(settled, why),
         Some(_) | None => {}
     }
@@ -83,22 +95,9 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
     }
 }
 
-/// A schedule is due at its next slot; a run that failed may be tried again before it, where the policy says so.
-fn scheduled_at(schedule: Schedule, spec: &ProcessSpec, record: &Record) -> Due {
-    let next = record.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-    let retry = match &record.last {
-        Some(last) if policy::is_retried(spec, last) => last.at.at + delay(&spec.backoff, record.streak.max(1)),
-        Some(_) | None => Moment::NEVER,
-    };
-    if retry < next { Due::At(retry, Why::BackoffOver) } else { Due::At(next, Why::Scheduled) }
-}
-
-/// The slot that a run begun `now` fills: the latest that has come. What was missed is not made up for.
-pub(super) fn slot_at(last: Option<Moment>, schedule: Schedule, now: Moment) -> Moment {
-    let Some(last) = last else { return now };
-    let every = schedule.every.as_nanos().max(1);
-    let missed = now.since(last).as_nanos() / every;
-    Moment::from_nanos(last.as_nanos().saturating_add(u64::try_from(missed * every).unwrap_or(u64::MAX)))
+/// When a run has lasted longer than it may.
+pub(super) fn too_long_at(run: &Run) -> Moment {
+    run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline)
 }
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.
@@ -149,8 +148,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Pulsing, delay, pulse, slot_at};
-    use crate::model::{Backoff, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Schedule, Stamp};
+    use super::{Pulsing, delay, pulse};
+    use crate::model::{Backoff, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Stamp};
     use crate::reconcile::{Fact, Observed};
 
     fn seconds(n: u64) -> Moment {
@@ -162,15 +161,6 @@ mod tests {
         let delays: Vec<u64> = (0..9).map(|streak| delay(&KUBELET, streak).as_secs()).collect();
         assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300, 300]);
         assert_eq!(delay(&KUBELET, u32::MAX).as_secs(), 300);
-    }
-
-    #[test]
-    fn missed_slots_are_skipped_and_the_rhythm_is_kept() {
-        let schedule = Schedule { every: Duration::from_secs(10) };
-        assert_eq!(slot_at(None, schedule, seconds(3)), seconds(3));
-        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(13)), seconds(13));
-        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(22)), seconds(13));
-        assert_eq!(slot_at(Some(seconds(3)), schedule, seconds(64)), seconds(63));
     }
 
     const KUBELET: Backoff = Backoff {

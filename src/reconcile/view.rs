@@ -4,9 +4,11 @@ use super::desired::Desired;
 use super::hooks::{PostStart, Stage};
 use super::observed::{End, Life, Observed, Record, Run};
 use super::plan::Why;
+use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{
-    EndView, ExitReason, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Stamp, State, Wall,
+    EndView, ExitReason, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Rhythm, Schedule, Stamp,
+    State, Wall,
 };
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
@@ -35,7 +37,8 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
     let run = record.life.run();
     let spec = wanted.or(run.map(|run| &*run.spec));
     let up = matches!(record.life, Life::Up(_) | Life::Stopping(..));
-    let verdict = judge(wanted, record, now.at);
+    let verdict = judge(wanted, record, now);
+    let schedule = spec.and_then(|spec| spec.schedule.as_ref());
     let heartbeat = spec.and_then(|spec| spec.heartbeat.as_ref());
     let ready = match verdict.state {
         State::Running | State::Completed => true,
@@ -66,11 +69,15 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
         exits: record.tally.exits,
         last_end: record.last.as_ref().map(end),
         restart_delay: match (verdict.state, verdict.next) {
-            (State::Backoff, Some(_)) => spec.map_or(0.0, |spec| delay(spec, record).as_secs_f64()),
+            (State::Backoff, Some(_)) => spec.map_or(0.0, |spec| delay(spec, record, now).as_secs_f64()),
             _ => 0.0,
         },
-        next_start: verdict.next.map(|next| now.wall.plus(next.since(now.at))),
-        interval: spec.and_then(|spec| spec.schedule).map(|schedule| schedule.every.as_secs_f64()),
+        next_start: verdict.next.or(next_time(wanted, record, now)).map(|next| now.wall.plus(next.since(now.at))),
+        interval: schedule
+            .and_then(|schedule| schedule::interval(schedule, record, now))
+            .map(|span| span.as_secs_f64()),
+        last_scheduled: schedule.and_then(|schedule| last_time(schedule, record, now)),
+        missed: record.tally.missed,
         last_success: record.tally.last_success,
         kills: record.tally.kills,
         memory_limit: spec.and_then(|spec| spec.birth.limits.memory),
@@ -89,7 +96,7 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
 /// After the reason, and a colon.
 const STOPPED: &str = "by a message; START, RESTART, an edit of its file or the monitor's restart starts it";
 
-fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict {
+fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> Verdict {
     let still = |state, reason, message: String| Verdict { state, reason, message, next: None };
     match (&record.life, wanted) {
         (Life::Up(Run { post_start: PostStart::Due | PostStart::UnderWay | PostStart::Failed, .. }), _) => {
@@ -102,7 +109,7 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict 
         (Life::Stopping(_, stopping), _) => {
             let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
             let message = match (stopping.killed_at, stopping.stage) {
-                (Some(at), _) => format!("{why}; SIGKILL was sent {} s ago", now.since(at).as_secs()),
+                (Some(at), _) => format!("{why}; SIGKILL was sent {} s ago", now.at.since(at).as_secs()),
                 (None, Stage::PreStop) => format!("{why}; its preStop is under way"),
                 (None, Stage::PreStopOver | Stage::Asked) => why,
             };
@@ -113,30 +120,33 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Moment) -> Verdict 
         }
         (Life::Down, None) => still(State::Stopped, "", String::new()),
         (Life::Down, Some(spec)) if spec.suspend => still(State::Stopped, "Suspended", String::new()),
-        (Life::Down, Some(spec)) if record.stopped && timing::due_at(spec, record) != Due::Never => {
+        (Life::Down, Some(spec)) if record.stopped && timing::due_at(spec, record, now) != Due::Never => {
             still(State::Stopped, "Stopped", STOPPED.into())
         }
-        (Life::Down, Some(spec)) => waiting(spec, record),
+        (Life::Down, Some(spec)) => waiting(spec, record, now),
     }
 }
 
-fn waiting(spec: &ProcessSpec, record: &Record) -> Verdict {
+fn waiting(spec: &ProcessSpec, record: &Record, now: Stamp) -> Verdict {
     let outcome = match (&record.failed, &record.last) {
         (Some(failed), _) => failed.error.to_string(),
         (None, Some(last)) => outcome(last),
         (None, None) => String::new(),
     };
-    match timing::due_at(spec, record) {
+    match timing::due_at(spec, record, now) {
         Due::At(at, Why::Scheduled) => {
             Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: Some(at) }
         }
         Due::At(at, Why::BackoffOver) => {
-            let seconds = delay(spec, record).as_secs_f64();
+            let seconds = delay(spec, record, now).as_secs_f64();
             let reason = if record.failed.is_some() { "StartError" } else { "CrashLoopBackOff" };
             let message = format!("back-off {seconds} s: {outcome}");
             Verdict { state: State::Backoff, reason, message, next: Some(at) }
         }
         Due::At(at, _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
+        Due::Never if spec.schedule.is_some() => {
+            Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: None }
+        }
         Due::Never => match record.last.as_ref().is_some_and(End::is_success) {
             true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
             false => Verdict { state: State::Failed, reason: failure(record), message: outcome, next: None },
@@ -158,6 +168,7 @@ fn observed_generation(wanted: Option<&ProcessSpec>, record: &Record) -> u64 {
 fn failure(record: &Record) -> &'static str {
     match record.last.as_ref().map(End::reason) {
         Some(ExitReason::Oom) => "OOMKilled",
+        Some(ExitReason::Deadline) => "DeadlineExceeded",
         Some(
             ExitReason::Completed
             | ExitReason::Error
@@ -177,8 +188,22 @@ fn wants_running(spec: &ProcessSpec, state: &State) -> bool {
     }
 }
 
-fn delay(spec: &ProcessSpec, record: &Record) -> Duration {
-    match timing::due_at(spec, record) {
+/// When the next run of a schedule is due while one lasts.
+fn next_time(wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> Option<Moment> {
+    let spec = wanted.filter(|spec| !spec.suspend && !record.stopped)?;
+    let next = schedule::next_at(spec.schedule.as_ref()?, record, now);
+    record.life.run().is_some().then_some(next).filter(|next| *next != Moment::NEVER)
+}
+
+fn last_time(schedule: &Schedule, record: &Record, now: Stamp) -> Option<Wall> {
+    match &schedule.rhythm {
+        Rhythm::Every(_) => record.slot.map(|slot| now.wall.minus(now.at.since(slot))),
+        Rhythm::Calendar(_) => record.progress.as_ref().and_then(|progress| progress.last),
+    }
+}
+
+fn delay(spec: &ProcessSpec, record: &Record, now: Stamp) -> Duration {
+    match timing::due_at(spec, record, now) {
         Due::At(at, _) => {
             let from = record.failed.as_ref().map(|failed| failed.at.at);
             at.since(from.or(record.last.as_ref().map(|last| last.at.at)).unwrap_or(at))
@@ -191,6 +216,7 @@ fn outcome(last: &End) -> String {
     match (last.why, last.exit) {
         (Some(why @ (Why::HeartbeatStale | Why::PostStartFailed)), exit) => format!("{why} ({exit})"),
         (Some(why @ (Why::MemoryExceeded(_) | Why::OomKilled)), exit) => format!("{why} ({exit})"),
+        (Some(Why::DeadlineExceeded), exit) => format!("it lasted longer than activeDeadlineSeconds ({exit})"),
         (_, exit) => exit.to_string(),
     }
 }

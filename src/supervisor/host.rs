@@ -370,6 +370,7 @@ fn is_trouble(why: Why) -> bool {
     match why {
         Why::HeartbeatStale
         | Why::PostStartFailed
+        | Why::DeadlineExceeded
         | Why::MemoryExceeded(_)
         | Why::OomKilled
         | Why::GraceOver
@@ -379,6 +380,7 @@ fn is_trouble(why: Why) -> bool {
         | Why::BackoffOver
         | Why::Scheduled
         | Why::Triggered
+        | Why::Replaced
         | Why::Requested
         | Why::Removed
         | Why::Suspended

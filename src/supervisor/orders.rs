@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn job() -> Arc<ProcessSpec> {
-        spec(|spec| spec.schedule = Some(Schedule { every: Duration::from_secs(1) }))
+        spec(|spec| spec.schedule = Some(Schedule::every(Duration::from_secs(1))))
     }
 
     /// One that runs, one that stops, one that is down, one of which something is left, two replicas of which one runs,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ncolony::config::{self, Severity};
-use ncolony::model::{Account, Format, HttpGet, Kill, OnFull, Output, PreStop, ProcessSpec, Restart, Security, Signal};
+use ncolony::model::{
+    Account, Format, HttpGet, Kill, OnFull, Output, PreStop, ProcessSpec, Restart, Schedule, Security, Signal,
+};
 
 use super::DEFAULTS;
 
@@ -86,7 +88,7 @@ output: {format: json, onFull: drop}
     assert_eq!(spec.backoff.initial, Duration::from_millis(500));
     assert_eq!(spec.stop.signal, Signal::parse("QUIT").expect("a signal"));
     assert_eq!((spec.stop.grace, spec.stop.kill), (Duration::from_secs(30), Kill::Group));
-    assert_eq!(spec.schedule.expect("a schedule").every, Duration::from_secs(90));
+    assert_eq!(spec.schedule, Some(Schedule::every(Duration::from_secs(90))));
     assert!(spec.suspend && !spec.readiness_gate);
 
     let same = good(json);
@@ -189,8 +191,8 @@ fn wrong_types_are_told_with_their_path() {
         ),
         ("args: [a]\nworkingDir: srv", "web:2:13: workingDir: expected an absolute path, one that starts with \"/\""),
         (
-            "args: [a]\nschedule: \"* * * * *\"",
-            "web:2:11: schedule: this version knows no cron expressions, expected {every: SECONDS}",
+            "args: [a]\nschedule: 5",
+            "web:2:11: schedule: expected a cron expression, such as \"30 2 * * *\", or {every: SECONDS}, found a number",
         ),
         (
             "args: [a]\nschedule: {}",

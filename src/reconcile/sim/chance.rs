@@ -19,7 +19,7 @@ const CROWD: usize = 30;
 ///
 /// # Errors
 /// The law that was broken, with the step.
-pub(super) fn live(seed: u64, wall: u64, steps: u64, told: Option<&mut Vec<String>>) -> Result<u64, String> {
+pub(super) fn live(seed: u64, wall: Walls, steps: u64, told: Option<&mut Vec<String>>) -> Result<u64, String> {
     let mut chance = Chance::new(seed, wall);
     chance.history.world.told = told.is_some().then(Vec::new);
     let mut outcome = Ok(());
@@ -39,17 +39,32 @@ pub(super) fn live(seed: u64, wall: u64, steps: u64, told: Option<&mut Vec<Strin
     outcome.map(|()| chance.history.world.digest.finish())
 }
 
+/// What the wall clock, which jumps by chance, is to a history.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Walls {
+    /// Calendars go by it.
+    Matter,
+    /// Nothing does, and so it may jump in this way or in that.
+    AreNothing(u64),
+}
+
 struct Chance {
     history: History,
     names: Vec<Name>,
     fingerprint: u64,
+    /// How many schedules in a hundred go by the wall clock.
+    calendars: u64,
     /// At which step the colony ends, if before the last.
     ends_at: u64,
     step: u64,
 }
 
 impl Chance {
-    fn new(seed: u64, wall: u64) -> Chance {
+    fn new(seed: u64, wall: Walls) -> Chance {
+        let (wall, calendars) = match wall {
+            Walls::Matter => (0, 50),
+            Walls::AreNothing(wall) => (wall, 0),
+        };
         let mut random = Random::new(seed);
         let temper = temper(&mut random);
         let reuse = random.pick(&[Reuse::LastFreed, Reuse::Lowest]);
@@ -62,6 +77,7 @@ impl Chance {
             history: History::new(random, walls, temper, reuse, tick),
             names,
             fingerprint: 0,
+            calendars,
             ends_at,
             step: 0,
         };
@@ -102,6 +118,10 @@ impl Chance {
             self.history.end(Haste::Graceful);
         } else if step > self.ends_at && self.random().chance(2) {
             self.history.end(Haste::Now);
+        }
+        if step < self.ends_at && self.random().chance(temper.reboots) {
+            let down = self.random().span(7_200_000);
+            self.history.reboot(down);
         }
         if self.random().chance(temper.edits) {
             self.edit();
@@ -253,7 +273,8 @@ impl Chance {
     /// The spec after an edit.
     fn changed(&mut self, spec: ProcessSpec) -> ProcessSpec {
         self.fingerprint += 1;
-        specs::changed(spec, Fingerprint(self.fingerprint), self.random())
+        let calendars = self.calendars;
+        specs::changed(spec, Fingerprint(self.fingerprint), self.random(), calendars)
     }
 
     /// Ends the colony, if it has not been, and everything is gone in time, unless the kernel holds it.
@@ -323,5 +344,6 @@ fn temper(random: &mut Random) -> Temper {
         asks: often([0, 2, 5, 30]),
         lost: often([0, 5, 20, 90]),
         stalls: often([0, 0, 1, 4]),
+        reboots: often([0, 0, 0, 2]),
     }
 }

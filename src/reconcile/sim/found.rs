@@ -64,7 +64,7 @@ fn a_sigkill_that_was_refused_is_sent_again() {
 fn a_job_whose_heartbeat_stopped_has_failed_even_if_it_then_exits_with_0() {
     let spec = ProcessSpec {
         restart: Restart::OnFailure,
-        schedule: Some(Schedule { every: 1000 * SECOND }),
+        schedule: Some(Schedule::every(1000 * SECOND)),
         heartbeat: heartbeat(10),
         ..plain()
     };

@@ -9,7 +9,7 @@ use super::laws;
 use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
-use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
+use crate::model::{Concurrency, Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
 use crate::reconcile::{Ask, Desired, Fact, Haste, HookEnd, Observed, Weight, Why, settle};
 
 pub(super) struct History {
@@ -64,8 +64,8 @@ impl History {
         let now = self.world.now;
         let day = 86_400_000_000_000;
         let wall = match self.walls.below(20) {
-            0 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 + self.walls.below(day)),
-            1 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 - self.walls.below(day)),
+            0 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 + 100_000_000 + self.walls.below(day)),
+            1 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 - 100_000_000 - self.walls.below(day)),
             _ => now.wall.plus(span),
         };
         self.world.now = Stamp { at: now.at + span, wall };
@@ -109,8 +109,14 @@ impl History {
         match ask {
             Ask::Named | Ask::Broad => self.world.ledger(name).asks(ask),
             Ask::Trigger => {
+                let replaces = self.world.runs.iter().any(|run| {
+                    let schedule = run.spec.schedule.as_ref();
+                    run.name == *name
+                        && !run.empty_told
+                        && schedule.is_some_and(|schedule| schedule.concurrency == Concurrency::Replace)
+                });
                 let ledger = self.world.ledger(name);
-                ledger.triggered = !runs && !ledger.stopped;
+                ledger.triggered = (!runs || replaces) && !ledger.stopped;
             }
         }
         self.fold(Fact::Asked(name.clone(), ask));
@@ -157,11 +163,68 @@ impl History {
         self.reap();
         self.answer();
         self.answer_weighings();
+        self.see_what_is_wanted();
+        self.observed.compare_clocks(now);
         laws::nothing_is_overlooked(self);
         let desired = Arc::clone(&self.world.desired);
         let settled = settle(&desired, &mut self.observed, &mut self.world, now, self.starts);
         self.world.check(settled.starts <= self.starts, || format!("{settled:?}, and that is too many starts"));
+        self.save();
         laws::hold_after_a_turn(self);
+    }
+
+    fn see_what_is_wanted(&mut self) {
+        let desired = Arc::clone(&self.world.desired);
+        for (name, spec) in &desired.processes {
+            let mut ledger = std::mem::take(self.world.ledger(name));
+            ledger.times.sees(spec, || self.world.remembered.remove(name), self.world.now);
+            *self.world.ledger(name) = ledger;
+        }
+    }
+
+    /// What the next monitor must know is written down, unless it is the end that forgets all.
+    fn save(&mut self) {
+        let unsaved = self.observed.take_unsaved();
+        if self.world.desired.ending.is_some() {
+            return;
+        }
+        for (name, progress) in unsaved {
+            match progress {
+                Some(progress) => drop(self.world.disk.insert(name, progress)),
+                None => drop(self.world.disk.remove(&name)),
+            }
+        }
+    }
+
+    /// All ends at once, the monitor with it, and after a while another begins with what was written down.
+    pub(super) fn reboot(&mut self, down: Duration) {
+        self.world.tell(|| format!("all is down for {down:?}"));
+        let pids: Vec<_> =
+            self.world.kernel.procs().filter(|(_, proc)| proc.run.is_some()).map(|(pid, _)| pid).collect();
+        for pid in pids {
+            self.world.kernel.die(pid, Exit::Code(0));
+        }
+        while self.world.kernel.reap().is_some() {}
+        for run in &mut self.world.runs {
+            (run.exit_told, run.empty_told) = (true, true);
+            run.ending_at = run.ending_at.or(Some(run.since));
+        }
+        self.leaving.clear();
+        self.world.looks.clear();
+        self.starved.clear();
+        self.world.ledgers.clear();
+        self.observed = Observed::default();
+        self.pass(down);
+        self.turned_at = self.now();
+        self.world.remembered.clone_from(&self.world.disk);
+        for (name, progress) in self.world.disk.clone() {
+            self.fold(Fact::Remembered(name, progress));
+        }
+        let names: Vec<Name> = self.world.desired.processes.keys().cloned().collect();
+        for name in names {
+            self.world.ledger(&name).edits();
+            self.fold(Fact::Edited(name));
+        }
     }
 
     /// Turns until nothing is left to do now.
@@ -244,6 +307,7 @@ impl History {
         let ended_by = match run.stop_why {
             None => EndedBy::Itself,
             Some(Why::HeartbeatStale | Why::PostStartFailed | Why::MemoryExceeded(_)) => EndedBy::Verdict,
+            Some(Why::DeadlineExceeded) => EndedBy::Deadline,
             Some(Why::Requested) => EndedBy::Message,
             Some(_) => EndedBy::Us,
         };

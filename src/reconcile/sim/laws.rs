@@ -41,6 +41,7 @@ fn named(action: &Action) -> &Name {
         | Action::Adopt(name, _)
         | Action::Look(name, _)
         | Action::Weigh(name, _)
+        | Action::Follow(name, _)
         | Action::Forget(name) => name,
     }
 }
@@ -133,7 +134,11 @@ fn it_counts_right(world: &mut World, name: &Name, record: &Record) {
     world.check(edits == generation, || format!("{name} is in generation {generation} after {edits} edits"));
     world.check(stopped.0 == stopped.1, || format!("{name} stopped by a message: {stopped:?}"));
     let Some(ledger) = world.ledgers.get(name) else { return };
+    let followed = record.progress.as_ref().map(|progress| (&progress.calendar, progress.up_to, progress.since));
+    let times = (followed, tally.missed) == (ledger.times.followed(), ledger.times.missed);
     let expected = (ledger.starts, ledger.start_failures, ledger.exits, ledger.kills);
+    let told = if times { String::new() } else { format!("{:?}", ledger.times) };
+    world.check(times, || format!("{name} follows {followed:?}, {} missed, and it was {told}", tally.missed));
     world.check(found == expected, || {
         format!("{name} is counted as {found:?} (starts, failures, exits, kills), and it was {expected:?}")
     });
@@ -141,7 +146,7 @@ fn it_counts_right(world: &mut World, name: &Name, record: &Record) {
 
 /// Nothing is left to do now: so everything is as it is wanted, or waits for a moment that is filed.
 fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Option<Moment>, tick: Duration) {
-    let now = world.now.at;
+    let (now, stamp) = (world.now.at, world.now);
     let wanted = world.desired.processes.get(name).cloned();
     let woken_by = |at: Moment| at > now && (at == Moment::NEVER || filed.is_some_and(|filed| filed <= at));
     match (&record.life, wanted) {
@@ -151,28 +156,34 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
         }
         (Life::Down, Some(spec)) if spec.suspend && !(spec.schedule.is_some() && world.ledger(name).triggered) => {}
         (Life::Down, Some(spec)) => {
-            let due = world.ledger(name).due_at(&spec);
-            let ledger = world.ledgers.get(name).cloned();
-            world.check(woken_by(due), || format!("{name} is down, due at {due:?}, filed for {filed:?}: {ledger:?}"));
+            let due = world.ledger(name).due_at(&spec, stamp);
+            let known = if woken_by(due) { String::new() } else { format!("{:?}", world.ledgers.get(name)) };
+            world.check(woken_by(due), || format!("{name} is down, due at {due:?}, filed for {filed:?}: {known}"));
         }
         (Life::Up(_), None) => world.check(false, || format!("{name} is up and not wanted")),
         (Life::Up(run), Some(spec)) => {
             let (asked, stopped) = (world.ledger(name).asked, world.ledger(name).stopped);
             // An edit ends no run before it has lasted a second.
             let settled = run.since.at + Duration::from_secs(1);
-            let suspends = spec.suspend && !(spec.schedule.is_some() && run.spec.schedule.is_some());
+            let is_job = spec.schedule.is_some() && run.spec.schedule.is_some();
+            let suspends = spec.suspend && !is_job;
             let stays = !run.inherited && !suspends && !stopped && asked.is_none();
-            if stays && run.spec.born != spec.born && now < settled {
+            if stays && !is_job && run.spec.born != spec.born && now < settled {
                 world.check(woken_by(settled), || {
                     format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
                 });
                 return;
             }
-            let right = stays && run.spec.whole == spec.whole;
             let hook = world.run(run.id).post_start;
             let begun = matches!(hook, PostStart::UnderWay | PostStart::Done);
             world.check(begun, || format!("{name} is up, and its postStart is {hook:?}"));
+            // What is born of a schedule runs on as it is; the next run takes the edit.
+            let right = stays && (run.spec.whole == spec.whole || (is_job && run.spec.born != spec.born));
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
+            let too_long = run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline);
+            let triggered = world.ledger(name).triggered;
+            let ends = world.ledger(name).times.replaced(&spec, triggered, stamp).min(too_long);
+            world.check(woken_by(ends), || format!("{name} is up, to end at {ends:?}, filed for {filed:?}"));
             the_dead_heart_is_found(world, name, run.id, tick);
             the_excess_is_found(world, name, run.id);
         }

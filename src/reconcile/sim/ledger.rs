@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart, RuleOperator};
+use super::timetable::Timetable;
+use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart, RuleOperator, Schedule, Stamp, Wall};
 use crate::reconcile::Ask;
 
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ pub(super) struct Ledger {
     failed: Option<Failure>,
     ended: Option<Ending>,
     streak: u32,
-    slot: Option<Moment>,
+    pub(super) times: Timetable,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub(super) enum EndedBy {
     Itself,
     /// We, for its heartbeat or its memory: a failure.
     Verdict,
+    /// We, since it lasted too long: a failure, and the end of it.
+    Deadline,
     /// We, since a message asked for it.
     Message,
     /// We, for what is or was desired.
@@ -64,18 +67,15 @@ impl EndedBy {
 }
 
 impl Ledger {
-    pub(super) fn started(&mut self, spec: &ProcessSpec, now: Moment) {
+    pub(super) fn started(&mut self, spec: &ProcessSpec, now: Stamp) -> Result<(), Wall> {
+        let mut outcome = Ok(());
         self.starts += 1;
         self.tries(spec);
         self.failed = None;
-        if let Some(schedule) = spec.schedule {
-            let mut slot = self.slot.unwrap_or(now);
-            if slot < now {
-                let late = now.since(slot).as_nanos() % schedule.every.as_nanos();
-                slot = Moment::from_nanos(now.as_nanos() - late as u64);
-            }
-            self.slot = Some(slot);
+        if let Some(schedule) = &spec.schedule {
+            outcome = self.times.took(schedule, now);
         }
+        outcome
     }
 
     pub(super) fn start_failed(&mut self, spec: &ProcessSpec, transient: bool, now: Moment) {
@@ -146,27 +146,14 @@ impl Ledger {
     }
 
     /// When the process, which is down and wanted, is due; `NEVER`: not before something changes.
-    pub(super) fn due_at(&self, spec: &ProcessSpec) -> Moment {
-        if self.triggered && spec.schedule.is_some() {
-            return Moment::ZERO;
+    pub(super) fn due_at(&self, spec: &ProcessSpec, now: Stamp) -> Moment {
+        if let Some(schedule) = &spec.schedule {
+            return if self.triggered { Moment::ZERO } else { self.scheduled_at(schedule, spec, now) };
         }
         let Some((born, whole)) = self.tried else { return Moment::ZERO };
         let waits = whole == spec.whole && self.asked.is_none();
-        if let Some(Failure { at, transient }) = self.failed {
-            let pause = self.pause(spec, self.streak);
-            return match (waits, transient) {
-                (false, _) => Moment::ZERO,
-                (true, true) => at + pause.min(Duration::from_secs(5)),
-                (true, false) => at + pause,
-            };
-        }
-        if let Some(schedule) = spec.schedule {
-            let next = self.slot.map_or(Moment::ZERO, |slot| slot + schedule.every);
-            let retry = self.ended.filter(|ended| {
-                let fails = spec.restart != Restart::Never && !ended.success;
-                !ended.by.is_request() && (fails || has_rule(spec, ended.code))
-            });
-            return retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))));
+        if let Some(failure) = self.failed {
+            return self.again_at(failure, spec);
         }
         let Some(ended) = self.ended else { return Moment::ZERO };
         if self.asked == Some(Ask::Named) {
@@ -177,6 +164,9 @@ impl Ledger {
         }
         if ended.by == EndedBy::Message {
             return Moment::ZERO;
+        }
+        if ended.by == EndedBy::Deadline {
+            return Moment::NEVER;
         }
         let again = match spec.restart {
             _ if has_rule(spec, ended.code) => true,
@@ -190,6 +180,31 @@ impl Ledger {
             (true, false) => ended.settled,
             (true, true) => ended.at + self.pause(spec, self.streak),
         }
+    }
+
+    fn again_at(&self, Failure { at, transient }: Failure, spec: &ProcessSpec) -> Moment {
+        let waits = self.tried.is_some_and(|(_, whole)| whole == spec.whole) && self.asked.is_none();
+        let pause = self.pause(spec, self.streak);
+        let pause = match (waits, transient) {
+            (false, _) => Duration::ZERO,
+            (true, true) => pause.min(Duration::from_secs(5)),
+            (true, false) => pause,
+        };
+        at + pause
+    }
+
+    fn scheduled_at(&self, schedule: &Schedule, spec: &ProcessSpec, now: Stamp) -> Moment {
+        let next = self.times.next(schedule, now);
+        if let Some(failure) = self.failed {
+            let again = self.again_at(failure, spec);
+            return if schedule.starting_deadline.is_some() { again.max(next) } else { again };
+        }
+        let retry = self.ended.filter(|ended| {
+            let fails = spec.restart != Restart::Never && !ended.success;
+            let counts = !ended.by.is_request() && ended.by != EndedBy::Deadline;
+            counts && (fails || has_rule(spec, ended.code))
+        });
+        retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))))
     }
 
     fn pause(&self, spec: &ProcessSpec, streak: u32) -> Duration {

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Step};
-use crate::reconcile::{Cut, Desired, Hook, Machine, PostStart, Target, Why};
+use crate::reconcile::{Cut, Desired, Hook, Machine, PostStart, Progress, Target, Why};
 
 pub(super) struct World {
     pub(super) random: Random,
@@ -37,6 +37,10 @@ pub(super) struct World {
     pub(super) digest: DefaultHasher,
     /// What the next runs are like, in a history that is written down; past its end, as [`Fate::default`].
     pub(super) fates: Option<Vec<Fate>>,
+    /// What the state directory holds.
+    pub(super) disk: BTreeMap<Name, Progress>,
+    /// What it held when this monitor began, of those that it has not seen yet.
+    pub(super) remembered: BTreeMap<Name, Progress>,
     /// How long each look takes, of what it read at its beginning; `None`: chance decides.
     pub(super) look_takes: Option<Duration>,
     /// How long each hook takes; `None`: chance decides.
@@ -66,6 +70,7 @@ pub(super) struct Temper {
     pub(super) asks: u64,
     pub(super) lost: u64,
     pub(super) stalls: u64,
+    pub(super) reboots: u64,
 }
 
 pub(super) struct SimRun {
@@ -192,6 +197,8 @@ impl World {
             fates: None,
             look_takes: None,
             hook_takes: None,
+            disk: BTreeMap::new(),
+            remembered: BTreeMap::new(),
         }
     }
 
@@ -364,7 +371,9 @@ impl Machine for World {
             self.tell(|| format!("start {name} ({why:?}) fails with errno {errno}"));
             return Err(error);
         }
-        self.ledger(name).started(spec, now);
+        let stamp = self.now;
+        let again = self.ledger(name).started(spec, stamp).err();
+        self.check(again.is_none(), || format!("{name} was run twice for {again:?}"));
         let id = self.begin(name, spec, fate, false);
         self.tell(|| format!("start {name} ({why:?}) as run {id}: {fate:?}"));
         Ok(id)

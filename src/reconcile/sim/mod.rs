@@ -17,8 +17,11 @@ mod orders;
 mod random;
 mod scales;
 mod specs;
+mod timetable;
 
 use std::env;
+
+use chance::Walls;
 
 pub(super) use specs::plain;
 
@@ -35,7 +38,7 @@ fn number(variable: &str, default: u64) -> u64 {
 /// Panics with the law that this seed breaks, with the history that leads there, and with how to repeat it.
 fn fail(seed: u64, law: &str) -> ! {
     let mut told = Vec::new();
-    let again = chance::live(seed, 0, chance::STEPS, Some(&mut told));
+    let again = chance::live(seed, Walls::Matter, chance::STEPS, Some(&mut told));
     let last = told[told.len().saturating_sub(TOLD)..].join("\n");
     panic!(
         "{law}\nrepeated: {}\n{last}\nrepeat: NCOLONY_HISTORIES=1 NCOLONY_SEED={seed} cargo test --lib reconcile::sim",
@@ -47,7 +50,7 @@ fn fail(seed: u64, law: &str) -> ! {
 fn the_laws_hold_in_every_history() {
     let first = number("NCOLONY_SEED", 1);
     for seed in first..first + number("NCOLONY_HISTORIES", 500) {
-        if let Err(law) = chance::live(seed, 0, chance::STEPS, None) {
+        if let Err(law) = chance::live(seed, Walls::Matter, chance::STEPS, None) {
             fail(seed, &law);
         }
     }
@@ -57,7 +60,8 @@ fn the_laws_hold_in_every_history() {
 fn neither_the_wall_clock_nor_repetition_changes_what_is_done() {
     let first = number("NCOLONY_SEED", 1);
     for seed in first..first + number("NCOLONY_HISTORIES", 500).div_ceil(20) {
-        let [one, same, other] = [0, 0, 77].map(|wall| chance::live(seed, wall, chance::STEPS, None));
+        let [one, same, other] =
+            [0, 0, 77].map(|wall| chance::live(seed, Walls::AreNothing(wall), chance::STEPS, None));
         assert_eq!(one, same, "seed {seed}: the same history, told twice");
         assert_eq!(one, other, "seed {seed}: with another wall clock");
     }

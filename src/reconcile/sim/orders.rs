@@ -25,7 +25,8 @@ impl World {
         self.check(alive.is_none(), || alive.unwrap_or_default());
         let stopped = self.ledger(name).stopped;
         self.check(!stopped, || format!("{name} was started, and a message has stopped it"));
-        let due = self.ledger(name).due_at(spec);
+        let stamp = self.now;
+        let due = self.ledger(name).due_at(spec, stamp);
         let ledger = self.ledgers[name].clone();
         self.check(due <= now, || format!("{name} was started before its time {due:?}: {ledger:?}"));
     }
@@ -79,8 +80,9 @@ impl World {
             }
             Why::Stopped => self.ledgers.get(name).is_some_and(|ledger| ledger.stopped),
             Why::SpecChanged => {
-                wanted.is_some_and(|spec| spec.born != run.spec.born)
-                    && run.since + Duration::from_secs(1) <= self.now.at
+                wanted.is_some_and(|spec| {
+                    spec.born != run.spec.born && !(spec.schedule.is_some() && run.spec.schedule.is_some())
+                }) && run.since + Duration::from_secs(1) <= self.now.at
             }
             Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
             Why::Inherited => run.inherited,
@@ -90,6 +92,14 @@ impl World {
                 !self.is_beating(id) && run.read_at.is_some() && lately != Some(true)
             }),
             Why::MemoryExceeded(excess) => self.is_too_heavy(id, excess),
+            Why::DeadlineExceeded => {
+                run.spec.active_deadline.is_some_and(|deadline| run.since + deadline <= self.now.at)
+            }
+            Why::Replaced => {
+                self.ledgers.get(name).zip(wanted).is_some_and(|(ledger, spec)| {
+                    ledger.times.replaced(spec, ledger.triggered, self.now) <= self.now.at
+                })
+            }
             Why::Created
             | Why::OomKilled
             | Why::Ended
@@ -135,6 +145,8 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::PostStartFailed
         | Why::MemoryExceeded(_)
         | Why::OomKilled
+        | Why::DeadlineExceeded
+        | Why::Replaced
         | Why::Shutdown
         | Why::LeftBehind
         | Why::GraceOver

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::scales;
+use super::timetable::every_minutes;
 use crate::model::{
-    Backoff, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, RestartRule, RuleAction,
-    RuleOperator, Schedule, Signal, Stop,
+    Backoff, Concurrency, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, RestartRule,
+    Rhythm, RuleAction, RuleOperator, Schedule, Signal, Stop,
 };
 
 pub(super) fn name_of(text: &str) -> Name {
@@ -22,9 +23,16 @@ pub(in crate::reconcile) fn plain() -> ProcessSpec {
 }
 
 /// The spec after an edit; one in twenty changes nothing.
-pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &mut Random) -> ProcessSpec {
+///
+/// Of the schedules, this many in a hundred go by the wall clock.
+pub(super) fn changed(
+    mut spec: ProcessSpec,
+    fingerprint: Fingerprint,
+    random: &mut Random,
+    calendars: u64,
+) -> ProcessSpec {
     let seconds = |random: &mut Random, n: u64| Duration::from_millis(random.below(n * 1000));
-    match random.below(20) {
+    match random.below(24) {
         0 => return spec,
         1..=3 => {
             spec.born = fingerprint;
@@ -46,14 +54,24 @@ pub(super) fn changed(mut spec: ProcessSpec, fingerprint: Fingerprint, random: &
             spec.stop = Stop { signal: random.pick(&stop_signals()), grace: random.span(30_000), kill, pre_stop };
         }
         12..=14 => {
-            let every = Duration::from_millis(500 + random.below(60_000));
-            spec.schedule = random.chance(60).then_some(Schedule { every });
+            let rhythm = match random.chance(calendars) {
+                true => Rhythm::Calendar(every_minutes(random.pick(&[1, 2, 5, 15]))),
+                false => Rhythm::Every(Duration::from_millis(500 + random.below(60_000))),
+            };
+            let concurrency = random.pick(&[Concurrency::Forbid, Concurrency::Replace]);
+            let starting_deadline = random.chance(30).then(|| Duration::from_millis(1000 + random.below(200_000)));
+            let starting_deadline = starting_deadline.filter(|_| matches!(rhythm, Rhythm::Calendar(_)));
+            spec.schedule = random.chance(70).then_some(Schedule { rhythm, concurrency, starting_deadline });
         }
         15..=17 => {
             let period = Duration::from_millis(20 + random.below(30_000));
             let grace = random.pick(&[0.0, 1.0, 3.0, 10.5]);
             let heartbeat = Heartbeat { period, grace, file: PathBuf::new() };
             spec.heartbeat = random.chance(80).then_some(heartbeat);
+        }
+        18 | 19 => {
+            let deadline = Duration::from_millis(1 + random.below(60_000));
+            spec.active_deadline = random.chance(70).then_some(deadline);
         }
         _ => spec.suspend = !spec.suspend && random.chance(50),
     }
