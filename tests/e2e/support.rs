@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// Generous: a machine that runs many tests at once is slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the monitor is told so long after it was told to end is no echo of that.
 const NO_ECHO: Duration = Duration::from_millis(300);
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
