@@ -285,8 +285,11 @@ if pid == 0:
 typed = False
 while True:
     if not typed and os.path.exists(directory + "/keys"):
-        os.write(terminal, open(directory + "/keys", "rb").read())
-        typed = True
+        keys = open(directory + "/keys", "rb").read()
+        # It is there before anything is in it.
+        if keys:
+            os.write(terminal, keys)
+            typed = True
     if select.select([terminal], [], [], 0.02)[0]:
         try:
             os.write(1, os.read(terminal, 4096))
