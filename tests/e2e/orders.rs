@@ -75,6 +75,18 @@ fn a_restart_and_an_edit_start_what_a_message_stopped() {
 }
 
 #[test]
+fn a_new_monitor_knows_nothing_of_a_stop() {
+    let colony = Colony::with(&[("web", SLEEPER), ("other", SLEEPER)]);
+    let first = colony.wait_pid("web", None);
+    ctl(&colony, &["stop", "web"]);
+    wait_state(&colony, "web", "stopped");
+    wait_gone(&colony, first);
+    let colony = colony.kill_monitor().start();
+    colony.wait_pid("web", Some(first));
+    colony.wait_metric(r#"ncolony_process_up{process="web"}"#, |up| up == 1.0);
+}
+
+#[test]
 fn every_message_type_is_counted_from_zero() {
     let colony = Colony::with(&[("web", SLEEPER)]);
     colony.wait_pid("web", None);

@@ -134,7 +134,12 @@ fn a_flood_of_messages_delays_no_restart_and_keeps_no_memory() {
     let flood = messages.join(".flood");
     fs::create_dir(&flood).expect("a directory");
     for number in 0..10_000 {
-        let text = if number % 100 == 0 { restart("other") } else { restart("nobody") };
+        let text = match number % 300 {
+            0 => restart("other"),
+            100 => r#"{"type": "STOP", "name": "other"}"#.to_string(),
+            200 => r#"{"type": "START", "name": "other"}"#.to_string(),
+            _ => restart("nobody"),
+        };
         fs::write(flood.join(format!("m{number}")), text).expect("a file");
     }
     let is_over = AtomicBool::new(false);
@@ -169,6 +174,8 @@ fn a_flood_of_messages_delays_no_restart_and_keeps_no_memory() {
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
     let after = resident();
     assert!(after - before < 16 * 1024, "{before} KiB became {after} KiB");
+    // The last of them was a restart.
+    colony.wait_metric(r#"ncolony_process_up{process="other"}"#, |up| up == 1.0);
     let aside = fs::read_dir(&messages).expect("a directory").count();
     assert!(aside <= 103, "{aside} files are kept");
 }
