@@ -1,15 +1,8 @@
-//! The command line and the environment as the kernel will get them, within its limits.
+//! The command line and the environment, judged by the kernel's limits as far as they are known before a start.
 
-use std::collections::BTreeMap;
-
-use super::expand::expand;
 use super::node::{Node, Span};
 use super::report::{Report, shown};
-
-/// MAX_ARG_STRLEN of execve(2): the longest argument or variable, its closing NUL included.
-const MAX_ONE: usize = 128 * 1024;
-/// The most that execve(2) takes of all of them together under the usual stack limit of 8 MiB.
-const MAX_ALL: usize = 2 * 1024 * 1024;
+use crate::model::{Composer, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable};
 
 /// What a file says about them.
 pub(super) struct Command<'a> {
@@ -18,18 +11,22 @@ pub(super) struct Command<'a> {
     /// `args`
     pub(super) args: Option<Vec<String>>,
     /// `env`, in the file's order, and where the values stand.
-    pub(super) env: Vec<(String, String, Span)>,
+    pub(super) env: Vec<(Variable, Span)>,
+    /// `env_inherit`
+    pub(super) inherited: &'a [Inherited],
     /// `NCOLONY_CONFIG`
     pub(super) config: &'a str,
 }
 
+/// What they are before anything of a start is known.
+pub(super) struct Line {
+    pub(super) argv: Vec<String>,
+    pub(super) references: References,
+    pub(super) env: Vec<Variable>,
+}
+
 /// The argv and the environment; `None` when what is wrong has been reported.
-pub(super) fn command_line(
-    report: &mut Report<'_>,
-    root: &Node,
-    command: Command<'_>,
-) -> Option<(Vec<String>, BTreeMap<String, String>)> {
-    let Command { head, args, env, config } = command;
+pub(super) fn command_line(report: &mut Report<'_>, root: &Node, command: Command<'_>) -> Option<Line> {
     let has_command = root.has_key("command");
     if !has_command && !root.has_key("args") {
         let message = "the key \"args\" is missing: the program and its arguments, such as [\"sleep\", \"60\"]";
@@ -37,95 +34,89 @@ pub(super) fn command_line(
         return None;
     }
     // A list that is there and bad has been reported.
-    if (has_command && head.is_none()) || (root.has_key("args") && args.is_none()) {
+    if (has_command && command.head.is_none()) || (root.has_key("args") && command.args.is_none()) {
         return None;
     }
-    let (key, program) = if has_command { ("command", head.as_deref()) } else { ("args", args.as_deref()) };
-    if program.and_then(|list| list.first()).is_none_or(String::is_empty) {
+    let (key, program) = if has_command { ("command", &command.head) } else { ("args", &command.args) };
+    if program.as_ref().and_then(|list| list.first()).is_none_or(String::is_empty) {
         report.error(&key, root.span_of(key), "expected a program as the first text of this list");
         return None;
     }
-    let env = if has_command { expanded_env(report, env)? } else { env };
-    let env: BTreeMap<String, String> = env.into_iter().map(|(name, value, _)| (name, value)).collect();
-    let mut argv = Vec::new();
-    let mut sum = 0;
-    for (key, list) in [("command", head), ("args", args)] {
-        for text in list.unwrap_or_default() {
-            let text =
-                if has_command { expand(&text, MAX_ONE, |name| env.get(name).map(String::as_str)) } else { Some(text) };
-            let text = within(report, key, root.span_of(key), text)?;
-            // At once, not in the end: what references make of a small file does not fit into memory.
-            sum += text.len();
-            if sum > MAX_ALL {
-                report.error(&key, root.span_of(key), format!("longer than the kernel's limit of {MAX_ALL} bytes"));
-                return None;
+    let references = if has_command { References::Expanded } else { References::Kept };
+    if !fits(report, root, references, &command) {
+        return None;
+    }
+    let Command { head, args, env, .. } = command;
+    Some(Line {
+        argv: head.into_iter().chain(args).flatten().collect(),
+        references,
+        env: ordered(env.into_iter().map(|(variable, _)| variable).collect(), references),
+    })
+}
+
+/// Whether execve(2) would take what is known of it, `NCOLONY_CONFIG` included.
+fn fits(report: &mut Report<'_>, root: &Node, references: References, command: &Command<'_>) -> bool {
+    let mut composer = Composer::new(references);
+    for inherited in command.inherited {
+        // Its value is the monitor's affair; that of the file does not count.
+        if let Inherited::Name(name) = inherited
+            && composer.fix(name.as_bytes().to_vec(), Vec::new()).is_err()
+        {
+            report.error(&"env_inherit", root.span_of("env_inherit"), told(TooLong::One));
+            return false;
+        }
+    }
+    for (Variable { name, value }, span) in &command.env {
+        let found = match value {
+            EnvValue::Text(text) => Found::Text(text),
+            EnvValue::File(_) => Found::Unknown,
+        };
+        if let Err(too_long) = composer.add(name, found) {
+            report.error(&format!("env.{}", shown(name)), *span, told(too_long));
+            return false;
+        }
+    }
+    for (key, list) in [("command", &command.head), ("args", &command.args)] {
+        for text in list.iter().flatten() {
+            if let Err(too_long) = composer.argument(text) {
+                report.error(&key, root.span_of(key), told(too_long));
+                return false;
             }
-            argv.push(text);
         }
     }
-    is_within_all(report, root, &argv, &env, config).then_some((argv, env))
-}
-
-/// As the kubelet does it: a value sees the variables above it.
-fn expanded_env(report: &mut Report<'_>, env: Vec<(String, String, Span)>) -> Option<Vec<(String, String, Span)>> {
-    let mut known: BTreeMap<String, String> = BTreeMap::new();
-    let mut out = Vec::new();
-    let mut sum = 0;
-    for (name, value, span) in env {
-        let value = expand(&value, MAX_ONE, |name| known.get(name).map(String::as_str));
-        let value = within(report, "env", span, value)?;
-        sum += value.len();
-        if sum > MAX_ALL {
-            report.error(&"env", span, format!("the environment is longer than the kernel's limit of {MAX_ALL} bytes"));
-            return None;
-        }
-        known.insert(name.clone(), value.clone());
-        out.push((name, value, span));
-    }
-    Some(out)
-}
-
-fn within(report: &mut Report<'_>, key: &str, span: Span, text: Option<String>) -> Option<String> {
-    let text = text.filter(|text| text.len() < MAX_ONE);
-    if text.is_none() {
-        let message = format!("one text is longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)");
-        report.error(&key, span, message);
-    }
-    text
-}
-
-/// Judges what execve(2) will be given, `NCOLONY_CONFIG` included.
-fn is_within_all(
-    report: &mut Report<'_>,
-    root: &Node,
-    argv: &[String],
-    env: &BTreeMap<String, String>,
-    config: &str,
-) -> bool {
-    let start = Span::at(root.span.start);
-    let pair = |name: &str, value: &str| name.len() + value.len() + 2;
-    if let Some((name, _)) = env.iter().find(|(name, value)| pair(name, value) > MAX_ONE) {
-        let path = format!("env.{}", shown(name));
-        report.error(&path, start, format!("longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)"));
-        return false;
-    }
-    if pair("NCOLONY_CONFIG", config) > MAX_ONE {
+    if composer.fix(b"NCOLONY_CONFIG".to_vec(), command.config.as_bytes().to_vec()).is_err() {
         let message = format!(
             "the process gets this file as NCOLONY_CONFIG, and it is longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)"
         );
-        report.error(&"", start, message);
+        report.error(&"", Span::at(root.span.start), message);
         return false;
     }
-    let pointer = size_of::<usize>();
-    let all: usize = argv.iter().map(|text| text.len() + 1 + pointer).sum::<usize>()
-        + env.iter().map(|(name, value)| pair(name, value) + pointer).sum::<usize>()
-        + pair("NCOLONY_CONFIG", config);
-    if all > MAX_ALL {
-        report.error(
-            &"",
-            start,
-            format!("arguments and environment are longer than the kernel's limit of {MAX_ALL} bytes"),
-        );
+    true
+}
+
+fn told(too_long: TooLong) -> String {
+    match too_long {
+        TooLong::One => format!("longer than the kernel's limit of {MAX_ONE} bytes (MAX_ARG_STRLEN)"),
+        TooLong::All => {
+            format!("with this, arguments and environment are longer than the kernel's limit of {MAX_ALL} bytes")
+        }
     }
-    all <= MAX_ALL
+}
+
+/// Of two with one name the later counts. Where no value refers to another their order means nothing, so it is not to be
+/// taken for an edit.
+fn ordered(env: Vec<Variable>, references: References) -> Vec<Variable> {
+    let refers = |variable: &Variable| match &variable.value {
+        EnvValue::Text(text) => text.contains("$("),
+        EnvValue::File(_) => false,
+    };
+    if references == References::Expanded && env.iter().any(refers) {
+        return env;
+    }
+    let mut sorted = env;
+    sorted.reverse();
+    // Stable: the last of each name comes first, and stays.
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted.dedup_by(|later, first| later.name == first.name);
+    sorted
 }

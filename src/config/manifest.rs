@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Dependency, Fingerprint, Heartbeat, Kill, Limits, Output, PreStop, ProcessSpec, Resource, Restart,
-    RestartRule, Rlimit, Signal, Stop,
+    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Output, PreStop, ProcessSpec,
+    Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
 };
 
-use super::birth::{self, Command};
+use super::birth::{self, Command, Line};
 use super::decode::Least;
 use super::diagnostic::{Diagnostic, Source};
 use super::node::{Entry, Node, Span, Value, hash_sorted};
@@ -96,8 +96,9 @@ struct Draft {
     args: Option<Vec<String>>,
     command: Option<Vec<String>>,
     /// In the file's order: a value may refer to those above it.
-    env: Vec<(String, String, Span)>,
-    env_inherit: Vec<String>,
+    env: Vec<(Variable, Span)>,
+    env_from: Vec<EnvFrom>,
+    env_inherit: Vec<Inherited>,
     security: keys::security::Draft,
     rlimits: BTreeMap<Resource, Rlimit>,
     nice: Option<i8>,
@@ -139,6 +140,7 @@ impl Draft {
             "args" => self.args = report.texts(path, node),
             "command" => self.command = report.texts(path, node),
             "env" => self.env = keys::env::variables(report, path, node),
+            "envFrom" => self.env_from = keys::env::files(report, path, node),
             "env_inherit" | "envInherit" => self.env_inherit.extend(keys::env::inherited(report, path, node)),
             // null is what NColony takes for "not set".
             "uid" | "gid" | "ncolony.beatcheck" if matches!(node.value, Value::Null) => {}
@@ -220,8 +222,14 @@ impl Draft {
 
     fn finish(self, report: &mut Report<'_>, root: &Node, config: String, defaults: &Defaults) -> Option<ProcessSpec> {
         let security = self.security.finish(report);
-        let command = Command { head: self.command, args: self.args, env: self.env, config: &config };
-        let (argv, env) = birth::command_line(report, root, command)?;
+        let command = Command {
+            head: self.command,
+            args: self.args,
+            env: self.env,
+            inherited: &self.env_inherit,
+            config: &config,
+        };
+        let Line { argv, references, env } = birth::command_line(report, root, command)?;
         keys::restart::rules_fit(report, root, &self.restart_rules);
         let restart = if root.has_key("schedule") { Restart::Never } else { Restart::Always };
         let restart = self.restart.unwrap_or(restart);
@@ -236,7 +244,9 @@ impl Draft {
         Some(ProcessSpec {
             birth: Birth {
                 argv,
+                references,
                 env,
+                env_from: self.env_from,
                 env_inherit: self.env_inherit,
                 config,
                 security,
@@ -297,7 +307,9 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
     // Every field by name, so that a new one cannot be forgotten here.
     let Birth {
         argv,
+        references,
         env,
+        env_from,
         env_inherit,
         config,
         security,
@@ -311,7 +323,7 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         replica: _,
     } = &spec.birth;
     let mut hasher = DefaultHasher::new();
-    (argv, env, env_inherit, security, working_dir).hash(&mut hasher);
+    (argv, references, env, env_from, env_inherit, security, working_dir).hash(&mut hasher);
     (rlimits, nice, oom_score_adj, umask, limits).hash(&mut hasher);
     output.map(|output| (output.format as u8, output.on_full as u8)).hash(&mut hasher);
     hash_sorted(entries.iter().filter(|entry| schema::kind_of(&entry.key) == KeyKind::Extra), &mut hasher);

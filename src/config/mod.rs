@@ -10,7 +10,6 @@ mod directory;
 #[cfg(test)]
 mod edits;
 mod entries;
-mod expand;
 mod file;
 mod json;
 mod keys;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Severity, Source};
-use super::node::{Entry, Span, Value};
+use super::node::{Entry, Node, Span, Value};
 use super::schema;
 
 /// The way to a value, as `env.PORT` or `args[2]`; each step lives in the frame that took it.
@@ -154,6 +154,7 @@ fn secrets(root: &[Entry], span: Span) -> Vec<Span> {
         let is_about = (entry.node.span.start..=entry.node.span.end).contains(&span.start);
         match (entry.key.as_str(), schema::kind_of(&entry.key), &entry.node.value) {
             ("env", _, Value::Map(variables)) => masks.extend(variables.iter().map(|variable| variable.node.span)),
+            ("env", _, Value::List(items)) => masks.extend(items.iter().flat_map(value_of)),
             ("env", _, _) | (_, schema::KeyKind::Extra, _) => masks.push(entry.node.span),
             ("args" | "command", _, _) if !is_about => masks.push(entry.node.span),
             ("lifecycle", _, hooks) if is_about => header_values(hooks, &mut masks),
@@ -184,6 +185,16 @@ fn header_values(value: &Value, masks: &mut Vec<Span>) {
             (_, below) => header_values(below, masks),
         }
     }
+}
+
+/// Of an item of `env` all that is no name and no file.
+fn value_of(item: &Node) -> Vec<Span> {
+    let Value::Map(entries) = &item.value else { return vec![item.span] };
+    entries
+        .iter()
+        .filter(|entry| !matches!(entry.key.as_str(), "name" | "valueFrom"))
+        .map(|entry| entry.node.span)
+        .collect()
 }
 
 /// Keys that stand twice.

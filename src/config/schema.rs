@@ -9,6 +9,7 @@ pub(super) const OURS: &[&str] = &[
     "env",
     "env_inherit",
     "envInherit",
+    "envFrom",
     "uid",
     "gid",
     "group",
@@ -39,7 +40,7 @@ pub(super) const OURS: &[&str] = &[
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe", "dependsOn", "envFrom"];
+const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe", "dependsOn"];
 
 /// A key that another program of NColony's acts on.
 const ELSEWHERE: &str = "ncolony.httpcheck";

@@ -165,6 +165,8 @@ pub enum Step {
     Output,
     /// Looking up the user or its groups.
     User,
+    /// Reading the files of its environment, and putting it together.
+    Environment,
     /// Finding the program in the child's PATH.
     Program,
     /// Making the new process.

@@ -4,7 +4,9 @@ mod calendar;
 mod cron;
 #[cfg(test)]
 mod daylight;
+mod environment;
 mod exit;
+mod expand;
 #[cfg(test)]
 mod expressions;
 mod name;
@@ -18,7 +20,11 @@ mod time;
 
 pub use calendar::Calendar;
 pub use cron::{Cron, CronError};
+pub use environment::{
+    Composer, EnvFile, EnvFrom, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable, Variables,
+};
 pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
+pub use expand::expand;
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
 pub use request::Request;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Calendar, Exit, Name, Resource, Rlimit, Security, Signal};
+use super::{Calendar, EnvFrom, Exit, Inherited, Name, References, Resource, Rlimit, Security, Signal, Variable};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,10 +75,14 @@ impl ProcessSpec {
 pub struct Birth {
     /// The whole argv, at least one; `argv[0]` is looked up in the child's PATH unless it holds a `/`. No NUL bytes.
     pub argv: Vec<String>,
-    /// The environment, less what is inherited. No NUL bytes, no `=` in names.
-    pub env: BTreeMap<String, String>,
-    /// Names taken from the monitor's environment; they win over `env`.
-    pub env_inherit: Vec<String>,
+    /// Whether `$(VAR)` in argv and environment stands for a value.
+    pub references: References,
+    /// `env`, in the file's order where that matters.
+    pub env: Vec<Variable>,
+    /// `envFrom`: files of further variables, over which `env` wins.
+    pub env_from: Vec<EnvFrom>,
+    /// What is taken from the monitor's environment.
+    pub env_inherit: Vec<Inherited>,
     /// `NCOLONY_CONFIG` for the child: the file's text as it is for JSON, its JSON rendering for YAML.
     pub config: String,
     /// Whom it becomes, and with which rights.

@@ -1,16 +1,16 @@
 //! From a spec to what the child is made of.
 
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString, c_int};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use nix::unistd::Uid;
 
 use super::capabilities::{self, Users};
+use super::environment::{self, Composed};
 use super::explain::reason;
 use super::identity;
 use super::sys::{self, Identity, Rights, Traits};
-use crate::model::{Birth, Capabilities, Name, Resource, Rlimit, StartError, Step};
+use crate::model::{Birth, Capabilities, Name, Resource, Rlimit, StartError, Step, Variables};
 
 /// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -33,31 +33,30 @@ pub(super) struct Prepared {
 /// # Errors
 /// What can be known to be wrong before there is a child.
 pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
-    let mut env: BTreeMap<OsString, OsString> =
-        birth.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    for inherited in &birth.env_inherit {
-        // As in NColony: what is inherited wins, and an unset one becomes the empty string.
-        env.insert(inherited.into(), std::env::var_os(inherited).unwrap_or_default());
-    }
-    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(default_path);
-    env.insert("NCOLONY_NAME".into(), name.as_str().into());
-    env.insert("NCOLONY_CONFIG".into(), birth.config.clone().into());
-    env.insert(MARK.into(), mark.into());
-    if let Some(replica) = birth.replica {
-        env.insert("NCOLONY_REPLICA".into(), replica.to_string().into());
-    }
-
+    let replica = birth.replica.map(|replica| replica.to_string());
+    let mut ours = vec![("NCOLONY_NAME", name.as_str()), ("NCOLONY_CONFIG", &birth.config), (MARK, mark)];
+    ours.extend(replica.as_deref().map(|replica| ("NCOLONY_REPLICA", replica)));
+    let Composed { argv, env } = environment::compose(birth, &ours, &monitors(birth))?;
+    let path = env.get(&b"PATH"[..]).map_or_else(default_path, |path| OsString::from_vec(path.clone()));
     let identity = identity::resolve(&birth.security)?;
-    let program = birth.argv.first().map_or("", String::as_str);
+    let program = argv.first().map(|program| OsStr::from_bytes(program)).unwrap_or_default();
     Ok(Prepared {
         programs: candidates(program, &path).collect::<Result<_, _>>()?,
         path,
-        argv: birth.argv.iter().map(|arg| c_string(arg.clone().into())).collect::<Result<_, _>>()?,
+        argv: argv.into_iter().map(c_string).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
-        dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into())).transpose()?,
+        dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into_os_string().into_vec())).transpose()?,
         traits: traits(birth, identity.uid)?,
         identity: identity.change,
     })
+}
+
+/// The monitor's own environment, for who asks for any of it.
+fn monitors(birth: &Birth) -> Variables {
+    if birth.env_inherit.is_empty() {
+        return Variables::new();
+    }
+    std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
 }
 
 /// Most processes ask for none of these: then nothing is looked up and nothing is done.
@@ -65,7 +64,9 @@ fn traits(birth: &Birth, uid: u32) -> Result<Option<Traits>, StartError> {
     // Every field by name, so that a new one cannot be forgotten here.
     let Birth {
         argv: _,
+        references: _,
         env: _,
+        env_from: _,
         env_inherit: _,
         config: _,
         security,
@@ -142,25 +143,21 @@ fn default_path() -> OsString {
     path
 }
 
-fn candidates(program: &str, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
-    let fixed = program.contains('/').then(|| c_string(program.into()));
-    let searched = path.as_bytes().split(|byte| *byte == b':').filter_map({
-        let search = !program.contains('/');
-        // An empty or relative entry would mean the working directory, where anybody may have planted a program.
-        move |dir| (search && dir.starts_with(b"/")).then(|| [dir, b"/", program.as_bytes()].concat())
-    });
-    fixed.into_iter().chain(searched.map(|bytes| c_string(OsString::from_vec(bytes))))
+fn candidates(program: &OsStr, path: &OsStr) -> impl Iterator<Item = Result<CString, StartError>> {
+    let program = program.as_bytes();
+    let search = !program.contains(&b'/');
+    let fixed = (!search).then(|| c_string(program.to_vec()));
+    // An empty or relative entry would mean the working directory, where anybody may have planted a program.
+    let searched = path.as_bytes().split(|byte| *byte == b':').filter(move |dir| search && dir.starts_with(b"/"));
+    fixed.into_iter().chain(searched.map(|dir| c_string([dir, b"/", program].concat())))
 }
 
-fn pair((name, value): (OsString, OsString)) -> Result<CString, StartError> {
-    let mut bytes = name.into_vec();
-    bytes.push(b'=');
-    bytes.extend_from_slice(value.as_bytes());
-    c_string(OsString::from_vec(bytes))
+fn pair((name, value): (Vec<u8>, Vec<u8>)) -> Result<CString, StartError> {
+    c_string([&name[..], b"=", &value].concat())
 }
 
-fn c_string(text: OsString) -> Result<CString, StartError> {
-    CString::new(text.into_vec()).map_err(|_| StartError {
+fn c_string(bytes: Vec<u8>) -> Result<CString, StartError> {
+    CString::new(bytes).map_err(|_| StartError {
         step: Step::Program,
         errno: 0,
         what: "an argument or a variable holds a NUL byte".into(),

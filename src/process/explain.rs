@@ -14,12 +14,12 @@ use crate::model::{Birth, CapabilitySet, StartError, Step};
 pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> StartError {
     let Failed { step, errno, which } = failed;
     let reason = reason(errno);
-    let program = birth.argv.first().map_or("", String::as_str);
+    let program = &*prepared.argv.first().map(|program| program.to_string_lossy()).unwrap_or_default();
     let dir = birth.working_dir.as_deref().unwrap_or(Path::new("."));
     let (uid, gid) = prepared.identity.as_ref().map_or((None, 0), |identity| (identity.uid, identity.gid));
     let what = match step {
         Step::Output => format!("cannot make its output's pipes: {reason}"),
-        Step::User | Step::Program => reason.clone(),
+        Step::User | Step::Environment | Step::Program => reason.clone(),
         Step::Fork => format!("cannot make a process: {reason}"),
         Step::Session => format!("cannot make its session: {reason}"),
         Step::Cgroup => format!("cannot join the cgroup that keeps its limits: {reason}"),

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use libc::pid_t;
 
 use super::{Children, Event, tree};
-use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Signal, StartError};
+use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, References, Signal, StartError};
 
 /// The helpers that have not been collected.
 #[derive(Default)]
@@ -83,7 +83,12 @@ impl Children {
         output: Option<[BorrowedFd<'_>; 2]>,
     ) -> Result<HelperId, StartError> {
         let id = self.helpers.next();
-        let birth = Birth { argv: argv.to_vec(), ..spec.birth.clone() };
+        // As in a Pod, the environment's references are expanded and the hook's own are not.
+        let argv = match spec.birth.references {
+            References::Kept => argv.to_vec(),
+            References::Expanded => argv.iter().map(|text| text.replace('$', "$$")).collect(),
+        };
+        let birth = Birth { argv, ..spec.birth.clone() };
         let (pid, pidfd) = self.launch(run, name, &birth, output, None)?;
         self.helpers.last = id.get();
         self.helpers.by_pid.insert(pid, Helper { id, run });

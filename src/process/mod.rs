@@ -9,6 +9,8 @@ mod birth;
 mod brand;
 mod capabilities;
 mod cgroup;
+mod env_file;
+mod environment;
 mod exits;
 mod explain;
 mod ghost;

@@ -1,6 +1,9 @@
 //! What a process is born with: `securityContext`, `rlimits`, `nice`, `oomScoreAdj`, `umask`.
 
-use ncolony::model::{Account, Birth, Capabilities, CapabilitySet, Resource, Rlimit, Security};
+use ncolony::model::{
+    Account, Birth, Capabilities, CapabilitySet, EnvFile, EnvFrom, EnvValue, Inherited, Resource, Rlimit, Security,
+    Variable,
+};
 
 use crate::parse::{bad, good};
 
@@ -156,4 +159,48 @@ fn what_is_wrong_is_told_at_its_place() {
     for (keys, expected) in rows {
         assert_eq!(bad(format!("args: [a]\n{keys}\n")), [expected], "{keys}");
     }
+}
+
+fn file(path: &str, optional: bool) -> EnvFile {
+    EnvFile { path: path.into(), optional }
+}
+
+fn variable(name: &str, value: EnvValue) -> Variable {
+    Variable { name: name.into(), value }
+}
+
+fn text(text: &str) -> EnvValue {
+    EnvValue::Text(text.into())
+}
+
+#[test]
+fn an_environment_is_a_map_or_a_pods_list() {
+    let list = "env:
+- {name: A, value: \"1\"}
+- name: TOKEN
+  valueFrom: {file: /run/secrets/token}
+- name: MORE
+  valueFrom: {file: /m, optional: true}
+- {name: EMPTY}
+- {name: A, value: \"2\"}";
+    // Without a reference the order means nothing, and of two the later counts.
+    let expected = [
+        variable("A", text("2")),
+        variable("EMPTY", text("")),
+        variable("MORE", EnvValue::File(file("/m", true))),
+        variable("TOKEN", EnvValue::File(file("/run/secrets/token", false))),
+    ];
+    assert_eq!(birth(list).env, expected);
+    assert_eq!(
+        birth("env: {B: x, A: z}"),
+        Birth { config: birth("env: {B: x, A: z}").config, ..birth("env: [{name: A, value: z}, {name: B, value: x}]") }
+    );
+    let from = "envFrom: [{file: /a}, {file: /b, prefix: B_, optional: true}]";
+    let expected = [
+        EnvFrom { file: file("/a", false), prefix: String::new() },
+        EnvFrom { file: file("/b", true), prefix: "B_".into() },
+    ];
+    assert_eq!(birth(from).env_from, expected);
+    let inherited = [Inherited::Name("HOME".into()), Inherited::Glob("AWS_*".into()), Inherited::Glob("*".into())];
+    assert_eq!(birth("env_inherit: [HOME, AWS_*]\nenvInherit: [\"*\"]").env_inherit, inherited);
 }

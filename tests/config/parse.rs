@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ncolony::config::{self, Severity};
 use ncolony::model::{
-    Account, Format, HttpGet, Kill, OnFull, Output, PreStop, ProcessSpec, Restart, Schedule, Security, Signal,
+    Account, EnvValue, Format, HttpGet, Inherited, Kill, OnFull, Output, PreStop, ProcessSpec, References, Restart,
+    Schedule, Security, Signal,
 };
 
 use super::DEFAULTS;
@@ -14,6 +15,14 @@ pub(crate) fn good(text: &str) -> ProcessSpec {
     match config::parse("web", text.as_bytes(), &DEFAULTS) {
         Ok(manifest) => manifest.spec,
         Err(found) => panic!("{text}\n{}", found.iter().map(|d| format!("{d}\n")).collect::<String>()),
+    }
+}
+
+/// The value of a variable, as the file has it.
+fn env<'s>(spec: &'s ProcessSpec, name: &str) -> &'s str {
+    match spec.birth.env.iter().find(|variable| variable.name == name).map(|variable| &variable.value) {
+        Some(EnvValue::Text(text)) => text,
+        other => panic!("{name}: {other:?}"),
     }
 }
 
@@ -37,8 +46,8 @@ fn a_file_of_ncolony_is_taken_as_it_is() {
         "group": ["g"], "ncolony.beatcheck": {"period": 10, "grace": 3, "status": "/run/beats"}, "mine": [1, {"a": null}]}"#;
     let spec = good(text);
     assert_eq!(spec.birth.argv, ["/bin/true", "x"]);
-    assert_eq!(spec.birth.env["A"], "1");
-    assert_eq!(spec.birth.env_inherit, ["PATH"]);
+    assert_eq!(env(&spec, "A"), "1");
+    assert_eq!(spec.birth.env_inherit, [Inherited::Name("PATH".into())]);
     assert_eq!((spec.birth.security.user, spec.birth.security.group), (Some(Account::Id(7)), None));
     assert_eq!(spec.groups, ["g"]);
     assert_eq!(spec.birth.config, text, "byte for byte");
@@ -78,8 +87,8 @@ output: {format: json, onFull: drop}
         "ncolony.beatcheck": {"period": 1.5, "grace": 0, "status": "/s"},
         "output": {"format": "json", "onFull": "drop"}}"#;
     let spec = good(yaml);
-    assert_eq!(spec.birth.argv, ["/bin/server", "--port", "80"]);
-    assert_eq!(spec.birth.env["HOST"], "h:80");
+    assert_eq!(spec.birth.argv, ["/bin/server", "--port", "$(PORT)"]);
+    assert_eq!((env(&spec, "HOST"), spec.birth.references), ("h:$(PORT)", References::Expanded));
     let Security { user, group, .. } = &spec.birth.security;
     assert_eq!((user, group), (&Some(Account::Id(1000)), &Some(Account::Id(1001))));
     assert_eq!(spec.birth.working_dir, Some(PathBuf::from("/srv")));
@@ -135,17 +144,20 @@ fn hooks_are_a_pods() {
 
 #[test]
 fn references_are_expanded_only_for_a_command() {
-    assert_eq!(good("args: [a, $(A)]\nenv: {A: x}").birth.argv, ["a", "$(A)"]);
-    let spec = good("command: [a, $(A)]\nargs: [$$(A), $(B), $(C)]\nenv: {A: x, B: $(A)y, C: $(D), D: z}");
-    assert_eq!(spec.birth.argv, ["a", "x", "$(A)", "xy", "$(D)"]);
-    assert_eq!(spec.birth.env["C"], "$(D)", "a value sees what stands above it");
+    assert_eq!(good("args: [a, $(A)]\nenv: {A: x}").birth.references, References::Kept);
+    let spec = good("command: [a, $(A)]\nargs: [$$(A)]\nenv: {B: x, A: $(B)y}");
+    assert_eq!((spec.birth.references, &*spec.birth.argv.join(" ")), (References::Expanded, "a $(A) $$(A)"));
+    let names = |spec: &ProcessSpec| spec.birth.env.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&spec), "B A", "a value sees what stands above it, so the order counts");
+    assert_eq!(names(&good("command: [a]\nenv: {B: x, A: z}")), "A B", "here it does not");
+    assert_eq!(names(&good("args: [a]\nenv: {B: x, A: $(B)}")), "A B", "nor here");
 }
 
 // C03
 #[test]
 fn byte_order_marks_and_dos_line_ends_are_taken() {
     let yaml = good("\u{feff}args:\r\n- a\r\nenv:\r\n  A: b\r\n");
-    assert_eq!((yaml.birth.argv, yaml.birth.env["A"].as_str()), (vec!["a".to_string()], "b"));
+    assert_eq!((env(&yaml, "A"), &*yaml.birth.argv), ("b", &["a".to_string()][..]));
     assert_eq!(good("\u{feff}\r\n {\"args\":\r\n [\"a\"]}\r\n").birth.argv, ["a"]);
 }
 
@@ -172,7 +184,10 @@ fn wrong_types_are_told_with_their_path() {
             "{\"args\": [\"a\"], \"env\": {\"\": \"\"}}",
             "web:1:25: env.: a variable's name is not empty and holds no \"=\" and no NUL",
         ),
-        ("{\"args\": [\"a\"], \"env\": []}", "web:1:24: env: expected a map of texts, NAME: \"value\", found a list"),
+        (
+            "{\"args\": [\"a\"], \"env\": [\"A\"]}",
+            "web:1:25: env[0]: expected a map with name and value or valueFrom, found text",
+        ),
         ("{\"args\": [\"a\"], \"uid\": \"0\"}", "web:1:24: uid: expected a number, found text"),
         ("{\"args\": [\"a\"], \"uid\": -1}", "web:1:24: uid: expected a whole number from 0 to 4294967294"),
         ("{\"args\": [\"a\"], \"uid\": 1.5}", "web:1:24: uid: expected a whole number from 0 to 4294967294"),
@@ -275,8 +290,8 @@ fn words_that_yaml_reads_in_two_ways_need_quotes_where_text_is_meant() {
     ] {
         let found = bad(format!("args: [a]\nenv: {{A: {word}}}"));
         assert!(found.len() == 1 && found[0].starts_with("web:2:10: env.A: expected text"), "{word}: {found:?}");
-        assert_eq!(good(&format!("args: [a]\nenv: {{A: \"{word}\"}}")).birth.env["A"], word);
-        assert_eq!(good(&format!("args: [a]\nenv: {{A: !!str {word}}}")).birth.env["A"], word);
+        assert_eq!(env(&good(&format!("args: [a]\nenv: {{A: \"{word}\"}}")), "A"), word);
+        assert_eq!(env(&good(&format!("args: [a]\nenv: {{A: !!str {word}}}")), "A"), word);
     }
     for word in ["1.2.3", "127.0.0.1", "8080:80", "a:b", "2024-01-01", "+", "1s", "nope", "-v", "1e", "e5"] {
         assert_eq!(good(&format!("args: [a]\nenv:\n  A: {word}x\n  B: {word}\n")).birth.env.len(), 2);
@@ -393,6 +408,8 @@ fn no_value_of_the_environment_or_of_the_application_is_printed() {
         "args: [a]\nmine: hunter2: x\n",
         "args: [a]\nenv:\n  P: hunter2\n Q: hunter2\n",
         "args: [a]\nenv: hunter2\n",
+        "args: [a]\nenv: [hunter2, {name: P, value: hunter2, valueFrom: {file: x}}, {name: Q, vaule: hunter2}]\n",
+        "args: [a]\nenv:\n- {name: 7, value: hunter2}\n- name: P\n  value: hunter2\n - x\n",
         "args: [a]\nenv: {P: |\n hunter2\n hunter2\n}\n",
         "args: [a]\nrestartPolicy: Never\nenvv: {P: hunter2}\nuid: x",
     ];

@@ -8,6 +8,7 @@ mod credentials;
 mod demo;
 mod descendants;
 mod endings;
+mod environment;
 mod exits;
 mod health;
 mod heartbeat;
