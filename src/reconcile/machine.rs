@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::desired::Desired;
 use super::hooks::{Cut, Hook};
@@ -32,6 +33,9 @@ pub trait Machine {
 
     /// Asks how much memory a run has; the answer comes as a fact of its own, now or later.
     fn weigh(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
+
+    /// Most hearts have stopped at once, this process's among them: nothing is restarted for that for so long.
+    fn hold(&mut self, name: &Name, period: Duration);
 
     /// An edit took effect on a living run.
     fn adopted(&mut self, name: &Name);
@@ -78,6 +82,10 @@ pub fn settle(
             observed.agenda.file(name, wait);
         }
         for action in plan.actions {
+            if observed.must_wait(&action, now.at) {
+                observed.agenda.touch(action.name());
+                continue;
+            }
             if let Action::Start(name, ..) = &action {
                 if settled.starts == starts {
                     observed.agenda.hold(name.clone());
@@ -120,6 +128,10 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
         Action::Adopt(name, spec) => {
             machine.adopted(&name);
             Fact::Adopted(name, spec)
+        }
+        Action::Hold(name, period) => {
+            machine.hold(&name, period);
+            Fact::Held(name, period)
         }
         Action::Look(name, run) => {
             if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {

@@ -5,6 +5,7 @@ mod agenda;
 mod answered;
 mod calendars;
 mod desired;
+mod hearts;
 mod hooks;
 mod machine;
 mod observed;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::calendars::Calendars;
+use super::hearts::Vigil;
 use super::hooks::{Hook, HookEnd, PostStart, Stage};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
@@ -22,6 +23,8 @@ pub struct Observed {
     pub(super) calendars: Calendars,
     /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
     pub(super) stalled_at: Option<Moment>,
+    /// Set when most hearts have stopped at once.
+    pub(super) vigil: Option<Vigil>,
 }
 
 /// What is known of one process.
@@ -202,6 +205,8 @@ pub enum Fact {
     PreStopOver(Name, Incarnation),
     /// A signal was sent, or at least tried: a refusal is logged, and waiting for its effect is all that is left.
     Signalled(Name, Incarnation, Target, Signal, Why),
+    /// Its heart has stopped as most have at once: nothing is restarted for that for so long.
+    Held(Name, Duration),
     /// A look at the heartbeat was asked for.
     Looking(Name, Incarnation),
     /// The look found a beat since the one before.
@@ -263,13 +268,27 @@ impl Observed {
             Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
             Fact::PostStart(name, id, hook) => self.of_run(&name, id, |record| record.post_start(hook)),
             Fact::PostStartOver(name, id, end) => self.of_run(&name, id, |record| record.post_start_over(end)),
-            Fact::PreStop(name, id, why, hook) => self.of_run(&name, id, |record| record.pre_stop(why, hook, now.at)),
+            Fact::PreStop(name, id, why, hook) => {
+                let is_turn = why == Why::HeartbeatStale && self.is_up(&name, id);
+                self.of_run(&name, id, |record| record.pre_stop(why, hook, now.at));
+                if is_turn {
+                    self.takes_turn(&name, now.at);
+                }
+            }
             Fact::PreStopOver(name, id) => self.of_run(&name, id, Record::pre_stop_over),
             Fact::Signalled(name, id, target, signal, why) => {
+                let is_turn = why == Why::HeartbeatStale && self.is_up(&name, id);
                 self.of_run(&name, id, |record| record.signalled(target, signal, why, now.at));
+                if is_turn {
+                    self.takes_turn(&name, now.at);
+                }
             }
+            Fact::Held(name, period) => self.held(&name, period, now.at),
             Fact::Looking(name, id) => self.of_run(&name, id, |record| record.looking(now.at)),
-            Fact::Beat(name, id) => self.of_run(&name, id, |record| record.looked(Some(now))),
+            Fact::Beat(name, id) => {
+                self.of_run(&name, id, |record| record.looked(Some(now)));
+                self.beats(&name, id, now.at);
+            }
             Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
             Fact::Blind(name, id) => self.of_run(&name, id, |record| record.blind(now.at)),
             Fact::Weighing(name, id) => self.of_run(&name, id, |record| record.weighing(now.at)),

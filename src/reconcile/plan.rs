@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::desired::{Desired, Haste};
+use super::hearts::Silence;
 use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::{Life, Observed, Record, Run, Stopping};
 use super::schedule;
@@ -84,6 +86,8 @@ pub enum Action {
     Signal(Name, Incarnation, Target, Signal, Why),
     /// From now on the living run is governed by this spec.
     Adopt(Name, Arc<ProcessSpec>),
+    /// Restart nothing for a heart that has stopped for so long, since most have, this one's among them.
+    Hold(Name, Duration),
     /// Look at a run's heartbeat.
     Look(Name, Incarnation),
     /// Weigh a run: how much memory have its processes?
@@ -92,6 +96,25 @@ pub enum Action {
     Follow(Name, Option<Arc<str>>),
     /// Drop what is known of a process.
     Forget(Name),
+}
+
+impl Action {
+    /// The process that it is about.
+    pub(super) fn name(&self) -> &Name {
+        match self {
+            Action::Start(name, ..)
+            | Action::PostStart(name, _)
+            | Action::PreStop(name, ..)
+            | Action::EndPreStop(name, ..)
+            | Action::Signal(name, ..)
+            | Action::Adopt(name, _)
+            | Action::Hold(name, _)
+            | Action::Look(name, _)
+            | Action::Weigh(name, _)
+            | Action::Follow(name, _)
+            | Action::Forget(name) => name,
+        }
+    }
 }
 
 /// What to do now, and when to look again.
@@ -119,7 +142,7 @@ pub fn reconcile<'a>(
         if spec.is_none() && record.is_none() {
             continue;
         }
-        let case = Case { name, haste: desired.ending, stalled_at: observed.stalled_at, now };
+        let case = Case { name, haste: desired.ending, observed, now };
         match case.decide(spec, record.unwrap_or(&nothing)) {
             Verdict::Do(action) => plan.actions.push(action),
             Verdict::Wait(moment) => plan.waits.push((name.clone(), moment)),
@@ -223,7 +246,7 @@ impl Verdict {
 struct Case<'a> {
     name: &'a Name,
     haste: Option<Haste>,
-    stalled_at: Option<Moment>,
+    observed: &'a Observed,
     now: Stamp,
 }
 
@@ -312,15 +335,32 @@ impl Case<'_> {
             Weighing::Due => return Verdict::Do(Action::Weigh(self.name.clone(), run.id)),
             Weighing::Wait(moment) => moment,
         };
-        let heartbeat = run.spec.heartbeat.as_ref();
-        let looked_at = match heartbeat.map(|beat| timing::pulse(beat, run, self.stalled_at, now)) {
-            Some(Pulsing::Stale) => return self.stop(run, Why::HeartbeatStale),
-            Some(Pulsing::Look) => return Verdict::Do(Action::Look(self.name.clone(), run.id)),
-            Some(Pulsing::Looking) | None => None,
-            Some(Pulsing::Wait(moment)) => Some(moment),
+        let looked_at = match self.listen(run) {
+            Verdict::Wait(moment) => moment,
+            act @ Verdict::Do(_) => return act,
         };
         let looks = [weighed_at, looked_at].into_iter().flatten();
         Verdict::until(looks.fold(too_long_at.min(replaced_at), Moment::min))
+    }
+
+    /// Looks after a run's heart.
+    fn listen(&self, run: &Run) -> Verdict {
+        let now = self.now.at;
+        let Some(heartbeat) = &run.spec.heartbeat else { return Verdict::Wait(None) };
+        let look = || Verdict::Do(Action::Look(self.name.clone(), run.id));
+        match timing::pulse(heartbeat, run, self.observed.stalled_at, now) {
+            Pulsing::Look => look(),
+            Pulsing::Looking => Verdict::Wait(None),
+            Pulsing::Wait(moment) => Verdict::Wait(Some(moment)),
+            Pulsing::Stale => match self.observed.silence(heartbeat, run, now) {
+                Silence::Alone => self.stop(run, Why::HeartbeatStale),
+                Silence::Common => Verdict::Do(Action::Hold(self.name.clone(), heartbeat.period)),
+                Silence::Held(until) => match timing::look_again_at(heartbeat, run) {
+                    again if again <= now => look(),
+                    again => Verdict::Wait(Some(again.min(until))),
+                },
+            },
+        }
     }
 
     fn stop(&self, run: &Run, why: Why) -> Verdict {

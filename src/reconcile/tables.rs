@@ -2,6 +2,7 @@
 //! in seconds; each row names the moment before an edge, and the edge.
 
 mod answered;
+mod hearts;
 mod policy;
 mod requests;
 
@@ -176,6 +177,7 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
         }
         Action::EndPreStop(_, _, cut) => format!("end preStop, {cut:?}"),
         Action::Adopt(..) => "adopt".into(),
+        Action::Hold(_, period) => format!("hold for {}", period.as_secs_f64()),
         Action::Look(..) => "look".into(),
         Action::Weigh(..) => "weigh".into(),
         Action::Follow(_, calendar) => format!("follow {}", calendar.as_deref().unwrap_or("none")),

@@ -125,7 +125,7 @@ pub(super) enum Pulsing {
 pub(super) fn pulse(heartbeat: &Heartbeat, run: &Run, stalled_at: Option<Moment>, now: Moment) -> Pulsing {
     let pulse = &run.pulse;
     let deadline = expires_at(heartbeat, pulse, stalled_at);
-    let look_at = (pulse.looked_at + (heartbeat.period / 4).max(SHORTEST_LOOK)).min(deadline);
+    let look_at = look_again_at(heartbeat, run).min(deadline);
     match pulse.looking {
         true => Pulsing::Looking,
         false if pulse.looked_at >= deadline => Pulsing::Stale,
@@ -134,9 +134,19 @@ pub(super) fn pulse(heartbeat: &Heartbeat, run: &Run, stalled_at: Option<Moment>
     }
 }
 
-fn expires_at(heartbeat: &Heartbeat, pulse: &Pulse, stalled_at: Option<Moment>) -> Moment {
-    let grace = heartbeat.period.as_secs_f64() * heartbeat.grace;
-    let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::MAX);
+/// When a run whose heart has stopped, and that is not ended for it yet, is looked at again.
+pub(super) fn look_again_at(heartbeat: &Heartbeat, run: &Run) -> Moment {
+    run.pulse.looked_at + (heartbeat.period / 4).max(SHORTEST_LOOK)
+}
+
+/// What a new run has for its first beat.
+pub(super) fn first_grace(heartbeat: &Heartbeat) -> Duration {
+    Duration::try_from_secs_f64(heartbeat.period.as_secs_f64() * heartbeat.grace).unwrap_or(Duration::MAX)
+}
+
+/// When a heart that has not beaten again by then has stopped.
+pub(super) fn expires_at(heartbeat: &Heartbeat, pulse: &Pulse, stalled_at: Option<Moment>) -> Moment {
+    let grace = first_grace(heartbeat);
     let beat = pulse.beat.map_or(pulse.from, |beat| beat.at);
     let excuse = stalled_at.max(pulse.blind_at).map_or(Moment::ZERO, |at| at + heartbeat.period);
     (pulse.from + grace).max(beat + heartbeat.period).max(excuse)

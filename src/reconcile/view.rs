@@ -19,10 +19,19 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
         .records
         .iter()
         .chain(unknown.map(|name| (name, &nothing)))
-        .map(|(name, record)| one(name, desired.processes.get(name).map(AsRef::as_ref), record, now))
+        .map(|(name, record)| {
+            let view = one(name, desired.processes.get(name).map(AsRef::as_ref), record, now);
+            if observed.is_held(record, now.at) { held(view) } else { view }
+        })
         .collect();
     views.sort_by(|a, b| a.name.cmp(&b.name));
     views
+}
+
+/// It runs, and its heart does not.
+fn held(view: ProcessView) -> ProcessView {
+    let message = "its heartbeat stopped, as most have at once; it is held, and restarted when it is its turn";
+    ProcessView { ready: false, message: message.into(), ..view }
 }
 
 /// State, the kubelet's reason, a sentence, and when the next start is due.

@@ -353,6 +353,13 @@ impl Machine for Host {
         }
     }
 
+    fn hold(&mut self, name: &Name, period: Duration) {
+        let seconds = period.as_secs_f64();
+        tracing::error!(
+            "most hearts have stopped at once, that of {name} among them: rather the machine's or the file system's fault (a full disk?); nothing is restarted for that for {seconds} s, and then one after the other"
+        );
+    }
+
     fn adopted(&mut self, name: &Name) {
         tracing::info!(process = %name, "the edited file of {name} is in force; it runs on");
     }

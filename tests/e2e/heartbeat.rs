@@ -54,6 +54,32 @@ fn a_process_that_beats_becomes_ready_and_lives() {
     assert_eq!(colony.metric(MISSES), Some(0.0));
 }
 
+// H09: as when a disk is full, where nobody can beat.
+#[test]
+fn hearts_that_stop_together_are_held_and_who_beats_again_in_time_is_not_restarted() {
+    let names = ["one", "two", "three", "four"];
+    let setup = Setup::new();
+    fs::create_dir(setup.path("status")).expect("a directory");
+    let script = "while :; do [ -e $1.full ] || touch $1/$NCOLONY_NAME; sleep 0.2; done";
+    let text = beating(&setup, script, 8.0, 2.0);
+    let colony = names.iter().fold(setup, |setup, name| setup.file(name, &text)).start();
+    let pids = names.map(|name| colony.wait_pid(name, None));
+    names.iter().for_each(|name| _ = colony.wait_finding(name, "ok"));
+    let full = colony.path("status.full");
+    File::create(&full).expect("a file");
+    colony.wait_log("most hearts have stopped at once");
+    // Who is held is not ready, and says why.
+    colony.wait("one to be held", || {
+        let (_, text) = colony.verbose();
+        text.contains("it is held, and restarted when it is its turn").then_some(())
+    });
+    fs::remove_file(full).expect("it is there");
+    colony.wait("all to beat again", || (colony.get("/healthz").0 == 200).then_some(()));
+    assert_eq!(names.map(|name| colony.wait_pid(name, None)), pids, "{}", colony.log());
+    assert_eq!(colony.count("most hearts"), 1);
+    assert!(!colony.log().contains("SIGTERM"), "{}", colony.log());
+}
+
 #[test]
 fn a_process_that_stops_beating_is_restarted_for_that_reason() {
     let setup = Setup::new();

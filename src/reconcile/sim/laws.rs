@@ -21,28 +21,13 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
     let names: BTreeSet<&Name> = observed.records.keys().chain(world.desired.processes.keys()).collect();
     let plan = reconcile(&world.desired, observed, names, world.now);
     for action in &plan.actions {
-        let name = named(action);
+        let name = action.name();
         world.check(observed.agenda.is_due(name, now), || format!("{name} is not due, and yet there is {action:?}"));
     }
     for (name, wait) in &plan.waits {
         let filed = observed.agenda.filed_at(name);
         let woken = observed.agenda.is_due(name, now) || wait.is_none() || filed.is_some_and(|at| Some(at) <= *wait);
         world.check(woken, || format!("{name} waits for {wait:?}, and is filed for {filed:?}"));
-    }
-}
-
-fn named(action: &Action) -> &Name {
-    match action {
-        Action::Start(name, ..)
-        | Action::PostStart(name, _)
-        | Action::PreStop(name, ..)
-        | Action::EndPreStop(name, ..)
-        | Action::Signal(name, ..)
-        | Action::Adopt(name, _)
-        | Action::Look(name, _)
-        | Action::Weigh(name, _)
-        | Action::Follow(name, _)
-        | Action::Forget(name) => name,
     }
 }
 
@@ -65,7 +50,8 @@ pub(super) fn hold_after_a_turn(history: &mut History) {
     let nothing = Record::default();
     for name in names {
         let filed = observed.agenda.filed_at(name);
-        it_is_as_desired(world, name, observed.records.get(name).unwrap_or(&nothing), filed, *tick);
+        let held_until = observed.free_at().unwrap_or(Moment::ZERO);
+        it_is_as_desired(world, name, observed.records.get(name).unwrap_or(&nothing), filed, *tick, held_until);
     }
 }
 
@@ -145,7 +131,14 @@ fn it_counts_right(world: &mut World, name: &Name, record: &Record) {
 }
 
 /// Nothing is left to do now: so everything is as it is wanted, or waits for a moment that is filed.
-fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Option<Moment>, tick: Duration) {
+fn it_is_as_desired(
+    world: &mut World,
+    name: &Name,
+    record: &Record,
+    filed: Option<Moment>,
+    tick: Duration,
+    held_until: Moment,
+) {
     let (now, stamp) = (world.now.at, world.now);
     let wanted = world.desired.processes.get(name).cloned();
     let woken_by = |at: Moment| at > now && (at == Moment::NEVER || filed.is_some_and(|filed| filed <= at));
@@ -184,7 +177,7 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
             let triggered = world.ledger(name).triggered;
             let ends = world.ledger(name).times.replaced(&spec, triggered, stamp).min(too_long);
             world.check(woken_by(ends), || format!("{name} is up, to end at {ends:?}, filed for {filed:?}"));
-            the_dead_heart_is_found(world, name, run.id, tick);
+            the_dead_heart_is_found(world, name, run.id, tick, held_until);
             the_excess_is_found(world, name, run.id);
         }
         (Life::Stopping(run, stopping) | Life::Leaving(run, stopping), _) => {
@@ -205,7 +198,7 @@ fn it_is_as_desired(world: &mut World, name: &Name, record: &Record, filed: Opti
     }
 }
 
-fn the_dead_heart_is_found(world: &mut World, name: &Name, id: Incarnation, tick: Duration) {
+fn the_dead_heart_is_found(world: &mut World, name: &Name, id: Incarnation, tick: Duration, held_until: Moment) {
     let now = world.now.at;
     let run = world.run(id);
     let Some(heartbeat) = &run.spec.heartbeat else { return };
@@ -216,7 +209,9 @@ fn the_dead_heart_is_found(world: &mut World, name: &Name, id: Incarnation, tick
     let by = (run.pulse_from + heartbeat.period.mul_f64(heartbeat.grace.max(1.0)))
         .max(run.heart.latest(now).map_or(Moment::ZERO, |beat| beat + stale))
         .max(run.late_answer_at + stale)
-        .max(world.stalled_at + heartbeat.period);
+        .max(world.stalled_at + heartbeat.period)
+        // Where most have stopped it has to wait for its turn, and once more if it has had one.
+        .max(held_until + heartbeat.period);
     let by = by + tick * 4;
     world.check(now <= by, || format!("{name} has had no heartbeat since {by:?} at the latest, and is up"));
 }

@@ -30,6 +30,8 @@ pub(super) struct World {
     /// When something last happened that lengthens a shutdown: a thaw, a refused signal, a fork in the face of SIGKILL.
     pub(super) delayed_at: Moment,
     pub(super) stalled_at: Moment,
+    /// Before that nobody is ended for its heart.
+    pub(super) held_until: Moment,
     /// The first law that was broken, and how.
     pub(super) broken: Option<String>,
     /// What happened, in words; kept only when a history is told.
@@ -191,6 +193,7 @@ impl World {
             answers: Vec::new(),
             delayed_at: Moment::ZERO,
             stalled_at: Moment::ZERO,
+            held_until: Moment::ZERO,
             broken: None,
             told: None,
             digest: DefaultHasher::new(),
@@ -431,6 +434,18 @@ impl Machine for World {
 
     fn weigh(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec) {
         self.put_on_the_scales(name, run);
+    }
+
+    fn hold(&mut self, name: &Name, period: Duration) {
+        self.record("hold", name, None, 0);
+        self.tell(|| format!("most hearts have stopped, {name}'s among them: hold for {period:?}"));
+        let hearts: std::collections::BTreeSet<&Name> =
+            self.runs.iter().filter(|run| run.spec.heartbeat.is_some()).map(|run| &run.name).collect();
+        let few = hearts.len();
+        self.check(few >= 3, || format!("{name} is held, and there are {few} hearts"));
+        let (now, until) = (self.now.at, self.held_until);
+        self.check(until <= now, || format!("{name} is held, and is so until {until:?}"));
+        self.held_until = now + period;
     }
 
     fn adopted(&mut self, name: &Name) {

@@ -87,6 +87,7 @@ impl World {
             Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
             Why::Inherited => run.inherited,
             Why::PostStartFailed => run.post_start == PostStart::Failed,
+            Why::HeartbeatStale if self.now.at < self.held_until => false,
             Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {
                 let lately = run.read_at.and_then(|at| Some(run.heart.latest(at)? + heartbeat.period > at));
                 !self.is_beating(id) && run.read_at.is_some() && lately != Some(true)
