@@ -167,7 +167,7 @@ pub enum ExitReason {
     Signal,
     /// Its heartbeat stopped.
     Heartbeat,
-    /// It had more memory than its limit.
+    /// It had more memory than its limit, or the kernel killed it for want of memory.
     Oom,
     /// It lasted longer than `activeDeadlineSeconds`.
     Deadline,

@@ -97,7 +97,7 @@ enum Main {
 pub enum Event {
     /// Its main process ended; the flag says whether something that it started is left.
     Exited(Incarnation, Exit, bool),
-    /// The kernel has killed it, since its memory was at its limit; its exit comes next.
+    /// The kernel has killed it for want of memory; its exit comes next.
     OomKilled(Incarnation),
     /// Nothing of it is left.
     Emptied(Incarnation),
@@ -344,7 +344,7 @@ impl Children {
             if let Some(kin @ Kin { main: Main::Child, .. }) = self.runs.get_mut(&run) {
                 kin.main = Main::Gone(true);
             }
-            if matches!(exit, Exit::Killed { signal: Signal::KILL, .. }) && self.cgroups.had_oom(run) {
+            if matches!(exit, Exit::Killed { signal: Signal::KILL, .. }) && self.cgroups.killed_for_memory(run) {
                 events.push(Event::OomKilled(run));
             }
             let rest = !self.close_if_empty(run);
@@ -355,12 +355,13 @@ impl Children {
 
     /// The relist: asks for every child, whatever was told of which.
     pub fn sweep(&mut self) -> Vec<Event> {
-        self.cgroups.tidy();
         let mut ended = Vec::new();
         self.collect(Which::Any, &mut ended);
         self.collect_watched(&mut ended);
         self.find_stolen_unwatched();
-        self.settle(ended)
+        let events = self.settle(ended);
+        self.cgroups.tidy();
+        events
     }
 
     /// Whether a run of an earlier monitor is left: its end wakes nobody, so it must be looked for.

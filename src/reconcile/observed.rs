@@ -219,7 +219,7 @@ pub enum Fact {
     Weighing(Name, Incarnation),
     /// A weighing was answered.
     Weighed(Name, Incarnation, Weight),
-    /// The kernel has killed the main process, since the run's memory was at its limit. Its end is told next.
+    /// The kernel has killed the main process for want of memory. Its end is told next.
     OomKilled(Name, Incarnation),
     /// The main process ended; the flag says whether something that it started is left.
     Exited(Name, Incarnation, Exit, bool),

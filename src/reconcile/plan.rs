@@ -42,7 +42,7 @@ pub enum Why {
     PostStartFailed,
     /// It has more memory than it may.
     MemoryExceeded(Excess),
-    /// The kernel killed it, since its memory was at its limit.
+    /// The kernel killed it for want of memory.
     OomKilled,
     /// It lasted longer than it may.
     DeadlineExceeded,
@@ -198,7 +198,7 @@ impl Why {
             Why::HeartbeatStale => "its heartbeat stopped",
             Why::PostStartFailed => "its postStart failed",
             Why::MemoryExceeded(_) => "its memory limit was exceeded",
-            Why::OomKilled => "the kernel killed it: its memory was at its limit",
+            Why::OomKilled => "the kernel killed it for want of memory",
             Why::DeadlineExceeded => "it lasted longer than activeDeadlineSeconds",
             Why::Replaced => "the next run is due",
             Why::Shutdown => "the monitor ends",

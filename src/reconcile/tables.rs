@@ -635,7 +635,7 @@ fn too_much_memory_is_a_failure_whoever_ended_it() {
     ]);
     for (facts, message) in [
         (ended(20.0), "its memory limit was exceeded: 0.0Mi of 0.0Mi (exit code 0)"),
-        (oom(20.0), "the kernel killed it: its memory was at its limit (killed by SIGKILL)"),
+        (oom(20.0), "the kernel killed it for want of memory (killed by SIGKILL)"),
     ] {
         let mut observed = Observed::default();
         facts.into_iter().for_each(|(at, fact)| observed.observe(fact, stamp(at)));

@@ -180,7 +180,7 @@ impl Host {
             }
             Event::OomKilled(run) => {
                 let name = self.names.get(&run)?.clone();
-                tracing::warn!(process = %name, run = run.get(), "{name}: the kernel killed it: its memory was at its limit");
+                tracing::warn!(process = %name, run = run.get(), "{name}: the kernel killed it for want of memory");
                 Some(Fact::OomKilled(name, run))
             }
             Event::Emptied(run) => {

@@ -32,7 +32,7 @@ fn a_tree_that_has_more_memory_than_it_may_is_ended_with_that_reason_and_started
     colony.wait_metric(&ooms("hog"), |exits| exits >= 1.0);
     wait_gone(first);
     match is_kept(&colony) {
-        true => colony.wait_log("hog: the kernel killed it: its memory was at its limit"),
+        true => colony.wait_log("hog: the kernel killed it for want of memory"),
         false => {
             colony.wait_log("SIGTERM to the main process of hog: its memory limit was exceeded: ");
             colony.wait_log("Mi of 40Mi");
@@ -165,7 +165,7 @@ fn the_kernel_keeps_the_limits_where_it_can_and_one_process_alone_is_killed_for_
     let colony = setup.start();
     let web = colony.wait_pid("web", None);
     colony.wait_metric(&ooms("hog"), |exits| exits >= 1.0);
-    colony.wait_log("hog: the kernel killed it: its memory was at its limit");
+    colony.wait_log("hog: the kernel killed it for want of memory");
     assert_eq!(colony.count("its cpu limit is not kept"), 0, "{}", colony.log());
     assert!(lives(web) && colony.get("/livez").0 == 200, "{}", colony.log());
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use libc::pid_t;
 
-use super::text::{self, Place};
+use super::text::{self, Hierarchy, Place};
 use crate::process::proc_fs;
 
 /// Where the monitor itself is.
@@ -35,7 +35,8 @@ pub(super) struct Base {
 /// Why there is none, in words.
 pub(super) fn take() -> Result<Base, String> {
     let read = |file: &str| fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"));
-    let Place { dirs, is_root } = text::place(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
+    let Place { dirs, is_root } =
+        text::place(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?, Hierarchy::Unified)?;
     let us = std::process::id() as pid_t;
     let is_ours = |dir: &&PathBuf| inhabitants(dir).is_ok_and(|pids| pids.contains(&us));
     let own = dirs.iter().find(is_ours).ok_or("the mount of cgroup v2 does not show this monitor's own")?;

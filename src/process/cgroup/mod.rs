@@ -1,5 +1,6 @@
 //! A cgroup v2 for each run that has limits, where this monitor may make any: the kernel keeps the limits then.
 
+mod around;
 mod base;
 mod text;
 
@@ -10,12 +11,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Incarnation, Limits, StartError, Step};
+use around::Around;
 use base::Base;
 
 /// The cgroups of all runs that have one.
 pub(super) struct Cgroups {
     colony: u64,
     place: At,
+    around: Around,
     runs: HashMap<Incarnation, Own>,
     /// Those of runs that are over, which could not be removed yet.
     left: Vec<PathBuf>,
@@ -49,7 +52,14 @@ pub struct Keeps {
 
 impl Cgroups {
     pub(super) fn new(colony: u64) -> Cgroups {
-        Cgroups { colony, place: At::Unknown, runs: HashMap::new(), left: Vec::new(), earlier: Vec::new() }
+        Cgroups {
+            colony,
+            place: At::Unknown,
+            around: Around::find(),
+            runs: HashMap::new(),
+            left: Vec::new(),
+            earlier: Vec::new(),
+        }
     }
 
     /// Makes a cgroup for a run that is about to begin, if it has limits that one can keep.
@@ -100,8 +110,16 @@ impl Cgroups {
         }
     }
 
-    /// Whether the kernel has killed something of a run for its memory.
-    pub(super) fn had_oom(&self, run: Incarnation) -> bool {
+    /// Whether it was the kernel, for want of memory, that has killed the main process of a run: it died of a SIGKILL.
+    pub(super) fn killed_for_memory(&mut self, run: Incarnation) -> bool {
+        match self.keeps(run).memory {
+            true => self.had_oom(run),
+            false => self.around.has_killed(),
+        }
+    }
+
+    /// Whether the kernel has killed something in the cgroup of a run for its memory.
+    fn had_oom(&self, run: Incarnation) -> bool {
         let events = self.runs.get(&run).and_then(|own| fs::read_to_string(own.dir.join("memory.events")).ok());
         events.and_then(|events| text::count(&events, "oom_kill")).is_some_and(|kills| kills > 0)
     }
@@ -122,9 +140,10 @@ impl Cgroups {
         }
     }
 
-    /// Removes what could not be removed before. What is still in the cgroup of a run that is over has left everything
+    /// At each tick: removes what could not be removed before. What is still in the cgroup of a run that is over has left everything
     /// else that would tell whose it is.
     pub(super) fn tidy(&mut self) {
+        self.around.forget();
         let is_there = |dir: &PathBuf| removed(dir).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
         self.left.retain(|dir| {
             kill_all(dir);
@@ -139,6 +158,7 @@ impl Cgroups {
             self.place = match base::take() {
                 Ok(base) => {
                     tracing::info!("limits are kept by cgroups below {}", base.dir.display());
+                    self.around = Around::find();
                     self.earlier = left_by_earlier(&base, &prefix(self.colony));
                     At::Below(base)
                 }

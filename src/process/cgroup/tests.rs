@@ -117,7 +117,8 @@ fn what_could_not_be_removed_is_tried_again_unless_a_new_run_has_its_number() {
 /// A cgroup v2 in which this test may make others; the test is skipped where there is none.
 fn real() -> Option<PathBuf> {
     let read = |file: &str| fs::read_to_string(file).expect("it can be read");
-    let place = text::place(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo")).ok()?;
+    let place =
+        text::place(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"), text::Hierarchy::Unified).ok()?;
     let made = place.dirs.iter().map(|dir| dir.join(format!("ncolony-test-{}", std::process::id())));
     made.into_iter().find(|dir| fs::create_dir(dir).is_ok())
 }

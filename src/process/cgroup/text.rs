@@ -4,10 +4,19 @@ use std::path::{Path, PathBuf};
 
 use libc::pid_t;
 
-/// Where the cgroup v2 of a process is, by its /proc/PID/cgroup and mountinfo.
+/// Which of a process's cgroups.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Hierarchy {
+    /// That of v2.
+    Unified,
+    /// That of v1 that has the memory controller.
+    Memory,
+}
+
+/// Where a cgroup of a process is, by its /proc/PID/cgroup and mountinfo.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Place {
-    /// Where it may be seen: a mount of v2 each, in mountinfo's order.
+    /// Where it may be seen: by a mount each, in mountinfo's order.
     pub(super) dirs: Vec<PathBuf>,
     /// Whether it is the root of what this process can see of cgroups.
     pub(super) is_root: bool,
@@ -15,24 +24,51 @@ pub(super) struct Place {
 
 /// # Errors
 /// Why it has no such place, in words.
-pub(super) fn place(cgroup: &str, mountinfo: &str) -> Result<Place, &'static str> {
-    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::")).ok_or("this kernel has no cgroup v2")?;
+pub(super) fn place(cgroup: &str, mountinfo: &str, hierarchy: Hierarchy) -> Result<Place, &'static str> {
+    let (none, not_mounted) = match hierarchy {
+        Hierarchy::Unified => ("this kernel has no cgroup v2", "no cgroup v2 is mounted"),
+        Hierarchy::Memory => ("memory is not in cgroup v1", "the cgroup v1 of memory is not mounted"),
+    };
+    let path = cgroup.lines().find_map(|line| hierarchy.path(line)).ok_or(none)?;
     // The kernel adds it to that of a cgroup that was removed, and puts `/..` before what is outside of the namespace.
     if path.ends_with(" (deleted)") || !path.starts_with('/') || path.split('/').any(|step| step == "..") {
         return Err("its cgroup cannot be seen from here");
     }
-    let dirs: Vec<PathBuf> = mountinfo.lines().filter_map(|line| seen_through(line, path)).collect();
+    let dirs: Vec<PathBuf> = mountinfo.lines().filter_map(|line| seen_through(line, path, hierarchy)).collect();
     if dirs.is_empty() {
-        return Err("no cgroup v2 is mounted");
+        return Err(not_mounted);
     }
     Ok(Place { dirs, is_root: path == "/" })
 }
 
-/// Where this mount, if it is one of cgroup v2, shows a path.
-fn seen_through(mount: &str, path: &str) -> Option<PathBuf> {
+impl Hierarchy {
+    /// The path in a line of /proc/PID/cgroup: number, controllers, path.
+    fn path(self, line: &str) -> Option<&str> {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let is_it = match self {
+            Hierarchy::Unified => line.starts_with("0::"),
+            Hierarchy::Memory => controllers.split(',').any(|controller| controller == "memory"),
+        };
+        is_it.then_some(path)
+    }
+
+    /// Whether a mount is of it, by type, source and options.
+    fn is_shown_by(self, mount: &str) -> bool {
+        let mut fields = mount.split(' ');
+        let (kind, options) = (fields.next(), fields.nth(1).unwrap_or_default());
+        match self {
+            Hierarchy::Unified => kind == Some("cgroup2"),
+            Hierarchy::Memory => kind == Some("cgroup") && options.split(',').any(|option| option == "memory"),
+        }
+    }
+}
+
+/// Where this mount, if it is one of the hierarchy, shows a path.
+fn seen_through(mount: &str, path: &str, hierarchy: Hierarchy) -> Option<PathBuf> {
     // Six fields, any number of further ones, a dash, the type of the file system.
     let (before, after) = mount.split_once(" - ")?;
-    if after.split(' ').next() != Some("cgroup2") {
+    if !hierarchy.is_shown_by(after) {
         return None;
     }
     let mut fields = before.split(' ').skip(3);
@@ -83,7 +119,7 @@ pub(super) fn cpu_max(thousandths: u64) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{Place, count, cpu_max, lists, pids, place};
+    use super::{Hierarchy, Place, count, cpu_max, lists, pids, place};
 
     const HYBRID: &str = "\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -127,7 +163,26 @@ mod tests {
             ("0::/\n", &UNIFIED[..30], not_mounted),
         ];
         for (cgroup, mountinfo, expected) in rows {
-            assert_eq!(place(cgroup, mountinfo), *expected, "{cgroup:?}");
+            assert_eq!(place(cgroup, mountinfo, Hierarchy::Unified), *expected, "{cgroup:?}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_memory_in_v1_is_found_as_well() {
+        let both = "35 31 0:32 / /sys/fs/cgroup/both rw - cgroup cgroup rw,cpu,memory\n";
+        let part = "35 31 0:32 /docker/a /sys/fs/cgroup/memory ro - cgroup memory rw,memory\n";
+        let none = Err("memory is not in cgroup v1");
+        let rows: &[(&str, &str, Result<Place, &'static str>)] = &[
+            ("9:name=systemd:/\n4:memory:/a/b\n0::/\n", HYBRID, at(&["/sys/fs/cgroup/memory/a/b"], false)),
+            ("4:cpu,memory:/\n", both, at(&["/sys/fs/cgroup/both"], true)),
+            ("4:memory:/docker/a\n", part, at(&["/sys/fs/cgroup/memory"], false)),
+            ("4:memory:/a\n", UNIFIED, Err("the cgroup v1 of memory is not mounted")),
+            ("4:memory:/../a\n", HYBRID, Err("its cgroup cannot be seen from here")),
+            ("0::/\n1:name=memory:/\n", HYBRID, none.clone()),
+            ("memory\n4:\n", HYBRID, none),
+        ];
+        for (cgroup, mountinfo, expected) in rows {
+            assert_eq!(place(cgroup, mountinfo, Hierarchy::Memory), *expected, "{cgroup:?}");
         }
     }
 
