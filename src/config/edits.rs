@@ -76,6 +76,7 @@ const TABLE: &[Row] = &[
     ("replicas", "", "replicas: 3", Cost::Nothing),
     ("schedule", "", "schedule: {every: 9}", Cost::Nothing),
     ("schedule", "schedule: {every: 9}", "schedule: {every: 8}", Cost::Nothing),
+    ("schedule", "schedule: \"0 3 * * *\"", "schedule: \"0 4 * * *\"", Cost::Nothing),
     ("schedule", "schedule: 0 3 * * *", "schedule: 0 4 * * *", Cost::Nothing),
     ("timeZone", "schedule: 0 3 * * *", "schedule: 0 3 * * *\ntimeZone: Asia/Tokyo", Cost::Nothing),
     ("concurrencyPolicy", "schedule: {every: 9}", "schedule: {every: 9}\nconcurrencyPolicy: Replace", Cost::Nothing),

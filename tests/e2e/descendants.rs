@@ -141,6 +141,33 @@ fn what_ignores_the_stop_outside_of_the_group_is_killed_when_the_grace_is_over()
     assert!(colony.log().contains("something that it started is left"));
 }
 
+// S03t
+#[test]
+fn a_job_past_its_deadline_is_ended_with_all_that_it_started_however_deaf() {
+    let setup = Setup::new();
+    // What it starts is as deaf as it is: an ignored signal stays ignored.
+    let script = format!("trap '' TERM; {}", family(setup.dir(), ""));
+    let mut job = json!({
+        "args": ["sh", "-c", script],
+        "env_inherit": ["PATH"],
+        "schedule": {"every": 100_000},
+        "terminationGracePeriodSeconds": 0.5,
+    });
+    let colony = setup.file("job", &job.to_string()).start();
+    let main = colony.wait_pid("job", None);
+    let (inside, outside) = (read_pid(&colony.path("inside")), read_pid(&colony.path("outside")));
+    // All of it is there: now it may have a deadline, and that is over.
+    job["activeDeadlineSeconds"] = json!(0.1);
+    colony.write("job", &job.to_string());
+    colony.wait_log("SIGTERM to the main process of job: it lasted longer than activeDeadlineSeconds");
+    colony.wait_log("SIGKILL to the process tree of job: its grace is over");
+    for pid in [main, inside, outside] {
+        wait_gone(pid);
+    }
+    colony.wait_metric(r#"ncolony_process_exits_total{process="job",reason="deadline"}"#, |runs| runs == 1.0);
+    assert_eq!(colony.metric(&series("starts_total", "job")), Some(1.0));
+}
+
 // L21
 #[test]
 fn a_process_that_forks_without_end_is_ended_and_the_others_run_on() {
