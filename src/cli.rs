@@ -64,6 +64,14 @@ pub struct RunArgs {
     #[arg(short = 'k', long, value_name = "SECONDS", default_value = "5", value_parser = seconds, env = "NCOLONY_RUN_KILLTIME")]
     pub killtime: f64,
 
+    /// From SIGTERM to the end of all, whatever the graces; they are cut short to fit in [default: as long as it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero, env = "NCOLONY_RUN_SHUTDOWN_TIMEOUT")]
+    pub shutdown_timeout: Option<f64>,
+
+    /// After SIGTERM /healthz is 503 for so long before anything is stopped
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, env = "NCOLONY_RUN_DRAIN")]
+    pub drain: f64,
+
     /// The first delay after a short run; it doubles at each further one
     #[arg(short = 'm', long, value_name = "SECONDS", default_value = "1", value_parser = seconds_above_zero, env = "NCOLONY_RUN_MINRESTARTDELAY")]
     pub minrestartdelay: f64,

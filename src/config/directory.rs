@@ -208,7 +208,7 @@ pub fn check_file(path: &Path, defaults: &Defaults) -> Result<Vec<Diagnostic>, S
     entries.look(dir.as_fd(), &[entry], Moment::ZERO, &mut news);
     let verdict = entries.files().next().map(|file| file.verdict.clone());
     match (verdict, news.first()) {
-        (Some(Verdict::Good(_, _, diagnostics) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),
+        (Some(Verdict::Good(_, _, diagnostics, _) | Verdict::Bad(diagnostics)), _) => Ok(diagnostics),
         (Some(Verdict::Nothing) | None, Some(News::Ignored { why, .. })) => Err(cannot(why)),
         (Some(Verdict::Nothing) | None, _) => Err(cannot(Errno::ENOENT.desc())),
     }

@@ -11,6 +11,7 @@ use crate::model::{Moment, Name, ProcessSpec};
 
 use super::diagnostic::Diagnostic;
 use super::file::{self, Kind, ReadError, Stamp, Trust};
+use super::graph::Mentions;
 use super::manifest::{self, Defaults, Manifest};
 use super::news::News;
 use super::text;
@@ -54,8 +55,8 @@ pub(super) struct Candidate {
 pub(super) enum Verdict {
     /// There is nothing behind it, or a directory.
     Nothing,
-    /// A process, how many of it, and warnings.
-    Good(Arc<ProcessSpec>, Option<u32>, Vec<Diagnostic>),
+    /// A process, how many of it, warnings, and where it names others.
+    Good(Arc<ProcessSpec>, Option<u32>, Vec<Diagnostic>, Option<Mentions>),
     /// What is wrong with it.
     Bad(Vec<Diagnostic>),
 }
@@ -182,7 +183,9 @@ impl Candidate {
         }
         self.content = content;
         Some(match manifest::parse(&self.file, bytes, eye.defaults) {
-            Ok(Manifest { spec, replicas, warnings }) => Verdict::Good(Arc::new(spec), replicas, warnings),
+            Ok(Manifest { spec, replicas, warnings, mentions }) => {
+                Verdict::Good(Arc::new(spec), replicas, warnings, mentions)
+            }
             Err(diagnostics) => Verdict::Bad(diagnostics),
         })
     }

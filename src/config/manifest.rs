@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Output, PreStop, ProcessSpec,
-    Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
+    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Output, PreStop,
+    ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
 };
 
 use super::birth::{self, Command, Line};
 use super::decode::Least;
 use super::diagnostic::{Diagnostic, Source};
+use super::entries;
+use super::graph::Mentions;
 use super::node::{Entry, Node, Span, Value, hash_sorted};
 use super::report::{Path, Report, shown};
 use super::schema::{self, KeyKind};
@@ -51,6 +53,8 @@ pub struct Manifest {
     pub replicas: Option<u32>,
     /// What its writer may want to know.
     pub warnings: Vec<Diagnostic>,
+    /// Where it names others.
+    pub(super) mentions: Option<Mentions>,
 }
 
 /// Reads the text of the process file that is shown as `file`: JSON if it starts with `{`, else YAML.
@@ -68,17 +72,18 @@ pub fn parse(file: &str, text: &[u8], defaults: &Defaults) -> Result<Manifest, V
 
     let mut report = Report::new(Source { file, text }, entries);
     report.duplicates(None, &root.value);
-    let mut draft = Draft::default();
+    let mut draft = Draft { own: entries::process_of(file.as_bytes()).ok(), ..Draft::default() };
     for entry in entries {
         draft.take(&mut report, entry);
     }
+    let mentions = draft.mentions.take();
     let config = if is_json { text.to_string() } else { rendered(&root) };
     let replicas = draft.replicas;
     let spec = draft.finish(&mut report, &root, config, defaults);
     match (spec, report.has_errors()) {
         (Some(mut spec), false) => {
             (spec.born, spec.whole) = fingerprints(&spec, entries);
-            Ok(Manifest { spec, replicas, warnings: report.finish() })
+            Ok(Manifest { spec, replicas, warnings: report.finish(), mentions })
         }
         (_, _) => Err(report.finish()),
     }
@@ -93,6 +98,8 @@ fn rendered(root: &Node) -> String {
 /// What has been read of a file's keys; `None` where a key is absent, or bad and reported.
 #[derive(Default)]
 struct Draft {
+    /// What the file describes, by its name.
+    own: Option<Name>,
     args: Option<Vec<String>>,
     command: Option<Vec<String>>,
     /// In the file's order: a value may refer to those above it.
@@ -117,6 +124,7 @@ struct Draft {
     pre_stop: Option<PreStop>,
     post_start: Option<Vec<String>>,
     depends_on: Vec<Dependency>,
+    mentions: Option<Mentions>,
     essential: Option<bool>,
     replicas: Option<u32>,
     limits: Limits,
@@ -168,7 +176,9 @@ impl Draft {
             "ncolony.beatcheck" => self.heartbeat = keys::heartbeat::heartbeat(report, path, node),
             "output" => self.output = keys::output::output(report, path, node),
             "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, node),
-            "dependsOn" => self.depends_on = keys::order::depends_on(report, path, entry),
+            "dependsOn" => {
+                (self.depends_on, self.mentions) = keys::order::depends_on(report, path, node, self.own.as_ref());
+            }
             "essential" => self.essential = report.flag(path, node),
             "replicas" => self.replicas = keys::order::replicas(report, path, node),
             "resources" => self.limits = keys::resources::limits(report, path, entry),

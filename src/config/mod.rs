@@ -11,6 +11,7 @@ mod directory;
 mod edits;
 mod entries;
 mod file;
+mod graph;
 mod json;
 mod keys;
 mod manifest;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Severity, Source};
+use super::graph::Mentions;
 use super::node::{Entry, Node, Span, Value};
 use super::schema;
 
@@ -125,6 +126,13 @@ impl<'a> Report<'a> {
         help: Option<String>,
     ) {
         self.add(Severity::Warning, path, span, message.into(), help);
+    }
+
+    /// Keeps what is needed to say something of these places later, when there is more to know. They are of one value,
+    /// none of the environment's.
+    pub(super) fn mentions(&self, places: Vec<Span>) -> Mentions {
+        let masks = places.first().map(|place| secrets(self.root, *place)).unwrap_or_default();
+        Mentions::new(self.source.text, masks, places)
     }
 
     fn add(&mut self, severity: Severity, path: &impl fmt::Display, span: Span, message: String, help: Option<String>) {

@@ -22,6 +22,7 @@ pub(super) const OURS: &[&str] = &[
     "killMode",
     "essential",
     "replicas",
+    "dependsOn",
     "schedule",
     "timeZone",
     "concurrencyPolicy",
@@ -40,7 +41,7 @@ pub(super) const OURS: &[&str] = &[
 ];
 
 /// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe", "dependsOn"];
+const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe"];
 
 /// A key that another program of NColony's acts on.
 const ELSEWHERE: &str = "ncolony.httpcheck";

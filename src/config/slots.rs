@@ -8,11 +8,14 @@ use crate::model::{FileError, Moment, Name, ProcessSpec};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::entries::{Candidate, Verdict};
+use super::graph::{self, Member, Mentions};
 use super::news::News;
 use super::replicas::{self, Described};
 
 /// Who writes a file by removing and creating it is given this long; so are links that are turned to a new target.
 const ABSENCE: Duration = Duration::from_millis(500);
+/// And at most this long, if others go missing meanwhile.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
 
 /// Everything that is known by name.
 #[derive(Default)]
@@ -46,7 +49,13 @@ struct Good {
 
 /// What the file, or files, of one name come to.
 enum Judged<'a> {
-    Taken { spec: &'a Arc<ProcessSpec>, replicas: Option<u32>, file: &'a Arc<str>, warnings: &'a [Diagnostic] },
+    Taken {
+        spec: &'a Arc<ProcessSpec>,
+        replicas: Option<u32>,
+        file: &'a Arc<str>,
+        warnings: &'a [Diagnostic],
+        mentions: Option<&'a Mentions>,
+    },
     Refused(Vec<Diagnostic>),
 }
 
@@ -114,15 +123,51 @@ impl Slots {
         }
         let mut judged: BTreeMap<&Name, Judged> =
             by_name.into_iter().map(|(name, mut files)| (name, judge(name, &mut files, distrust))).collect();
-        self.part(&mut judged);
-        self.by_name.retain(|name, slot| match judged.remove(name) {
-            Some(judged) => {
-                slot.take(name, judged, news);
-                true
+        let missing = self.by_name.iter_mut().filter(|(name, slot)| slot.good.is_some() && !judged.contains_key(*name));
+        let last_missed = missing.map(|(_, slot)| slot.miss(now)).max().unwrap_or(now);
+        self.by_name.retain(|name, slot| judged.contains_key(name) || slot.is_awaited(last_missed, now));
+        // Who is refused falls back to what is in force, and that may be in another's way.
+        loop {
+            self.part(&mut judged);
+            if !self.refuse_dependents(&mut judged) {
+                break;
             }
-            None => slot.miss(now),
-        });
+        }
+        for (name, judged) in judged {
+            if let Some(slot) = self.by_name.get_mut(name) {
+                slot.take(name, judged, news);
+            }
+        }
         self.rebuild()
+    }
+
+    /// Refuses files that depend on what is not there, or in a circle. Returns whether there were any.
+    fn refuse_dependents(&self, judged: &mut BTreeMap<&Name, Judged>) -> bool {
+        let is_any = |judged: &Judged| matches!(judged, Judged::Taken { mentions: Some(_), .. });
+        if !judged.values().any(is_any) {
+            return false;
+        }
+        let member = |name: &Name, slot: &'_ Slot| {
+            let has = slot.good.as_ref().map(|good| good.spec.depends_on.clone());
+            let of = slot.good.as_ref().and_then(|good| good.replicas);
+            match judged.get(name) {
+                Some(Judged::Taken { spec, replicas, .. }) => {
+                    Member { asks: Some(spec.depends_on.clone()), has, of: (*replicas).max(of) }
+                }
+                Some(Judged::Refused(_)) | None => Member { asks: None, has, of },
+            }
+        };
+        let faults = graph::judge(&self.by_name.iter().map(|(name, slot)| (name, member(name, slot))).collect());
+        let mut is_refused = false;
+        for (name, faults) in &faults {
+            let Some(taken) = judged.get_mut(name) else { continue };
+            if let Judged::Taken { spec, file, warnings, mentions: Some(mentions), .. } = taken {
+                let told = faults.iter().map(|fault| mentions.tell(file, &spec.depends_on, fault));
+                *taken = Judged::Refused(told.chain(warnings.iter().cloned()).collect());
+                is_refused = true;
+            }
+        }
+        is_refused
     }
 
     /// Refuses files that describe a process which another file describes, too: a replica of one is what the other is
@@ -164,8 +209,9 @@ impl Slots {
     }
 
     fn rebuild(&mut self) -> bool {
-        let missing = self.by_name.values().filter_map(|slot| slot.missing_since);
-        self.rescan_at = missing.map(|since| since + ABSENCE).min();
+        let missing = || self.by_name.values().filter_map(|slot| slot.missing_since);
+        let all = missing().max().map(|last| last + ABSENCE);
+        self.rescan_at = missing().map(|since| since + LONGEST_ABSENCE).min().min(all);
         self.errors = self.by_name.values().flat_map(Slot::errors).collect();
         let mut good: BTreeMap<&Name, &Arc<ProcessSpec>> = BTreeMap::new();
         // What is missing gives way: a name that another file has taken over is not described twice.
@@ -188,7 +234,7 @@ impl Slot {
     fn take(&mut self, name: &Name, judged: Judged, news: &mut Vec<News>) {
         self.missing_since = None;
         let diagnostics = match judged {
-            Judged::Taken { spec, replicas, file, warnings } => {
+            Judged::Taken { spec, replicas, file, warnings, mentions: _ } => {
                 self.take_over(name, spec, replicas, file);
                 warnings.to_vec()
             }
@@ -212,11 +258,17 @@ impl Slot {
         self.good.iter().flat_map(|good| &good.processes).map(|(name, spec)| (name, spec))
     }
 
-    /// The file is not there. Returns whether the process still counts.
-    fn miss(&mut self, now: Moment) -> bool {
+    /// The file is not there. Returns since when it has been missed.
+    fn miss(&mut self, now: Moment) -> Moment {
         self.diagnostics.clear();
-        let since = *self.missing_since.get_or_insert(now);
-        self.good.is_some() && now.since(since) < ABSENCE
+        *self.missing_since.get_or_insert(now)
+    }
+
+    /// Whether the process still counts, of whose file nothing is there. What is removed together, one after the other,
+    /// goes together: its order can be kept only then.
+    fn is_awaited(&self, last_missed: Moment, now: Moment) -> bool {
+        let since = self.missing_since.unwrap_or(now);
+        self.good.is_some() && now.since(last_missed) < ABSENCE && now.since(since) < LONGEST_ABSENCE
     }
 
     fn tell(&mut self, name: &Name, diagnostics: Vec<Diagnostic>, news: &mut Vec<News>) {
@@ -255,12 +307,13 @@ fn judge<'a>(name: &Name, files: &mut [&'a Candidate], distrust: Option<&str>) -
     match (distrust, &*files) {
         (Some(why), files) => Judged::Refused(files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect()),
         (None, [one]) => match &one.verdict {
-            Verdict::Good(_, Some(of), _) if Name::parse(&replicas::name_of(name, of.saturating_sub(1))).is_err() => {
+            Verdict::Good(_, Some(of), ..) if Name::parse(&replicas::name_of(name, of.saturating_sub(1))).is_err() => {
                 let message = format!("its replicas' names are longer than {} bytes", Name::MAX_BYTES);
                 Judged::Refused(vec![Diagnostic::of_file(&one.file, message)])
             }
-            Verdict::Good(spec, replicas, warnings) => {
-                Judged::Taken { spec, replicas: *replicas, file: &one.file, warnings }
+            Verdict::Good(spec, replicas, warnings, mentions) => {
+                let mentions = mentions.as_ref();
+                Judged::Taken { spec, replicas: *replicas, file: &one.file, warnings, mentions }
             }
             Verdict::Bad(diagnostics) => Judged::Refused(diagnostics.clone()),
             Verdict::Nothing => Judged::Refused(Vec::new()),

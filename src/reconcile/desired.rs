@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Name, ProcessSpec};
+use crate::model::{Moment, Name, ProcessSpec};
 
 /// What is wanted. A shutdown is a desired state like another: no processes, and a haste.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,8 @@ pub struct Desired {
     pub processes: BTreeMap<Name, Arc<ProcessSpec>>,
     /// Set when the colony ends.
     pub ending: Option<Haste>,
+    /// By when the colony shall have ended, whatever the graces.
+    pub until: Option<Moment>,
 }
 
 /// How a colony ends.
@@ -24,6 +26,6 @@ pub enum Haste {
 impl Desired {
     /// The desired state that ends everything.
     pub fn ending(haste: Haste) -> Desired {
-        Desired { processes: BTreeMap::new(), ending: Some(haste) }
+        Desired { processes: BTreeMap::new(), ending: Some(haste), until: None }
     }
 }

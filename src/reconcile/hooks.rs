@@ -76,26 +76,28 @@ pub(super) enum Next {
 /// The least that is left of a grace for the main process.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// What is next for a run that is being stopped; `None` when it was asked already.
-pub(super) fn next(run: &Run, stopping: &Stopping, now: Moment) -> Option<Next> {
+/// What is next for a run that is being stopped, and is killed at the `latest` then; `None` when it was asked already.
+pub(super) fn next(run: &Run, stopping: &Stopping, latest: Moment, now: Moment) -> Option<Next> {
     match stopping.stage {
         Stage::Asked => None,
         Stage::PreStopOver => Some(Next::Ask),
         Stage::PreStop => {
-            let until = stopping.asked_at + limit(&run.spec.stop);
+            let limit = limit(&run.spec.stop, latest.since(stopping.asked_at));
+            let until = stopping.asked_at + limit;
             let is_over = until <= now;
             Some(match run.spec.stop.pre_stop {
                 _ if !is_over => Next::Wait(until),
-                Some(PreStop::Sleep(span)) if span <= limit(&run.spec.stop) => Next::Ask,
+                Some(PreStop::Sleep(span)) if span <= limit => Next::Ask,
                 Some(PreStop::Exec(_) | PreStop::HttpGet(_) | PreStop::Sleep(_)) | None => Next::End,
             })
         }
     }
 }
 
-/// How long a hook may take; for a sleep, how long it takes.
-pub(super) fn limit(stop: &Stop) -> Duration {
-    let most = stop.grace - RESERVE.min(stop.grace / 2);
+/// How long a hook may take where the whole stop may take so long; for a sleep, how long it takes.
+fn limit(stop: &Stop, most: Duration) -> Duration {
+    let grace = stop.grace.min(most);
+    let most = grace - RESERVE.min(grace / 2);
     match stop.pre_stop {
         Some(PreStop::Sleep(span)) => span.min(most),
         Some(PreStop::Exec(_) | PreStop::HttpGet(_)) | None => most,

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::desired::Desired;
 use super::hooks::{Cut, Hook};
 use super::observed::{Fact, Observed};
+use super::order;
 use super::plan::{Action, Target, Why, reconcile};
 use crate::model::{Incarnation, Name, ProcessSpec, Signal, Stamp, StartError};
 
@@ -81,12 +82,18 @@ pub fn settle(
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);
         }
+        // What a start depends on may be another since the plan was made.
+        let mut is_as_planned = true;
         for action in plan.actions {
             if observed.must_wait(&action, now.at) {
                 observed.agenda.touch(action.name());
                 continue;
             }
-            if let Action::Start(name, ..) = &action {
+            if let Action::Start(name, spec, _) = &action {
+                if !is_as_planned && order::unmet(desired, observed, spec).is_some() {
+                    observed.agenda.touch(name);
+                    continue;
+                }
                 if settled.starts == starts {
                     observed.agenda.hold(name.clone());
                     continue;
@@ -95,10 +102,21 @@ pub fn settle(
             }
             settled.actions += 1;
             let fact = execute(observed, machine, action);
+            is_as_planned &= !may_unsettle(&fact);
             observed.observe(fact, now);
         }
     }
     settled
+}
+
+/// Whether others may be less free to start than before.
+fn may_unsettle(fact: &Fact) -> bool {
+    match fact {
+        // A job counts as ready between its runs.
+        Fact::Started(_, _, spec) => spec.schedule.is_some(),
+        Fact::Looking(..) | Fact::Forgotten(_) => false,
+        _ => true,
+    }
 }
 
 fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> Fact {

@@ -6,6 +6,7 @@ use super::agenda::Agenda;
 use super::calendars::Calendars;
 use super::hearts::Vigil;
 use super::hooks::{Hook, HookEnd, PostStart, Stage};
+use super::order::{Order, Standing};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
 use super::schedule::Progress;
@@ -19,6 +20,9 @@ use crate::model::{
 pub struct Observed {
     pub(super) records: BTreeMap<Name, Record>,
     pub(super) agenda: Agenda,
+    pub(super) order: Order,
+    /// Whose record was touched by the present fact, and what it was before.
+    pub(super) stirred: Option<(Name, Standing)>,
     pub(super) ends: Ends,
     pub(super) calendars: Calendars,
     /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
@@ -258,6 +262,13 @@ impl Observed {
 
     /// Folds a fact in. It decides nothing and cannot fail; a fact about a run that is not the present one is dropped.
     pub fn observe(&mut self, fact: Fact, now: Stamp) {
+        self.fold(fact, now);
+        if let Some((name, before)) = self.stirred.take() {
+            self.tell_dependents(&name, before);
+        }
+    }
+
+    fn fold(&mut self, fact: Fact, now: Stamp) {
         match fact {
             Fact::Started(name, id, spec) => {
                 self.calendars.changed(&name);
@@ -281,6 +292,9 @@ impl Observed {
                 self.of_run(&name, id, |record| record.signalled(target, signal, why, now.at));
                 if is_turn {
                     self.takes_turn(&name, now.at);
+                }
+                if why == Why::Undying {
+                    self.give_up_on(&name);
                 }
             }
             Fact::Held(name, period) => self.held(&name, period, now.at),
@@ -317,12 +331,15 @@ impl Observed {
 
     fn record(&mut self, name: Name) -> &mut Record {
         self.agenda.touch(&name);
-        self.records.entry(name).or_default()
+        let record = self.records.entry(name.clone()).or_default();
+        self.stirred = Some((name, Standing::of(record)));
+        record
     }
 
     fn of_run(&mut self, name: &Name, id: Incarnation, fold: impl FnOnce(&mut Record)) {
         let Some(record) = self.records.get_mut(name) else { return };
         if record.life.run().is_some_and(|run| run.id == id) {
+            self.stirred = Some((name.clone(), Standing::of(record)));
             fold(record);
             self.agenda.touch(name);
         }
@@ -439,7 +456,7 @@ impl Record {
             Life::Stopping(_, stopping) | Life::Leaving(_, stopping) => *stopping,
         };
         let killed = signal == Signal::KILL;
-        if killed && stopping.killed_at.is_none() && why == Why::GraceOver {
+        if killed && stopping.killed_at.is_none() && matches!(why, Why::GraceOver | Why::CutShort) {
             self.tally.kills += 1;
         }
         let stopping = Stopping {

@@ -6,6 +6,7 @@ use super::desired::{Desired, Haste};
 use super::hearts::Silence;
 use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::{Life, Observed, Record, Run, Stopping};
+use super::order;
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
 use super::weight::{self, Excess, Weighing};
@@ -56,6 +57,8 @@ pub enum Why {
     LeftBehind,
     /// It had its grace.
     GraceOver,
+    /// It had of its grace what the shutdown's time leaves it.
+    CutShort,
     /// The monitor was told twice to end.
     Hurried,
     /// It outlived a SIGKILL.
@@ -142,7 +145,7 @@ pub fn reconcile<'a>(
         if spec.is_none() && record.is_none() {
             continue;
         }
-        let case = Case { name, haste: desired.ending, observed, now };
+        let case = Case { name, desired, observed, now };
         match case.decide(spec, record.unwrap_or(&nothing)) {
             Verdict::Do(action) => plan.actions.push(action),
             Verdict::Wait(moment) => plan.waits.push((name.clone(), moment)),
@@ -177,6 +180,7 @@ impl Why {
             | Why::DeadlineExceeded
             | Why::LeftBehind
             | Why::GraceOver
+            | Why::CutShort
             | Why::Undying => false,
         }
     }
@@ -205,6 +209,7 @@ impl Why {
             Why::Inherited => "a monitor before this one started it",
             Why::LeftBehind => "its main process ended",
             Why::GraceOver => "its grace is over",
+            Why::CutShort => "its grace was cut short, for the shutdown to end in time",
             Why::Hurried => "the monitor was told twice to end",
             Why::Undying => "it outlived the last one",
         }
@@ -245,7 +250,7 @@ impl Verdict {
 /// One process at one moment.
 struct Case<'a> {
     name: &'a Name,
-    haste: Option<Haste>,
+    desired: &'a Desired,
     observed: &'a Observed,
     now: Stamp,
 }
@@ -257,7 +262,7 @@ impl Case<'_> {
         }
         match (spec, &record.life) {
             (None, Life::Down) => Verdict::Do(Action::Forget(self.name.clone())),
-            (None, Life::Up(run)) => self.stop(run, self.unwanted()),
+            (None, Life::Up(run)) => self.stop_in_turn(run, self.unwanted()),
             (Some(spec), Life::Down) => self.start(spec, record),
             (Some(spec), Life::Up(run)) => self.keep(spec, record, run),
             (_, Life::Stopping(run, stopping)) => self.await_main(run, stopping),
@@ -266,7 +271,7 @@ impl Case<'_> {
     }
 
     fn unwanted(&self) -> Why {
-        match self.haste {
+        match self.desired.ending {
             None => Why::Removed,
             Some(Haste::Graceful | Haste::Now) => Why::Shutdown,
         }
@@ -274,7 +279,8 @@ impl Case<'_> {
 
     fn start(&self, spec: &Arc<ProcessSpec>, record: &Record) -> Verdict {
         let suspended = spec.suspend && !(record.triggered && spec.schedule.is_some());
-        if suspended || record.stopped {
+        // What it depends on has it looked at when that has changed, whenever it is due.
+        if suspended || record.stopped || order::unmet(self.desired, self.observed, spec).is_some() {
             return Verdict::Wait(None);
         }
         match timing::due_at(spec, record, self.now) {
@@ -293,7 +299,7 @@ impl Case<'_> {
         // As with a CronJob, to suspend or to edit a schedule is about the runs to come; the one that runs is left alone.
         let is_of_schedule = schedule::is_of_schedule(run, spec);
         if spec.suspend && !is_of_schedule {
-            return self.stop(run, Why::Suspended);
+            return self.stop_in_turn(run, Why::Suspended);
         }
         if record.stopped {
             return self.stop(run, Why::Stopped);
@@ -363,8 +369,20 @@ impl Case<'_> {
         }
     }
 
+    /// What depends on it, and is to end as well, ends first.
+    fn stop_in_turn(&self, run: &Run, why: Why) -> Verdict {
+        let latest = self.observed.order.latest(self.name);
+        match self.desired.ending {
+            Some(Haste::Now) => self.kill(run, why),
+            None | Some(Haste::Graceful) if self.observed.order.holds(self.name) && self.now.at < latest => {
+                Verdict::Wait((latest < Moment::NEVER).then_some(latest))
+            }
+            None | Some(Haste::Graceful) => self.stop(run, why),
+        }
+    }
+
     fn stop(&self, run: &Run, why: Why) -> Verdict {
-        match (self.haste, &run.spec.stop.pre_stop) {
+        match (self.desired.ending, &run.spec.stop.pre_stop) {
             (Some(Haste::Now), _) => self.kill(run, why),
             (None | Some(Haste::Graceful), Some(_)) => Verdict::Do(Action::PreStop(self.name.clone(), run.id, why)),
             (None | Some(Haste::Graceful), None) => self.ask(run, why),
@@ -379,10 +397,11 @@ impl Case<'_> {
     }
 
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        match (hooks::next(run, stopping, self.now.at), stopping.killed_at) {
+        let latest = self.observed.order.latest(self.name);
+        match (hooks::next(run, stopping, latest, self.now.at), stopping.killed_at) {
             (None, Some(at)) => self.await_death(run, at),
             (None, None) => self.escalate(run, stopping),
-            (Some(_), _) if self.haste == Some(Haste::Now) => self.kill(run, Why::Hurried),
+            (Some(_), _) if self.desired.ending == Some(Haste::Now) => self.kill(run, Why::Hurried),
             (Some(Next::Wait(until)), _) => Verdict::Wait(Some(until)),
             (Some(Next::End), _) => self.end_pre_stop(run, Cut::TimeUp),
             // A hook is begun for a reason.
@@ -394,7 +413,7 @@ impl Case<'_> {
         match stopping.killed_at {
             Some(at) => self.await_death(run, at),
             None if stopping.stage == Stage::PreStop => self.end_pre_stop(run, Cut::MainGone),
-            None if stopping.rest_asked || self.haste == Some(Haste::Now) => self.escalate(run, stopping),
+            None if stopping.rest_asked || self.desired.ending == Some(Haste::Now) => self.escalate(run, stopping),
             None => self.signal(run, Target::Tree, run.spec.stop.signal, stopping.why.unwrap_or(Why::LeftBehind)),
         }
     }
@@ -407,10 +426,12 @@ impl Case<'_> {
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        let deadline = stopping.asked_at + run.spec.stop.grace;
-        match self.haste {
+        let grace_ends = stopping.asked_at + run.spec.stop.grace;
+        let deadline = grace_ends.min(self.observed.order.latest(self.name));
+        match self.desired.ending {
             Some(Haste::Now) => self.kill(run, Why::Hurried),
-            None | Some(Haste::Graceful) if deadline <= self.now.at => self.kill(run, Why::GraceOver),
+            None | Some(Haste::Graceful) if grace_ends <= self.now.at => self.kill(run, Why::GraceOver),
+            None | Some(Haste::Graceful) if deadline <= self.now.at => self.kill(run, Why::CutShort),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
         }
     }

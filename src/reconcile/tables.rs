@@ -3,6 +3,7 @@
 
 mod answered;
 mod hearts;
+mod order;
 mod policy;
 mod requests;
 
@@ -80,7 +81,7 @@ fn with(restart: Restart) -> ProcessSpec {
 }
 
 fn wanted(spec: ProcessSpec) -> Desired {
-    Desired { processes: [(web(), Arc::new(spec))].into(), ending: None }
+    Desired { processes: [(web(), Arc::new(spec))].into(), ..Desired::default() }
 }
 
 fn then(mut facts: Facts, at: f64, fact: Fact) -> Facts {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::observed::{Ask, Failed, Pulse, Record, Run, Tried};
+use super::observed::{Ask, Failed, Life, Pulse, Record, Run, Tried};
 use super::plan::Why;
 use super::policy;
 use super::schedule;
@@ -98,6 +98,18 @@ fn follows_at(tried: Tried, spec: &ProcessSpec, record: &Record) -> Due {
 /// When a run has lasted longer than it may.
 pub(super) fn too_long_at(run: &Run) -> Moment {
     run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline)
+}
+
+/// The longest that a run may take to end, from now.
+pub(super) fn grace_left(life: &Life, now: Moment) -> Duration {
+    match life {
+        Life::Down => Duration::ZERO,
+        Life::Up(run) => run.spec.stop.grace,
+        Life::Stopping(_, stopping) | Life::Leaving(_, stopping) if stopping.killed_at.is_some() => Duration::ZERO,
+        Life::Stopping(run, stopping) | Life::Leaving(run, stopping) => {
+            (stopping.asked_at + run.spec.stop.grace).since(now)
+        }
+    }
 }
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.

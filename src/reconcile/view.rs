@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::desired::Desired;
 use super::hooks::{PostStart, Stage};
 use super::observed::{End, Life, Observed, Record, Run};
+use super::order::{self, Unmet};
 use super::plan::Why;
 use super::schedule;
 use super::timing::{self, Due};
@@ -20,7 +21,9 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
         .iter()
         .chain(unknown.map(|name| (name, &nothing)))
         .map(|(name, record)| {
-            let view = one(name, desired.processes.get(name).map(AsRef::as_ref), record, now);
+            let wanted = desired.processes.get(name).map(AsRef::as_ref);
+            let unmet = wanted.and_then(|spec| order::unmet(desired, observed, spec));
+            let view = one(name, wanted, record, unmet.as_ref(), now);
             if observed.is_held(record, now.at) { held(view) } else { view }
         })
         .collect();
@@ -42,20 +45,26 @@ struct Verdict {
     next: Option<Moment>,
 }
 
-fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> ProcessView {
+fn one(
+    name: &Name,
+    wanted: Option<&ProcessSpec>,
+    record: &Record,
+    unmet: Option<&Unmet<'_>>,
+    now: Stamp,
+) -> ProcessView {
     let run = record.life.run();
     let spec = wanted.or(run.map(|run| &*run.spec));
     let up = matches!(record.life, Life::Up(_) | Life::Stopping(..));
-    let verdict = judge(wanted, record, now);
+    let verdict = judge(wanted, record, unmet, now);
     let schedule = spec.and_then(|spec| spec.schedule.as_ref());
     let heartbeat = spec.and_then(|spec| spec.heartbeat.as_ref());
-    let ready = match verdict.state {
-        State::Running | State::Completed => true,
+    let rests = match verdict.state {
         State::Pending => spec.is_some_and(|spec| spec.schedule.is_some()),
         // Its file says so: that is as it should be. A message that stopped it is somebody's moment.
         State::Stopped => wanted.is_some_and(|spec| spec.suspend),
-        State::Starting | State::Backoff | State::Stopping | State::Failed => false,
+        State::Starting | State::Running | State::Backoff | State::Stopping | State::Completed | State::Failed => false,
     };
+    let ready = rests || spec.is_some_and(|spec| order::is_ready(spec, record));
     ProcessView {
         name: name.clone(),
         state: verdict.state,
@@ -105,15 +114,13 @@ fn one(name: &Name, wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -
 /// After the reason, and a colon.
 const STOPPED: &str = "by a message; START, RESTART, an edit of its file or the monitor's restart starts it";
 
-fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> Verdict {
+fn judge(wanted: Option<&ProcessSpec>, record: &Record, unmet: Option<&Unmet<'_>>, now: Stamp) -> Verdict {
     let still = |state, reason, message: String| Verdict { state, reason, message, next: None };
     match (&record.life, wanted) {
         (Life::Up(Run { post_start: PostStart::Due | PostStart::UnderWay | PostStart::Failed, .. }), _) => {
             still(State::Starting, "", "its postStart is not done".into())
         }
-        (Life::Up(run), Some(spec)) if spec.heartbeat.is_some() && run.pulse.beat.is_none() => {
-            still(State::Starting, "", "no heartbeat yet".into())
-        }
+        (Life::Up(run), Some(_)) if !order::is_well(run) => still(State::Starting, "", "no heartbeat yet".into()),
         (Life::Up(_), _) => still(State::Running, "", String::new()),
         (Life::Stopping(_, stopping), _) => {
             let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
@@ -132,31 +139,34 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, now: Stamp) -> Verdict {
         (Life::Down, Some(spec)) if record.stopped && timing::due_at(spec, record, now) != Due::Never => {
             still(State::Stopped, "Stopped", STOPPED.into())
         }
-        (Life::Down, Some(spec)) => waiting(spec, record, now),
+        (Life::Down, Some(spec)) => waiting(spec, record, unmet, now),
     }
 }
 
-fn waiting(spec: &ProcessSpec, record: &Record, now: Stamp) -> Verdict {
+fn waiting(spec: &ProcessSpec, record: &Record, unmet: Option<&Unmet<'_>>, now: Stamp) -> Verdict {
     let outcome = match (&record.failed, &record.last) {
         (Some(failed), _) => failed.error.to_string(),
         (None, Some(last)) => outcome(last),
         (None, None) => String::new(),
     };
-    match timing::due_at(spec, record, now) {
-        Due::At(at, Why::Scheduled) => {
+    match (timing::due_at(spec, record, now), unmet) {
+        (Due::At(at, _), Some(unmet)) if at <= now.at => {
+            Verdict { state: State::Pending, reason: "DependencyNotReady", message: unmet.told(), next: None }
+        }
+        (Due::At(at, Why::Scheduled), _) => {
             Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: Some(at) }
         }
-        Due::At(at, Why::BackoffOver) => {
+        (Due::At(at, Why::BackoffOver), _) => {
             let seconds = delay(spec, record, now).as_secs_f64();
             let reason = if record.failed.is_some() { "StartError" } else { "CrashLoopBackOff" };
             let message = format!("back-off {seconds} s: {outcome}");
             Verdict { state: State::Backoff, reason, message, next: Some(at) }
         }
-        Due::At(at, _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
-        Due::Never if spec.schedule.is_some() => {
+        (Due::At(at, _), _) => Verdict { state: State::Pending, reason: "", message: outcome, next: Some(at) },
+        (Due::Never, _) if spec.schedule.is_some() => {
             Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: None }
         }
-        Due::Never => match record.last.as_ref().is_some_and(End::is_success) {
+        (Due::Never, _) => match record.last.as_ref().is_some_and(End::is_success) {
             true => Verdict { state: State::Completed, reason: "Completed", message: outcome, next: None },
             false => Verdict { state: State::Failed, reason: failure(record), message: outcome, next: None },
         },
@@ -221,7 +231,8 @@ fn delay(spec: &ProcessSpec, record: &Record, now: Stamp) -> Duration {
     }
 }
 
-fn outcome(last: &End) -> String {
+/// How a run ended, in words.
+pub(super) fn outcome(last: &End) -> String {
     match (last.why, last.exit) {
         (Some(why @ (Why::HeartbeatStale | Why::PostStartFailed)), exit) => format!("{why} ({exit})"),
         (Some(why @ (Why::MemoryExceeded(_) | Why::OomKilled)), exit) => format!("{why} ({exit})"),

@@ -48,14 +48,21 @@ impl Ending {
     }
 
     /// The next step of an end that has begun, and until when to wait for the one after it.
-    pub(super) fn step(&mut self, haste: Haste, observed: &Observed, children: &mut Children, now: Moment) -> Turn {
+    pub(super) fn step(
+        &mut self,
+        haste: Haste,
+        until: Option<Moment>,
+        observed: &Observed,
+        children: &mut Children,
+        now: Moment,
+    ) -> Turn {
         self.since.get_or_insert(now);
         let haste = match self.runs(observed, children, now) {
             Runs::Ended => haste,
             Runs::GivenUp => Haste::Now,
             Runs::Awaited(until) => return Turn::Sleep(until),
         };
-        match self.strays(haste, children, now) {
+        match self.strays(haste, until, children, now) {
             true => Turn::Sleep(now + PEEK),
             false => Turn::Done,
         }
@@ -87,14 +94,18 @@ impl Ending {
     }
 
     /// Whether to wait for what was adopted and belongs to no run.
-    fn strays(&mut self, haste: Haste, children: &mut Children, now: Moment) -> bool {
+    fn strays(&mut self, haste: Haste, until: Option<Moment>, children: &mut Children, now: Moment) -> bool {
         let deadline = self.since.map_or(now, |since| since + self.killtime);
         match (self.last, haste) {
             (LastOrders::NotYet, Haste::Graceful) => {
                 self.last = LastOrders::Asked(now);
                 children.signal_strays(Signal::TERM)
             }
-            (LastOrders::Asked(at), Haste::Graceful) if now < deadline.max(at + SHORT_GRACE) => children.has_strays(),
+            (LastOrders::Asked(at), Haste::Graceful)
+                if now < deadline.max(at + SHORT_GRACE).min(until.unwrap_or(Moment::NEVER)) =>
+            {
+                children.has_strays()
+            }
             (LastOrders::NotYet | LastOrders::Asked(_), Haste::Graceful | Haste::Now) => {
                 self.last = LastOrders::Killed(now);
                 children.signal_strays(Signal::KILL)

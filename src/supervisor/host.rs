@@ -381,6 +381,7 @@ fn is_trouble(why: Why) -> bool {
         | Why::MemoryExceeded(_)
         | Why::OomKilled
         | Why::GraceOver
+        | Why::CutShort
         | Why::Undying => true,
         Why::Created
         | Why::Ended

@@ -3,6 +3,7 @@
 mod config_side;
 mod directories;
 mod ending;
+mod farewell;
 mod hooks;
 mod host;
 mod journal;
@@ -45,6 +46,7 @@ use crate::process::{self, Children};
 use crate::reconcile::Until;
 use crate::watch::Watch;
 use config_side::{ConfigSide, Trigger};
+use farewell::Farewell;
 use host::Host;
 use journal::Journal;
 use message_side::MessageSide;
@@ -71,6 +73,13 @@ pub enum Error {
     OneForTwo(&'static str, &'static str, PathBuf),
     /// The status server's address cannot be had.
     Listen(Listen, io::Error),
+    /// All of the time that the end may take would go to `--drain`.
+    NoTimeToStop {
+        /// `--drain`
+        drain: f64,
+        /// `--shutdown-timeout`
+        timeout: f64,
+    },
     /// The kernel refused something without which there is no loop.
     Loop(&'static str, io::Error),
     /// Processes cannot be owned.
@@ -195,10 +204,19 @@ fn build(
         meters,
         tick: seconds(args.frequency),
         killtime: seconds(args.killtime),
+        farewell: farewell(args)?,
         until: if args.until_complete { Until::Complete } else { Until::Told },
         termination: Termination::new(args.termination_log.clone()),
     };
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
+}
+
+/// How the end is asked for, and how long it may take.
+fn farewell(args: &RunArgs) -> Result<Farewell, Error> {
+    match args.shutdown_timeout {
+        Some(timeout) if args.drain >= timeout => Err(Error::NoTimeToStop { drain: args.drain, timeout }),
+        timeout => Ok(Farewell::new(seconds(args.drain), timeout.map(seconds))),
+    }
 }
 
 /// How to watch both directories. Without inotify everything works at the tick's pace.
@@ -326,7 +344,7 @@ impl Error {
     /// configuration that cannot be used, 75 for a place that is taken, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Listen(..) => 78,
+            Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Listen(..) | Error::NoTimeToStop { .. } => 78,
             Error::Taken(..) | Error::MessagesTaken(_) => 75,
             Error::Loop(..) | Error::Processes(_) | Error::Metrics(_) => 1,
         }
@@ -347,6 +365,9 @@ impl fmt::Display for Error {
                 write!(f, "{one} and {other} are one directory, {}: each needs its own", path.display())
             }
             Error::Listen(at, _) => write!(f, "cannot listen on {at} for the status server (see --listen)"),
+            Error::NoTimeToStop { drain, timeout } => {
+                write!(f, "--drain {drain} leaves nothing of --shutdown-timeout {timeout} to stop in")
+            }
             Error::Loop(what, _) => f.write_str(what),
             Error::Processes(_) => f.write_str("cannot take care of processes"),
             Error::Metrics(_) => f.write_str("cannot register metrics"),
@@ -358,6 +379,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::NotADirectory(_) | Error::OneForTwo(..) | Error::Taken(..) | Error::MessagesTaken(_) => None,
+            Error::NoTimeToStop { .. } => None,
             Error::Listen(_, source) | Error::Loop(_, source) => Some(source),
             Error::Processes(source) => Some(source),
             Error::Metrics(source) => Some(source),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::config_side::{ConfigSide, Trigger};
 use super::ending::Ending;
+use super::farewell::{Farewell, Step};
 use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
@@ -36,22 +37,12 @@ pub(super) struct Supervisor {
     /// What was last said to be wrong with the output.
     output_told: Option<String>,
     reconciled: Option<Moment>,
+    farewell: Farewell,
     ending: Ending,
     /// Where the reason goes then.
     pub(super) termination: Termination,
     /// Set when the colony ended of itself.
     outcome: Option<Outcome>,
-    /// Whether somebody told it to end.
-    told_to_end: Option<Told>,
-}
-
-/// When somebody first told the monitor to end.
-#[derive(Clone, Copy, Debug)]
-enum Told {
-    /// In this turn.
-    JustNow,
-    /// So that what was told was done by then, and it listened again.
-    By(Moment),
 }
 
 /// What a turn ends with.
@@ -81,6 +72,8 @@ pub(super) struct Parts {
     pub(super) tick: Duration,
     /// What strays are given between SIGTERM and SIGKILL at the end.
     pub(super) killtime: Duration,
+    /// How the end is asked for.
+    pub(super) farewell: Farewell,
     /// When it ends without being told to.
     pub(super) until: Until,
     /// Where the reason goes then.
@@ -91,8 +84,6 @@ pub(super) struct Parts {
 const STALL: Duration = Duration::from_secs(1);
 /// Runs begun in one turn: some 25 ms, the longest that an exit or a probe waits for them.
 const STARTS: usize = 64;
-/// A signal to end that follows the first one so closely is its echo, and no haste: nobody reads the log so fast.
-const ECHO: Duration = Duration::from_millis(200);
 /// Bytes of output handled in one turn.
 const OUTPUT: usize = 1 << 20;
 /// How often to look for the end of what wakes nobody: a ghost, or an orphan's descendant.
@@ -105,7 +96,8 @@ impl Supervisor {
         now: Stamp,
         fallback: impl Fn() -> std::sync::Arc<crate::model::ProcessSpec>,
     ) -> Supervisor {
-        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, until, termination } = parts;
+        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, farewell, until, termination } =
+            parts;
         host.until = until;
         let mut observed = Observed::until(until);
         for (name, run) in host.inherit() {
@@ -127,10 +119,10 @@ impl Supervisor {
             stall_told: None,
             output_told: None,
             reconciled: None,
+            farewell,
             ending: Ending::new(killtime),
             termination,
             outcome: None,
-            told_to_end: None,
         }
     }
 
@@ -146,26 +138,33 @@ impl Supervisor {
 
     /// Somebody asked for the end; whoever asks again is in a hurry. Nothing takes it back.
     pub(super) fn end(&mut self, now: Moment) {
-        let haste = match (self.desired.ending, self.told_to_end) {
-            // `timeout`, and many a wrapper, tells its child and then its child's group.
-            (Some(Haste::Graceful), Some(Told::JustNow)) => return,
-            (Some(Haste::Graceful), Some(Told::By(at))) if now.since(at) < ECHO => return,
-            // Whoever asks for what is under way already asks for the first time.
-            (None, _) | (Some(Haste::Graceful), None) => Haste::Graceful,
-            (Some(Haste::Graceful | Haste::Now), _) => Haste::Now,
-        };
-        self.told_to_end.get_or_insert(Told::JustNow);
-        match haste {
-            Haste::Graceful => {
-                tracing::info!("ending: every process is asked to stop and has its grace; ask again to hurry")
+        match self.farewell.asked(self.desired.ending, now) {
+            Step::Echo => {}
+            Step::Drain(span) => tracing::info!(
+                "ending: not ready from now on, all runs on for {} s and is asked to stop then; ask again to begin at once",
+                span.as_secs_f64()
+            ),
+            Step::Stop => {
+                tracing::info!("ending: every process is asked to stop and has its grace; ask again to hurry");
+                self.begin_the_end(Haste::Graceful, now);
             }
-            Haste::Now => tracing::warn!("ending at once: every process is killed"),
+            Step::Kill => {
+                tracing::warn!("ending at once: every process is killed");
+                self.begin_the_end(Haste::Now, now);
+            }
         }
-        self.begin_the_end(haste);
+    }
+
+    /// Nobody comes any more, or should: all are asked to stop.
+    fn notice_the_drained(&mut self, now: Moment) {
+        if self.farewell.drained_at().is_some_and(|at| at <= now) {
+            tracing::info!("every process is asked to stop and has its grace; ask again to hurry");
+            self.begin_the_end(Haste::Graceful, now);
+        }
     }
 
     /// The colony may have ended of itself: if so, all that is left of it is asked to stop.
-    fn notice_the_end(&mut self) {
+    fn notice_the_end(&mut self, now: Moment) {
         if self.desired.ending.is_some() {
             return;
         }
@@ -179,13 +178,16 @@ impl Supervisor {
         let lines = outcome.process.as_ref().map(|name| self.host.capture.last_lines(name));
         self.termination.tell(&outcome.reason, &lines.unwrap_or_default());
         self.outcome = Some(outcome);
-        self.begin_the_end(Haste::Graceful);
+        self.begin_the_end(Haste::Graceful, now);
     }
 
-    fn begin_the_end(&mut self, haste: Haste) {
+    fn begin_the_end(&mut self, haste: Haste, now: Moment) {
         // Nothing is read any more; closing inotify takes the kernel some milliseconds, which pass meanwhile.
         self.watch.end();
-        let before = std::mem::replace(&mut self.desired, Desired::ending(haste));
+        self.farewell.begin(now);
+        let ending = Desired { until: self.farewell.until(), ..Desired::ending(haste) };
+        let before = std::mem::replace(&mut self.desired, ending);
+        self.observed.arrange(&self.desired, now);
         self.touch_all(&before);
     }
 
@@ -205,19 +207,18 @@ impl Supervisor {
         self.notice_stall(now);
         self.collect_facts(now);
         self.tick(now);
+        self.notice_the_drained(now.at);
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
         failpoint::reach("turn");
-        self.notice_the_end();
+        self.notice_the_end(now.at);
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
         if self.observed.wake_at() != Some(Moment::ZERO) {
             self.reconciled = Some(now.at);
         }
         let turn = self.finish(now, drained.more);
-        if let Some(told @ Told::JustNow) = &mut self.told_to_end {
-            *told = Told::By(now.at + began.elapsed());
-        }
+        self.farewell.listens_again(now.at + began.elapsed());
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
         turn
     }
@@ -259,6 +260,7 @@ impl Supervisor {
     fn phase(&self) -> Phase {
         match (self.desired.ending, self.reconciled) {
             (Some(_), _) => Phase::ShuttingDown,
+            (None, _) if self.farewell.drained_at().is_some() => Phase::ShuttingDown,
             (None, None) => Phase::Starting,
             (None, Some(_)) => Phase::Running,
         }
@@ -340,10 +342,11 @@ impl Supervisor {
     }
 
     fn read_directories(&mut self, now: Stamp) {
-        if self.desired.ending.is_none() {
+        if self.is_read() {
             let edited = self.config.read(now, &self.meters);
             if !edited.is_empty() {
                 self.desired.processes.clone_from(self.config.processes());
+                self.observed.arrange(&self.desired, now.at);
             }
             for name in edited {
                 self.observed.observe(Fact::Edited(name), now);
@@ -359,6 +362,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether what is desired is still read: not once the end was asked for.
+    fn is_read(&self) -> bool {
+        self.desired.ending.is_none() && self.farewell.drained_at().is_none()
+    }
+
     /// Carries over what is counted elsewhere.
     fn count(&self) {
         let carry = |counter: &prometheus::IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
@@ -370,14 +378,20 @@ impl Supervisor {
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
         let ending = match self.desired.ending {
-            Some(haste) => match self.ending.step(haste, &self.observed, &mut self.host.children, now.at) {
+            Some(haste) => match self.ending.step(
+                haste,
+                self.farewell.strays_until(),
+                &self.observed,
+                &mut self.host.children,
+                now.at,
+            ) {
                 Turn::Sleep(until) => Some(until),
                 Turn::Done => return Turn::Done,
             },
             None => None,
         };
         let peek = self.host.children.has_leaving() || self.host.children.has_ghosts();
-        let reading = self.desired.ending.is_none().then(|| self.config.wake_at(now.at)).flatten();
+        let reading = self.is_read().then(|| self.config.wake_at(now.at)).flatten();
         let wakes = [
             Some(self.next_tick),
             self.observed.wake_at(),
@@ -386,6 +400,7 @@ impl Supervisor {
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
             ending,
+            self.farewell.drained_at(),
         ];
         self.promised = wakes.into_iter().flatten().min().unwrap_or(self.next_tick).max(now.at);
         Turn::Sleep(self.promised)

@@ -34,6 +34,20 @@ fn one_bad_file_fails() {
 }
 
 #[test]
+fn what_files_say_of_each_other_is_found_in_a_directory_alone() {
+    let dir = TempDir::new().expect("a directory");
+    fs::write(dir.path().join("web"), "args: [a]\ndependsOn: [db]").expect("a file");
+    assert!(!run(dir.path()), "an unknown name");
+    assert!(run(&dir.path().join("web")), "who is to know");
+    fs::write(dir.path().join("db"), "args: [a]\ndependsOn: [web]").expect("a file");
+    assert!(!run(dir.path()), "a circle");
+    fs::write(dir.path().join("db"), "args: [a]").expect("a file");
+    assert!(run(dir.path()));
+    fs::write(dir.path().join("web"), "args: [a]\ndependsOn: [web]").expect("a file");
+    assert!(!run(&dir.path().join("web")), "that one can be told of a file alone");
+}
+
+#[test]
 fn a_path_that_leads_nowhere_fails() {
     let dir = TempDir::new().expect("a directory");
     assert!(!run(&dir.path().join("missing")));

@@ -5,6 +5,7 @@ mod check;
 mod directory;
 mod golden;
 mod hostile;
+mod order;
 mod parse;
 mod replicas;
 mod trust;

@@ -375,11 +375,11 @@ fn the_applications_own_keys_are_kept_and_misspellings_of_ours_are_warned_of() {
 
 #[test]
 fn keys_of_later_versions_are_warned_of() {
-    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\ndependsOn: [db]\n";
+    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\nstartupProbe: {}\n";
     let found = warnings(text);
     assert_eq!(found.len(), 2);
     assert_eq!(found[0], "web:2:1: warning: livenessProbe: this version does not act on it");
-    assert_eq!(found[1], "web:3:1: warning: dependsOn: this version does not act on it");
+    assert_eq!(found[1], "web:3:1: warning: startupProbe: this version does not act on it");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod mistakes;
+mod order;
 mod orders;
 mod original;
 mod panics;

@@ -1,15 +1,74 @@
 //! What a process is to the others of its colony.
 
-use crate::config::node::{Entry, Node};
+use crate::config::decode::a_kind;
+use crate::config::graph::Mentions;
+use crate::config::node::{Node, Span, Value};
 use crate::config::report::{Path, Report};
-use crate::model::{Dependency, Restart, Schedule};
+use crate::model::{Condition, Dependency, Name, Restart, Schedule};
 
-use super::not_yet;
+const CONDITIONS: [(&str, Condition); 3] =
+    [("Started", Condition::Started), ("Ready", Condition::Ready), ("Completed", Condition::Completed)];
 
-/// `dependsOn`
-pub(in crate::config) fn depends_on(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) -> Vec<Dependency> {
-    not_yet(report, path, entry);
-    Vec::new()
+/// `dependsOn` of the process `own`. Whether the others are there is for whoever reads the directory to say, and for
+/// that the places of their names are kept.
+pub(in crate::config) fn depends_on(
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    node: &Node,
+    own: Option<&Name>,
+) -> (Vec<Dependency>, Option<Mentions>) {
+    let Value::List(items) = &node.value else {
+        let message = format!("expected a list of names, found {}", a_kind(&node.value));
+        report.error_with_help(path, node.span, message, "a list, even of one, is written [\"…\"]");
+        return (Vec::new(), None);
+    };
+    let mut dependencies: Vec<Dependency> = Vec::new();
+    let mut places = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let path = &path.index(index);
+        let Some((dependency, place)) = dependency(report, path, item) else { continue };
+        if own == Some(&dependency.name) {
+            report.error(path, place, "a process cannot depend on itself");
+        } else if dependencies.iter().any(|other| other.name == dependency.name) {
+            report.error_with_help(
+                path,
+                place,
+                format!("{} stands here twice", dependency.name),
+                "keep one of the two",
+            );
+        }
+        dependencies.push(dependency);
+        places.push(place);
+    }
+    let mentions = (!places.is_empty()).then(|| report.mentions(places));
+    (dependencies, mentions)
+}
+
+/// A name, or `{name, condition}`; and where the name stands.
+fn dependency(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<(Dependency, Span)> {
+    let Value::Map(entries) = &node.value else {
+        let name = process(report, path, node)?;
+        return Some((Dependency { name, condition: Condition::Ready }, node.span));
+    };
+    let (mut name, mut condition) = (None, Some(Condition::Ready));
+    for entry in entries {
+        let path = &path.key(&entry.key);
+        match entry.key.as_str() {
+            "name" => name = Some(process(report, path, &entry.node).map(|name| (name, entry.node.span))),
+            "condition" => condition = report.word(path, &entry.node, &CONDITIONS),
+            _ => report.unknown_key(path, entry, &["name", "condition"]),
+        }
+    }
+    if name.is_none() {
+        report.error(path, node.span, "expected name, the process that it depends on");
+    }
+    let (name, place) = name??;
+    Some((Dependency { name, condition: condition? }, place))
+}
+
+fn process(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Name> {
+    let text = report.text(path, node)?;
+    Name::parse(text).map_err(|error| report.error(path, node.span, format!("this is no process: {error}"))).ok()
 }
 
 /// What `essential` says of a process that is run again whatever happens.

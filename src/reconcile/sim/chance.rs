@@ -8,7 +8,7 @@ use super::kernel::{MONITOR, Proc, Reuse, Role, State};
 use super::machine::{Fate, Temper, World};
 use super::random::Random;
 use super::specs::{self, name_of, plain};
-use crate::model::{Exit, Fingerprint, Moment, Name, ProcessSpec, Signal};
+use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProcessSpec, Signal};
 use crate::reconcile::{Ask, Haste};
 
 pub(super) const STEPS: u64 = 300;
@@ -54,7 +54,9 @@ struct Chance {
     fingerprint: u64,
     /// How many schedules in a hundred go by the wall clock.
     calendars: u64,
-    /// At which step the colony ends, if before the last.
+    /// From when on it ends, once it was told to.
+    drained_at: Option<Moment>,
+    /// At which step the colony is told to end, if before the last.
     ends_at: u64,
     step: u64,
 }
@@ -78,6 +80,7 @@ impl Chance {
             names,
             fingerprint: 0,
             calendars,
+            drained_at: None,
             ends_at,
             step: 0,
         };
@@ -99,6 +102,7 @@ impl Chance {
                 );
             }
             if self.random().chance(70) {
+                let spec = self.depending(&name, spec);
                 self.history.edit(&name, Some(spec));
             }
         }
@@ -115,15 +119,20 @@ impl Chance {
         self.pass();
         let temper = self.history.world.temper;
         if step == self.ends_at {
-            self.history.end(Haste::Graceful);
+            self.tell_to_end();
         } else if step > self.ends_at && self.random().chance(2) {
+            self.drained_at = None;
             self.history.end(Haste::Now);
+        }
+        if self.drained_at.take_if(|at| *at <= self.history.world.now.at).is_some() {
+            self.history.end(Haste::Graceful);
         }
         if step < self.ends_at && self.random().chance(temper.reboots) {
             let down = self.random().span(7_200_000);
             self.history.reboot(down);
         }
-        if self.random().chance(temper.edits) {
+        // The directory is not read any more once it was told to end.
+        if self.random().chance(temper.edits) && self.drained_at.is_none() {
             self.edit();
         }
         if self.random().chance(temper.asks) {
@@ -234,6 +243,15 @@ impl Chance {
         }
     }
 
+    /// Within some time, or with all that it takes; at once, or after a while.
+    fn tell_to_end(&mut self) {
+        let now = self.history.now();
+        let time = Duration::from_millis(500 + self.random().below(60_000));
+        self.history.until = self.random().chance(50).then_some(now + time);
+        let drain = if self.random().chance(30) { time / 4 } else { Duration::ZERO };
+        self.drained_at = Some(now + drain);
+    }
+
     fn edit(&mut self) {
         let names = self.names.clone();
         let at = self.random().below(names.len() as u64) as usize;
@@ -244,6 +262,7 @@ impl Chance {
             Some(before) => Some(self.changed(before)),
             None => Some(self.fresh()),
         };
+        let after = after.map(|spec| self.depending(name, spec));
         self.history.edit(name, after);
     }
 
@@ -270,6 +289,25 @@ impl Chance {
         spec
     }
 
+    /// The spec with other dependencies, now and then. The directory lets no circle pass.
+    fn depending(&mut self, name: &Name, mut spec: ProcessSpec) -> ProcessSpec {
+        let depends = self.history.world.temper.depends;
+        if self.random().chance(depends) {
+            let names = self.names.clone();
+            let names = names.into_iter().filter(|_| self.random().chance(40)).collect::<Vec<_>>();
+            spec.depends_on.clear();
+            for on in names.into_iter().filter(|on| on != name) {
+                let condition = self.random().pick(&[Condition::Ready, Condition::Started, Condition::Completed]);
+                spec.depends_on.push(Dependency { name: on, condition });
+            }
+            self.fingerprint += 1;
+            spec.whole = Fingerprint(self.fingerprint);
+        }
+        let world = &self.history.world;
+        spec.depends_on.retain(|dependency| !world.closes_a_circle(name, &dependency.name));
+        spec
+    }
+
     /// The spec after an edit.
     fn changed(&mut self, spec: ProcessSpec) -> ProcessSpec {
         self.fingerprint += 1;
@@ -292,7 +330,8 @@ impl Chance {
             history.end(Haste::Graceful);
         }
         history.starts = 4;
-        history.live(Duration::from_secs(60) + history.tick * 5);
+        let over_in = history.over_by.map_or(Duration::ZERO, |by| by.since(history.now()));
+        history.live(Duration::from_secs(60) + over_in + history.tick * 5);
         let left = history.world.kernel.procs().find(|(_, proc)| proc.run.is_some());
         let left = left.map(|(pid, proc)| format!("pid {pid} is left: {proc:?}"));
         history.world.check(left.is_none(), || left.unwrap_or_default());
@@ -341,6 +380,7 @@ fn temper(random: &mut Random) -> Temper {
         hook_hangs: often([0, 10, 30, 100]),
         unrest: often([0, 3, 10, 30]),
         edits: often([0, 3, 10, 40]),
+        depends: often([0, 10, 40, 80]),
         asks: often([0, 2, 5, 30]),
         lost: often([0, 5, 20, 90]),
         stalls: often([0, 0, 1, 4]),

@@ -21,6 +21,8 @@ pub(super) struct History {
     pub(super) starts: usize,
     /// When the shutdown must be over, if nothing delays it.
     pub(super) over_by: Option<Moment>,
+    /// When it shall be over, if that was said.
+    pub(super) until: Option<Moment>,
     /// For how many turns in a row each process has been due and was not looked at.
     pub(super) starved: BTreeMap<Name, u32>,
     leaving: Vec<Incarnation>,
@@ -48,6 +50,7 @@ impl History {
             tick,
             starts: 100,
             over_by: None,
+            until: None,
             starved: BTreeMap::new(),
             leaving: Vec::new(),
             turned_at: start,
@@ -100,6 +103,7 @@ impl History {
             }
         }
         self.world.ledger(name).edits();
+        self.arrange();
         self.fold(Fact::Edited(name.clone()));
     }
 
@@ -139,15 +143,18 @@ impl History {
 
     /// The monitor is told to end.
     pub(super) fn end(&mut self, haste: Haste) {
-        self.world.tell(|| format!("the colony ends: {haste:?}"));
+        let until = self.until;
+        self.world.tell(|| format!("the colony ends: {haste:?}, until {until:?}"));
         let names: Vec<Name> =
             self.observed.records().keys().chain(self.world.desired.processes.keys()).cloned().collect();
-        self.world.desired = Arc::new(Desired::ending(haste));
+        self.world.desired = Arc::new(Desired { until, ..Desired::ending(haste) });
+        self.arrange();
         for name in names {
             self.fold(Fact::Touched(name));
         }
-        let grace = self.world.runs.iter().filter(|run| !run.empty_told).map(|run| run.spec.stop.grace).max();
-        let by = self.now() + grace.unwrap_or_default() + Duration::from_secs(1) + self.tick;
+        let second = Duration::from_secs(1);
+        let by = self.now() + self.world.longest_end(second + 2 * self.tick) + second + self.tick;
+        let by = until.map_or(by, |until| by.min(until.max(self.now()) + second + self.tick));
         self.over_by = self.over_by.or(Some(by));
     }
 
@@ -156,6 +163,9 @@ impl History {
         let now = self.world.now;
         if now.at.since(self.turned_at) > self.tick {
             self.world.stalled_at = now.at;
+            // What is not bound to a moment is late by as much.
+            let late = now.at.since(self.turned_at);
+            self.over_by = self.over_by.map(|by| if self.until.is_some() { by } else { by + late });
             self.world.tell(|| "stalled".into());
             self.fold(Fact::Stalled);
         }
@@ -220,6 +230,7 @@ impl History {
         for (name, progress) in self.world.disk.clone() {
             self.fold(Fact::Remembered(name, progress));
         }
+        self.arrange();
         let names: Vec<Name> = self.world.desired.processes.keys().cloned().collect();
         for name in names {
             self.world.ledger(&name).edits();
@@ -365,6 +376,7 @@ impl History {
             }
             let (name, id) = (run.name.clone(), look.run);
             self.world.tell(|| format!("look at {name} run {id} answered: {}", if fresh { "beat" } else { "no beat" }));
+            self.world.run_mut(id).beaten |= fresh;
             self.fold(if fresh { Fact::Beat(name, id) } else { Fact::NoBeat(name, id) });
         }
     }

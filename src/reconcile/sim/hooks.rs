@@ -11,6 +11,7 @@ use crate::reconcile::{Cut, Fact, Haste, Hook, HookEnd, PostStart, Why};
 /// The hook of a run, begun once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SimHook {
+    began: Moment,
     /// When it must be over, or, if it is a sleep, is.
     pub(super) until: Moment,
     /// Whether that is the end of a sleep.
@@ -36,9 +37,10 @@ impl SimHook {
 
 /// The description, read a second time: the main process keeps two seconds of the grace, or half of a short one; a sleep
 /// may be shorter.
-fn until(stop: &Stop, now: Moment) -> (Moment, bool) {
-    let half = Duration::from_nanos(stop.grace.as_nanos() as u64 / 2);
-    let most = if half < Duration::from_secs(2) { stop.grace - half } else { stop.grace - Duration::from_secs(2) };
+fn until(stop: &Stop, now: Moment, latest: Moment) -> (Moment, bool) {
+    let grace = stop.grace.min(latest.since(now));
+    let half = Duration::from_nanos(grace.as_nanos() as u64 / 2);
+    let most = if half < Duration::from_secs(2) { grace - half } else { grace - Duration::from_secs(2) };
     match stop.pre_stop {
         Some(PreStop::Sleep(span)) if span <= most => (now + span, true),
         Some(PreStop::Sleep(_) | PreStop::Exec(_) | PreStop::HttpGet(_)) | None => (now + most, false),
@@ -58,7 +60,7 @@ impl World {
             None if self.random.chance(self.temper.hook_hangs) => Duration::MAX,
             None => self.random.span(20_000),
         };
-        let (until, sleeps) = until(&spec.stop, now);
+        let (until, sleeps) = until(&spec.stop, now, self.latest(name));
         let over = match &spec.stop.pre_stop {
             Some(PreStop::Sleep(_)) => false,
             Some(PreStop::Exec(_) | PreStop::HttpGet(_)) | None if fails => true,
@@ -77,7 +79,7 @@ impl World {
         let run = self.run_mut(id);
         run.ending_at = Some(now);
         run.stop_why = Some(why);
-        run.hook = Some(SimHook { until, sleeps, over, asked: false });
+        run.hook = Some(SimHook { began: now, until, sleeps, over, asked: false });
         if over { Hook::Over } else { Hook::UnderWay }
     }
 
@@ -110,7 +112,7 @@ impl World {
         let run = self.run(id);
         let is_due = run.name == *name && run.spec.stop.pre_stop.is_some() && run.hook.is_none();
         let holds = is_due && run.ending_at.is_none() && !run.exit_told && self.may_stop(name, id, why);
-        let holds = holds && self.desired.ending != Some(Haste::Now);
+        let holds = holds && self.is_its_turn(name, why) && self.desired.ending != Some(Haste::Now);
         self.check(holds, || format!("the preStop of {name} run {id} was begun because {}", why.as_str()));
     }
 
@@ -133,6 +135,17 @@ impl World {
         let group = self.kernel.procs().filter(|(_, proc)| of_hook(proc) || group(proc)).map(|(pid, _)| pid);
         for pid in group.collect::<Vec<_>>() {
             self.kernel.signal(pid, Signal::KILL, now);
+        }
+    }
+
+    /// The time for all has changed, and with it that of the hooks.
+    pub(super) fn time_hooks(&mut self) {
+        let latest = self.latest.clone();
+        for run in &mut self.runs {
+            let latest = latest.get(&run.name).copied().unwrap_or(Moment::NEVER);
+            if let Some(hook) = run.hook.as_mut().filter(|hook| !hook.asked && !run.empty_told) {
+                (hook.until, hook.sleeps) = until(&run.spec.stop, hook.began, latest);
+            }
         }
     }
 

@@ -148,11 +148,14 @@ fn it_is_as_desired(
             world.check(filed.is_none(), || format!("{name} is stopped by a message, and filed for {filed:?}"));
         }
         (Life::Down, Some(spec)) if spec.suspend && !(spec.schedule.is_some() && world.ledger(name).triggered) => {}
+        // Whoever changes that has it looked at: a look at all would find it.
+        (Life::Down, Some(spec)) if !world.is_free(&spec) => {}
         (Life::Down, Some(spec)) => {
             let due = world.ledger(name).due_at(&spec, stamp);
             let known = if woken_by(due) { String::new() } else { format!("{:?}", world.ledgers.get(name)) };
             world.check(woken_by(due), || format!("{name} is down, due at {due:?}, filed for {filed:?}: {known}"));
         }
+        (Life::Up(_), None) if !world.held_by(name).is_empty() && world.desired.ending != Some(Haste::Now) => {}
         (Life::Up(_), None) => world.check(false, || format!("{name} is up and not wanted")),
         (Life::Up(run), Some(spec)) => {
             let (asked, stopped) = (world.ledger(name).asked, world.ledger(name).stopped);
@@ -160,6 +163,9 @@ fn it_is_as_desired(
             let settled = run.since.at + Duration::from_secs(1);
             let is_job = spec.schedule.is_some() && run.spec.schedule.is_some();
             let suspends = spec.suspend && !is_job;
+            if suspends && !run.inherited && !world.held_by(name).is_empty() {
+                return;
+            }
             let stays = !run.inherited && !suspends && !stopped && asked.is_none();
             if stays && !is_job && run.spec.born != spec.born && now < settled {
                 world.check(woken_by(settled), || {
@@ -185,7 +191,7 @@ fn it_is_as_desired(
                 _ if world.desired.ending == Some(Haste::Now) && stopping.killed_at.is_none() => Moment::ZERO,
                 None => match world.run(run.id).hook {
                     Some(hook) if !hook.asked => hook.until,
-                    Some(_) | None => stopping.asked_at + run.spec.stop.grace,
+                    Some(_) | None => (stopping.asked_at + run.spec.stop.grace).min(world.latest(name)),
                 },
                 Some(at) => at + Duration::from_secs(1),
             };

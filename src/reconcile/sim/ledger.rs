@@ -199,12 +199,26 @@ impl Ledger {
             let again = self.again_at(failure, spec);
             return if schedule.starting_deadline.is_some() { again.max(next) } else { again };
         }
-        let retry = self.ended.filter(|ended| {
+        self.retried(spec).map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))))
+    }
+
+    /// The end of the last run, if it is a failure that the policy does not leave at that.
+    fn retried(&self, spec: &ProcessSpec) -> Option<Ending> {
+        self.ended.filter(|ended| {
             let fails = spec.restart != Restart::Never && !ended.success;
             let counts = !ended.by.is_request() && ended.by != EndedBy::Deadline;
             counts && (fails || has_rule(spec, ended.code))
-        });
-        retry.map_or(next, |ended| next.min(ended.at + self.pause(spec, self.streak.max(1))))
+        })
+    }
+
+    /// Whether its last run ended of itself, and well.
+    pub(super) fn succeeded(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.success)
+    }
+
+    /// Whether this job, which is down, waits because something failed, and not for its next time alone.
+    pub(super) fn backs_off(&self, spec: &ProcessSpec) -> bool {
+        self.failed.is_some() || self.retried(spec).is_some()
     }
 
     fn pause(&self, spec: &ProcessSpec, streak: u32) -> Duration {

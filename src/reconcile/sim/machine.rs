@@ -22,6 +22,8 @@ pub(super) struct World {
     pub(super) runs: Vec<SimRun>,
     pub(super) ledgers: BTreeMap<Name, Ledger>,
     pub(super) desired: Arc<Desired>,
+    /// When each is killed whatever its grace, where the time for all is limited.
+    pub(super) latest: BTreeMap<Name, Moment>,
     pub(super) looks: Vec<Look>,
     /// Weighings under way.
     pub(super) readings: Vec<Reading>,
@@ -69,6 +71,8 @@ pub(super) struct Temper {
     /// How many things happen in the kernel between two turns: this in a hundred, each of them.
     pub(super) unrest: u64,
     pub(super) edits: u64,
+    /// How likely an edit is one of what it depends on.
+    pub(super) depends: u64,
     pub(super) asks: u64,
     pub(super) lost: u64,
     pub(super) stalls: u64,
@@ -100,6 +104,10 @@ pub(super) struct SimRun {
     pub(super) load: Load,
     /// From when the heartbeat is asked for.
     pub(super) pulse_from: Moment,
+    /// Whether a beat was told of since then.
+    pub(super) beaten: bool,
+    /// It outlived a SIGKILL, and was sent another.
+    pub(super) undying: bool,
     /// Up to what beat the file was seen.
     pub(super) seen: Option<Moment>,
     /// When the file was last read, by a look that was answered.
@@ -188,6 +196,7 @@ impl World {
             runs: Vec::new(),
             ledgers: BTreeMap::new(),
             desired: Arc::default(),
+            latest: BTreeMap::new(),
             looks: Vec::new(),
             readings: Vec::new(),
             answers: Vec::new(),
@@ -268,6 +277,8 @@ impl World {
                 blind_at: Moment::ZERO,
             },
             pulse_from: now,
+            beaten: false,
+            undying: false,
             seen: None,
             read_at: None,
             late_answer_at: Moment::ZERO,
@@ -354,7 +365,8 @@ impl World {
         }
         let mut counts = false;
         if signal == Signal::KILL {
-            counts = run.killed_at.is_none() && why == Why::GraceOver;
+            counts = run.killed_at.is_none() && matches!(why, Why::GraceOver | Why::CutShort);
+            run.undying |= why == Why::Undying;
             run.killed_at = Some(now);
         }
         let name = run.name.clone();
@@ -460,6 +472,7 @@ impl Machine for World {
         };
         if run.spec.heartbeat != spec.heartbeat {
             run.pulse_from = now;
+            run.beaten = false;
         }
         let holds = run.spec.born == spec.born && run.spec.whole != spec.whole;
         run.spec = Arc::clone(&spec);

@@ -13,6 +13,7 @@ mod kernel;
 mod laws;
 mod ledger;
 mod machine;
+mod order;
 mod orders;
 mod random;
 mod scales;

@@ -23,6 +23,7 @@ impl World {
         });
         let alive = alive.map(|(pid, proc)| format!("two lives of {name}: pid {pid} is still there, {proc:?}"));
         self.check(alive.is_none(), || alive.unwrap_or_default());
+        self.check(self.is_free(spec), || format!("{name} was started, and what it depends on is not as it must be"));
         let stopped = self.ledger(name).stopped;
         self.check(!stopped, || format!("{name} was started, and a message has stopped it"));
         let stamp = self.now;
@@ -48,6 +49,7 @@ impl World {
         let holds = match (run.exit_told, run.ending_at, signal == Signal::KILL) {
             (true, None, _) => unreachable!("an exit begins the ending"),
             (false, None, true) if hurries => target == Target::Tree,
+            (false, None, _) if !self.is_its_turn(name, why) => false,
             (false, None, _) => asks && stop.pre_stop.is_none() && self.may_stop(name, id, why),
             (false, Some(_), _) if asks && !hurries && run.hook.is_some_and(|hook| !hook.asked) => {
                 hook_is_over && run.stop_why == Some(why)
@@ -59,7 +61,10 @@ impl World {
             (_, Some(from), true) => {
                 let in_time = match run.killed_at {
                     Some(at) => at + Duration::from_secs(1) <= now,
-                    None => (from + stop.grace <= now && hook_is_over) || hurries,
+                    None => {
+                        let cut = why == Why::CutShort && self.latest(name) <= now;
+                        ((from + stop.grace <= now || cut) && hook_is_over) || hurries
+                    }
                 };
                 target == Target::Tree && in_time
             }
@@ -110,6 +115,7 @@ impl World {
             | Why::WantedAgain
             | Why::LeftBehind
             | Why::GraceOver
+            | Why::CutShort
             | Why::Undying
             | Why::Hurried => false,
         }
@@ -151,6 +157,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Shutdown
         | Why::LeftBehind
         | Why::GraceOver
+        | Why::CutShort
         | Why::Undying
         | Why::Hurried => false,
     }

@@ -17,7 +17,7 @@ impl Hearts {
         let names: Vec<Name> = (0..count).map(|n| Name::parse(&format!("h{n}")).expect("a valid name")).collect();
         let spec = Arc::new(beating());
         let processes = names.iter().map(|name| (name.clone(), Arc::clone(&spec))).collect();
-        let desired = Desired { processes, ending: None };
+        let desired = Desired { processes, ..Desired::default() };
         let mut hearts = Hearts { desired, observed: Observed::default(), names, runs: 0 };
         for index in 0..count {
             hearts.start(index, 0.0);

@@ -1,0 +1,275 @@
+//! Who waits for whom: a start for what it depends on, and a stop for those that depend on it. Derived from what is
+//! desired and from the living runs by [`Observed::arrange`], so that an event costs what it concerns and no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{Discriminant, discriminant};
+use std::slice;
+
+use super::desired::Desired;
+use super::fitting;
+use super::hooks::PostStart;
+use super::observed::{Ask, End, Life, Observed, Record, Run};
+use super::plan::Why;
+use super::policy;
+use super::schedule;
+use super::timing::{self, Due};
+use super::view::outcome;
+use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart};
+
+/// Who waits for whom.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Order {
+    /// By a process: those desired that depend on it.
+    dependents: BTreeMap<Name, Vec<Name>>,
+    /// By the name of a file with replicas: its processes.
+    sets: BTreeMap<Name, Vec<Name>>,
+    /// By a process that is to end: those that must have ended before it is asked to.
+    awaits: BTreeMap<Name, BTreeSet<Name>>,
+    /// The same, the other way round.
+    frees: BTreeMap<Name, Vec<Name>>,
+    /// What outlived a SIGKILL keeps nobody waiting.
+    undying: BTreeSet<Name>,
+    /// When a process is killed at the latest, where the colony must have ended by some moment.
+    pub(super) latest: BTreeMap<Name, Moment>,
+}
+
+impl Order {
+    /// Whether this process must not be asked to end yet.
+    pub(super) fn holds(&self, name: &Name) -> bool {
+        self.awaits.get(name).is_some_and(|awaited| !awaited.is_empty())
+    }
+
+    /// When this process is killed, whatever its grace.
+    pub(super) fn latest(&self, name: &Name) -> Moment {
+        self.latest.get(name).copied().unwrap_or(Moment::NEVER)
+    }
+
+    /// Nobody waits for the end of this process any longer. Returns those that waited for it last.
+    fn free(&mut self, name: &Name) -> Vec<Name> {
+        let mut freed = self.frees.remove(name).unwrap_or_default();
+        freed.retain(|waiting| {
+            self.awaits.get_mut(waiting).is_some_and(|awaited| awaited.remove(name) && awaited.is_empty())
+        });
+        freed
+    }
+
+    /// The processes that a dependency names.
+    fn members<'a>(&'a self, desired: &Desired, name: &'a Name) -> &'a [Name] {
+        match self.sets.get(name) {
+            Some(set) if !desired.processes.contains_key(name) => set,
+            Some(_) | None => slice::from_ref(name),
+        }
+    }
+}
+
+/// What the others' starts and stops may depend on, of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Standing {
+    life: Discriminant<Life>,
+    well: bool,
+    tried: (u64, u64),
+    ended: Option<Moment>,
+    told: (Option<Ask>, bool, bool),
+}
+
+impl Standing {
+    pub(super) fn of(record: &Record) -> Standing {
+        Standing {
+            life: discriminant(&record.life),
+            well: record.life.run().is_some_and(is_well),
+            tried: (record.tally.starts, record.tally.start_failures),
+            ended: record.last.as_ref().map(|last| last.at.at),
+            told: (record.asked, record.triggered, record.stopped),
+        }
+    }
+}
+
+impl Observed {
+    /// What is desired has changed: finds out anew who waits for whom. Whoever may be concerned is looked at.
+    pub fn arrange(&mut self, desired: &Desired, now: Moment) {
+        let undying = std::mem::take(&mut self.order.undying);
+        let before = std::mem::replace(&mut self.order, Order { undying, ..Order::default() });
+        self.arrange_starts(desired);
+        self.arrange_stops(desired, now);
+        for name in before.awaits.keys().chain(self.order.awaits.keys()) {
+            self.agenda.touch(name);
+        }
+    }
+
+    fn arrange_starts(&mut self, desired: &Desired) {
+        for (name, spec) in &desired.processes {
+            if let Some(replica) = &spec.replica {
+                self.order.sets.entry(replica.set.clone()).or_default().push(name.clone());
+            }
+        }
+        let mut dependents: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        for (name, spec) in desired.processes.iter().filter(|(_, spec)| !spec.depends_on.is_empty()) {
+            for on in spec.depends_on.iter().flat_map(|dependency| self.order.members(desired, &dependency.name)) {
+                dependents.entry(on.clone()).or_default().push(name.clone());
+            }
+            self.agenda.touch(name);
+        }
+        self.order.dependents = dependents;
+    }
+
+    /// Of all that is to end, each awaits the end of those that depend on it, by what their runs were told.
+    fn arrange_stops(&mut self, desired: &Desired, now: Moment) {
+        let leaving: BTreeMap<&Name, &Run> = self
+            .records
+            .iter()
+            .filter_map(|(name, record)| Some((name, record.life.run()?)))
+            .filter(|(name, run)| is_leaving(desired.processes.get(*name).map(AsRef::as_ref), run))
+            .collect();
+        let mut sets: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
+        for (name, run) in &leaving {
+            if let Some(replica) = &run.spec.replica {
+                sets.entry(&replica.set).or_default().push(name);
+            }
+        }
+        let on = |dependency: &'_ Dependency| match leaving.get_key_value(&dependency.name) {
+            Some((name, _)) => vec![*name],
+            None => sets.get(&dependency.name).cloned().unwrap_or_default(),
+        };
+        let pairs = leaving
+            .iter()
+            .flat_map(|(name, run)| run.spec.depends_on.iter().flat_map(&on).map(|on| (*name, on)).collect::<Vec<_>>());
+        let pairs = fitting::without_circles(pairs.filter(|(dependent, on)| dependent != on).collect());
+        let latest = match desired.until {
+            Some(until) => {
+                let graces = self.records.iter().filter(|(name, _)| leaving.contains_key(*name));
+                let graces = graces.map(|(name, record)| (name, timing::grace_left(&record.life, now))).collect();
+                fitting::latest(&graces, &pairs, until, now)
+            }
+            None => BTreeMap::new(),
+        };
+        for (dependent, on) in pairs {
+            if !self.order.undying.contains(dependent) {
+                self.order.awaits.entry(on.clone()).or_default().insert(dependent.clone());
+                self.order.frees.entry(dependent.clone()).or_default().push(on.clone());
+            }
+        }
+        self.order.latest = latest;
+    }
+
+    /// The standing of this process was `before`: whoever depends on what has changed is looked at.
+    pub(super) fn tell_dependents(&mut self, name: &Name, before: Standing) {
+        let Some(record) = self.records.get(name) else { return };
+        if Standing::of(record) == before {
+            return;
+        }
+        if matches!(record.life, Life::Down) {
+            self.order.undying.remove(name);
+            self.order.free(name).iter().for_each(|freed| self.agenda.touch(freed));
+        }
+        let is_up = |name: &Name| self.records.get(name).is_some_and(|record| !matches!(record.life, Life::Down));
+        for dependent in self.order.dependents.get(name).into_iter().flatten().filter(|name| !is_up(name)) {
+            self.agenda.touch(dependent);
+        }
+    }
+
+    /// It outlived a SIGKILL: for its end nobody waits.
+    pub(super) fn give_up_on(&mut self, name: &Name) {
+        self.order.undying.insert(name.clone());
+        self.order.free(name).iter().for_each(|freed| self.agenda.touch(freed));
+    }
+}
+
+/// Whether a run is to end for good, or until further notice.
+fn is_leaving(wanted: Option<&ProcessSpec>, run: &Run) -> bool {
+    wanted.is_none_or(|spec| spec.suspend && !schedule::is_of_schedule(run, spec))
+}
+
+/// Whether it does what it is for: it is up and well, or has ended with success, or is a job between two runs.
+pub(super) fn is_ready(spec: &ProcessSpec, record: &Record) -> bool {
+    match &record.life {
+        Life::Up(run) => !run.inherited && is_well(run),
+        Life::Stopping(..) | Life::Leaving(..) => false,
+        Life::Down if spec.schedule.is_some() => {
+            let is_retried = |last: &End| last.why != Some(Why::DeadlineExceeded) && policy::is_retried(spec, last);
+            let fails = record.failed.is_some() || record.last.as_ref().is_some_and(is_retried);
+            !(spec.suspend || record.stopped || fails)
+        }
+        Life::Down => has_ended(spec, record) && record.last.as_ref().is_some_and(End::is_success),
+    }
+}
+
+/// Whether it has ended for good. No clock is needed for that: a schedule never has.
+fn has_ended(spec: &ProcessSpec, record: &Record) -> bool {
+    matches!(record.life, Life::Down) && spec.schedule.is_none() && timing::service_due_at(spec, record) == Due::Never
+}
+
+/// Whether a run that is up does what it is for: what follows its start is done, and its heart has been seen to beat.
+pub(super) fn is_well(run: &Run) -> bool {
+    run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.pulse.beat.is_some())
+}
+
+/// A dependency that is not as it must be.
+pub(super) struct Unmet<'a> {
+    name: &'a Name,
+    condition: Condition,
+    spec: Option<&'a ProcessSpec>,
+    record: Option<&'a Record>,
+}
+
+/// The first dependency, of what `spec` describes, that is not as it must be.
+pub(super) fn unmet<'a>(desired: &'a Desired, observed: &'a Observed, spec: &'a ProcessSpec) -> Option<Unmet<'a>> {
+    spec.depends_on.iter().find_map(|Dependency { name, condition }| {
+        observed.order.members(desired, name).iter().find_map(|name| {
+            let spec = desired.processes.get(name).map(AsRef::as_ref);
+            let record = observed.records.get(name);
+            let is_met = spec.zip(record).is_some_and(|(spec, record)| is_met(*condition, spec, record));
+            (!is_met).then_some(Unmet { name, condition: *condition, spec, record })
+        })
+    })
+}
+
+fn is_met(condition: Condition, spec: &ProcessSpec, record: &Record) -> bool {
+    match (condition, &record.life) {
+        (Condition::Started, Life::Up(run)) => !run.inherited,
+        (Condition::Started, _) if spec.schedule.is_some() => record.tally.starts > 0,
+        (Condition::Started, _) => has_ended(spec, record),
+        (Condition::Ready, _) => is_ready(spec, record),
+        (Condition::Completed, _) => {
+            record.last.as_ref().is_some_and(End::is_success) && (spec.schedule.is_some() || has_ended(spec, record))
+        }
+    }
+}
+
+impl Unmet<'_> {
+    /// In words: what is waited for, and why that may take long.
+    pub(super) fn told(&self) -> String {
+        let condition = match self.condition {
+            Condition::Started => "Started",
+            Condition::Ready => "Ready",
+            Condition::Completed => "Completed",
+        };
+        let obstacle = self.obstacle().map(|obstacle| format!(", which {obstacle}")).unwrap_or_default();
+        format!("waiting for {} to be {condition}{obstacle}", self.name)
+    }
+
+    fn obstacle(&self) -> Option<String> {
+        let Some(spec) = self.spec else { return Some("no good file describes".into()) };
+        let record = self.record?;
+        if !matches!(record.life, Life::Down) {
+            let is_endless =
+                spec.restart == Restart::Always && spec.schedule.is_none() && spec.restart_rules.is_empty();
+            return (self.condition == Condition::Completed && is_endless)
+                .then(|| "is restarted whenever it ends".to_string());
+        }
+        let last = record.last.as_ref();
+        if has_ended(spec, record) {
+            return last.map(|last| format!("has failed for good: {}", outcome(last)));
+        }
+        if spec.suspend {
+            return Some("is suspended".into());
+        }
+        if record.stopped {
+            return Some("a message has stopped".into());
+        }
+        match (&record.failed, last) {
+            (Some(failed), _) => Some(format!("cannot be started: {}", failed.error)),
+            (None, Some(last)) if last.is_failure() => Some(format!("fails: {}", outcome(last))),
+            (None, _) => None,
+        }
+    }
+}
