@@ -32,6 +32,7 @@ pub struct Weigher {
 
 struct Shared {
     read: Read,
+    patience: Duration,
     wake: Mutex<Box<dyn Fn() + Send>>,
     state: Mutex<State>,
     work: Condvar,
@@ -67,12 +68,12 @@ struct Question {
 impl Weigher {
     /// `wake` is called, by whatever thread, whenever there are answers. No thread is made before one is needed.
     pub fn new(wake: impl Fn() + Send + 'static) -> Weigher {
-        Weigher::with(weigh, wake)
+        Weigher::with(weigh, PATIENCE, wake)
     }
 
-    fn with(read: Read, wake: impl Fn() + Send + 'static) -> Weigher {
+    fn with(read: Read, patience: Duration, wake: impl Fn() + Send + 'static) -> Weigher {
         let (wake, state) = (Mutex::new(Box::new(wake) as _), Mutex::default());
-        Weigher { shared: Arc::new(Shared { read, wake, state, work: Condvar::new() }) }
+        Weigher { shared: Arc::new(Shared { read, patience, wake, state, work: Condvar::new() }) }
     }
 
     /// Asks how much memory these processes, and all that descend from them, have. Does not block.
@@ -114,7 +115,7 @@ impl Shared {
 
     /// Leaves the thread that reads to its reading, if that has taken too long; another goes on.
     fn leave_what_hangs(self: &Arc<Self>, state: &mut State) {
-        let Some((run, _)) = state.reading.filter(|(_, since)| since.elapsed() > PATIENCE) else { return };
+        let Some((run, _)) = state.reading.filter(|(_, since)| since.elapsed() > self.patience) else { return };
         state.reading = None;
         state.worker = None;
         state.left += 1;
@@ -211,6 +212,9 @@ mod tests {
     use super::{Question, Weigher};
     use crate::model::Incarnation;
 
+    /// No machine is so slow.
+    const LONG: Duration = Duration::from_secs(600);
+
     fn run(number: u64) -> Incarnation {
         Incarnation::new(NonZeroU64::new(number).expect("not 0"))
     }
@@ -228,7 +232,7 @@ mod tests {
     #[test]
     fn a_process_is_weighed_roughly_within_its_limit_and_exactly_beyond() {
         let us = std::process::id() as i32;
-        let mut weigher = Weigher::new(|| {});
+        let mut weigher = Weigher::with(super::weigh, LONG, || {});
         weigher.ask(run(1), vec![us], u64::MAX);
         weigher.ask(run(2), vec![us], 0);
         weigher.ask(run(3), Vec::new(), 0);
@@ -250,7 +254,7 @@ mod tests {
             }
             Some(question.limit)
         }
-        let mut weigher = Weigher::with(read, || {});
+        let mut weigher = Weigher::with(read, Duration::from_secs(5), || {});
         weigher.ask(run(1), Vec::new(), 0);
         weigher.ask(run(2), Vec::new(), 7);
         assert_eq!(answers(&mut weigher, 2), [(run(1), None), (run(2), Some(7))]);
@@ -263,7 +267,7 @@ mod tests {
                 thread::park();
             }
         }
-        let mut weigher = Weigher::with(read, || {});
+        let mut weigher = Weigher::with(read, Duration::from_millis(20), || {});
         for number in 1..=super::MOST_LEFT as u64 + 2 {
             weigher.ask(run(number), Vec::new(), 0);
         }
