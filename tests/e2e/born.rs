@@ -52,14 +52,15 @@ fn pair(soft: &str, hard: &str) -> (String, String) {
 fn limits_nice_oom_score_and_umask_are_the_ones_asked_for_and_no_one_elses() {
     let limits =
         json!({"nofile": {"soft": 60, "hard": 64}, "core": 0, "sigpending": {"soft": 7, "hard": 9}, "cpu": 3600});
-    let keys = json!({"rlimits": limits, "nice": 5, "oomScoreAdj": 900, "umask": "0027"});
+    let keys = json!({"rlimits": limits, "nice": 19, "oomScoreAdj": 1000, "umask": "0027"});
     let colony = Colony::with(&[("web", &born(keys)), ("plain", &sleeper())]);
     let (web, plain) = (colony.wait_pid("web", None), colony.wait_pid("plain", None));
     assert_eq!(limit(web, "Max open files "), pair("60", "64"));
     assert_eq!(limit(web, "Max core file size "), pair("0", "0"));
     assert_eq!(limit(web, "Max pending signals "), pair("7", "9"));
     assert_eq!(limit(web, "Max cpu time "), pair("3600", "3600"));
-    let expected = (5, "900".to_string(), Some("0027".to_string()));
+    // The ends of their ranges: whoever runs these tests may go there.
+    let expected = (19, "1000".to_string(), Some("0027".to_string()));
     assert_eq!((nice(web), oom_score_adj(web), status(web, "Umask")), expected);
     // The monitor and the next process keep what they had.
     for pid in [plain, colony.pid()] {
@@ -93,14 +94,14 @@ fn an_edit_of_what_it_is_born_with_restarts_it() {
     let edits = [
         (json!({"umask": "0077"}), "Umask", "0077"),
         (json!({"securityContext": {"allowPrivilegeEscalation": false}}), "NoNewPrivs", "1"),
-        (json!({"nice": 3}), "NoNewPrivs", "0"),
+        (json!({"nice": 19}), "NoNewPrivs", "0"),
     ];
     for (keys, field, expected) in edits {
         colony.write("web", &born(keys));
         pid = colony.wait_pid("web", Some(pid));
         assert_eq!(status(pid, field).as_deref(), Some(expected), "{field}");
     }
-    assert_eq!(nice(pid), 3);
+    assert_eq!(nice(pid), 19);
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn what_the_monitor_may_not_give_or_take_is_a_start_error() {
             "cannot set its limit nofile to 257: Operation not permitted (EPERM)",
         ),
         (json!({"nice": -5}), "cannot set its nice value to -5: Permission denied (EACCES)"),
-        (json!({"oomScoreAdj": -900}), "cannot set its oomScoreAdj to -900: Permission denied (EACCES)"),
+        (json!({"oomScoreAdj": -1000}), "cannot set its oomScoreAdj to -1000: Permission denied (EACCES)"),
         (
             capabilities(json!({"drop": ["CHOWN"]})),
             "cannot drop the capability CHOWN from its bounding set: Operation not permitted (EPERM)",

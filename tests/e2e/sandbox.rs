@@ -226,7 +226,7 @@ fn from_clone_to_exec_a_child_makes_no_call_that_could_hang_or_change_the_monito
         let spec = json!({"args": ["sleep", "1000"], "uid": 65534, "gid": 12345, "workingDir": "/"});
         setup = setup.file("full", &spec.to_string());
         let spec = json!({
-            "args": ["sleep", "1000"], "rlimits": {"nofile": 64, "fsize": 4096}, "nice": 1, "oomScoreAdj": 1, "umask": "0027",
+            "args": ["sleep", "1000"], "rlimits": {"nofile": 64, "fsize": 4096}, "nice": 19, "oomScoreAdj": 1000, "umask": "0027",
             "securityContext": {
                 "runAsUser": 65534, "runAsGroup": 12345, "allowPrivilegeEscalation": false,
                 "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
