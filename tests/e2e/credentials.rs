@@ -184,6 +184,7 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
     {
         return;
     }
+    let context = |context| json!({"args": ["sleep", "1000"], "securityContext": context}).to_string();
     let setup = Setup::new().through(&["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     // The binary and the directories must be within its reach.
     let binary = setup.path("ncolony");
@@ -193,6 +194,9 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
         .file("root", &json!({"args": ["sleep", "1000"], "uid": 0, "gid": 0}).to_string())
         .file("group", &json!({"args": ["sleep", "1000"], "gid": 0}).to_string())
         .file("same", &json!({"args": ["sleep", "1000"], "uid": 65534, "gid": 65534}).to_string())
+        .file("more", &context(json!({"supplementalGroups": [0]})))
+        .file("less", &context(json!({"capabilities": {"drop": ["ALL"]}})))
+        .file("tight", &context(json!({"runAsNonRoot": true, "allowPrivilegeEscalation": false})))
         .file("web", &sleeper());
     for below in ["", "config", "messages"] {
         fs::set_permissions(setup.path(below), Permissions::from_mode(0o755)).expect("ours");
@@ -201,9 +205,12 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
     let colony = setup.start();
     colony.wait_log("cannot start root: cannot become group 0: Operation not permitted (EPERM)");
     colony.wait_log("cannot start group: cannot ");
+    colony.wait_log("cannot start more: cannot set its supplementary groups: Operation not permitted (EPERM)");
+    colony.wait_log("cannot start less: cannot drop the capability ");
     colony.wait_pid("same", None);
     colony.wait_pid("web", None);
-    for name in ["root", "group"] {
+    assert_eq!(status(colony.wait_pid("tight", None), "NoNewPrivs").as_deref(), Some("1"));
+    for name in ["root", "group", "more", "less"] {
         assert_eq!(colony.metric(&series("starts_total", name)), Some(0.0), "{name}");
     }
 }
