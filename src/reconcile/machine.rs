@@ -6,6 +6,7 @@ use super::hooks::{Cut, Hook};
 use super::observed::{Fact, Observed};
 use super::order;
 use super::plan::{Action, Target, Why, reconcile};
+use super::rolling;
 use crate::model::{Incarnation, Name, ProcessSpec, Signal, Stamp, StartError};
 
 /// What the core needs done. One implementation is the real machine, the other the simulated one of the model test.
@@ -78,6 +79,7 @@ pub fn settle(
         let plan = reconcile(desired, observed, &names, now);
         for name in names.drain(..) {
             observed.look_for_the_end(desired, &name);
+            observed.note_turn(desired, &name, now.at);
         }
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);
@@ -85,8 +87,9 @@ pub fn settle(
         // What a start depends on may be another since the plan was made.
         let mut is_as_planned = true;
         for action in plan.actions {
-            if observed.must_wait(&action, now.at) {
-                observed.agenda.touch(action.name());
+            let is_overtaken = rolling::is_overtaken(desired, observed, &action, now.at);
+            if is_overtaken || observed.must_wait(&action, now.at) {
+                observed.touch(action.name());
                 continue;
             }
             if let Action::Start(name, spec, _) = &action {

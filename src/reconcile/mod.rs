@@ -14,6 +14,7 @@ mod order;
 mod outcome;
 mod plan;
 mod policy;
+mod rolling;
 mod schedule;
 #[cfg(test)]
 mod sim;

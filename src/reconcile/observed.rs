@@ -9,6 +9,7 @@ use super::hooks::{Hook, HookEnd, PostStart, Stage};
 use super::order::{Order, Standing};
 use super::outcome::Ends;
 use super::plan::{Target, Why};
+use super::rolling::Rolling;
 use super::schedule::Progress;
 use super::weight::{Scales, Weight};
 use crate::model::{
@@ -25,6 +26,7 @@ pub struct Observed {
     pub(super) stirred: Option<(Name, Standing)>,
     pub(super) ends: Ends,
     pub(super) calendars: Calendars,
+    pub(super) rolling: Rolling,
     /// When this monitor was last found to have been stalled; heartbeats from before are no evidence.
     pub(super) stalled_at: Option<Moment>,
     /// Set when most hearts have stopped at once.
@@ -314,7 +316,7 @@ impl Observed {
             Fact::StopAsked(name) => self.record(name).stop_asked(),
             Fact::StartAsked(name) => self.record(name).start_asked(),
             Fact::Edited(name) => self.record(name).edited(),
-            Fact::Touched(name) => self.agenda.touch(&name),
+            Fact::Touched(name) => self.touch(&name),
             Fact::Forgotten(name) => {
                 self.records.remove(&name);
                 self.calendars.forget(&name);
@@ -330,7 +332,7 @@ impl Observed {
     }
 
     fn record(&mut self, name: Name) -> &mut Record {
-        self.agenda.touch(&name);
+        self.touch(&name);
         let record = self.records.entry(name.clone()).or_default();
         self.stirred = Some((name, Standing::of(record)));
         record
@@ -341,7 +343,7 @@ impl Observed {
         if record.life.run().is_some_and(|run| run.id == id) {
             self.stirred = Some((name.clone(), Standing::of(record)));
             fold(record);
-            self.agenda.touch(name);
+            self.touch(name);
         }
     }
 }

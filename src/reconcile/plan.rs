@@ -7,6 +7,7 @@ use super::hearts::Silence;
 use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::{Life, Observed, Record, Run, Stopping};
 use super::order;
+use super::rolling;
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
 use super::weight::{self, Excess, Weighing};
@@ -304,21 +305,24 @@ impl Case<'_> {
         if record.stopped {
             return self.stop(run, Why::Stopped);
         }
-        let settled_at = timing::settled_at(run);
         let is_reborn = run.spec.born != spec.born;
-        if is_reborn && !is_of_schedule && settled_at <= self.now.at {
-            return self.stop(run, Why::SpecChanged);
-        }
-        if record.asked.is_some() {
-            return self.stop(run, Why::Requested);
+        let renewal = rolling::renewal(spec, record, run, self.now.at);
+        if let Some(why) = renewal
+            && rolling::is_its_turn(self.desired, self.observed, spec, run, self.now.at)
+        {
+            return self.stop(run, why);
         }
         match run.post_start {
             PostStart::Due => return Verdict::Do(Action::PostStart(self.name.clone(), run.id)),
             PostStart::Failed => return self.stop(run, Why::PostStartFailed),
             PostStart::UnderWay | PostStart::Done => {}
         }
+        if renewal == Some(Why::SpecChanged) {
+            // As long as it waits for its turn it is governed by what it was born with.
+            return self.examine(&run.spec, record, run);
+        }
         if is_reborn && !is_of_schedule {
-            return Verdict::Wait(Some(settled_at));
+            return Verdict::Wait(Some(timing::settled_at(run)));
         }
         if !is_reborn && run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));

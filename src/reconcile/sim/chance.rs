@@ -8,7 +8,7 @@ use super::kernel::{MONITOR, Proc, Reuse, Role, State};
 use super::machine::{Fate, Temper, World};
 use super::random::Random;
 use super::specs::{self, name_of, plain};
-use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProcessSpec, Signal};
+use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProcessSpec, Replica, Signal};
 use crate::reconcile::{Ask, Haste};
 
 pub(super) const STEPS: u64 = 300;
@@ -51,6 +51,10 @@ pub(super) enum Walls {
 struct Chance {
     history: History,
     names: Vec<Name>,
+    /// What the replicas of one file are called; none in some histories.
+    set: Vec<Name>,
+    /// Whether some of all are essential.
+    essentials: bool,
     fingerprint: u64,
     /// How many schedules in a hundred go by the wall clock.
     calendars: u64,
@@ -74,10 +78,15 @@ impl Chance {
         let names = 1 + random.below(6) as usize;
         let names = ["a", "b", "c", "d", "e", "f"][..names].iter().map(|name| name_of(name)).collect();
         let ends_at = if random.chance(40) { random.below(STEPS) } else { STEPS };
+        let replicas = random.pick(&[0, 0, 2, 3, 4]);
+        let set = ["r-0", "r-1", "r-2", "r-3"][..replicas].iter().map(|name| name_of(name)).collect();
+        let essentials = random.chance(15);
         let walls = Random::new(seed ^ wall);
         let mut chance = Chance {
             history: History::new(random, walls, temper, reuse, tick),
             names,
+            set,
+            essentials,
             fingerprint: 0,
             calendars,
             drained_at: None,
@@ -106,6 +115,7 @@ impl Chance {
                 self.history.edit(&name, Some(spec));
             }
         }
+        self.edit_set();
     }
 
     fn random(&mut self) -> &mut Random {
@@ -253,6 +263,9 @@ impl Chance {
     }
 
     fn edit(&mut self) {
+        if !self.set.is_empty() && self.random().chance(40) {
+            return self.edit_set();
+        }
         let names = self.names.clone();
         let at = self.random().below(names.len() as u64) as usize;
         let name = &names[at];
@@ -266,8 +279,37 @@ impl Chance {
         self.history.edit(name, after);
     }
 
+    /// The file of the replicas is edited: scaled, or otherwise.
+    fn edit_set(&mut self) {
+        let set = self.set.clone();
+        let before = set.iter().find_map(|name| self.history.world.desired.processes.get(name));
+        let (before, of) = match before.map(|spec| (**spec).clone()) {
+            Some(spec) => (Some(spec.clone()), spec.replica.map_or(0, |replica| replica.of)),
+            None => (None, 0),
+        };
+        let of = match self.random().chance(30) || of == 0 {
+            true => self.random().below(set.len() as u64 + 1) as u32,
+            false => of,
+        };
+        let spec = match before {
+            Some(spec) => self.changed(spec),
+            None => self.fresh(),
+        };
+        self.fingerprint += 1;
+        for (name, index) in set.iter().zip(0..) {
+            let replica = Some(Replica { set: name_of("r"), index, of });
+            let whole = Fingerprint(self.fingerprint);
+            let one = ProcessSpec { replica, whole, schedule: None, ..spec.clone() };
+            self.history.edit(name, (index < of).then_some(one));
+        }
+    }
+
     fn ask(&mut self) {
-        let names = self.names.clone();
+        if !self.set.is_empty() && self.random().chance(40) {
+            let (set, ask) = (self.set.clone(), self.random().pick(&[Ask::Named, Ask::Broad]));
+            return set.iter().for_each(|name| self.history.ask(name, ask));
+        }
+        let names: Vec<Name> = self.names.iter().chain(&self.set).cloned().collect();
         let at = self.random().below(names.len() as u64) as usize;
         match self.random().below(10) {
             0 | 1 => return self.history.ask(&names[at], Ask::Named),
@@ -312,7 +354,9 @@ impl Chance {
     fn changed(&mut self, spec: ProcessSpec) -> ProcessSpec {
         self.fingerprint += 1;
         let calendars = self.calendars;
-        specs::changed(spec, Fingerprint(self.fingerprint), self.random(), calendars)
+        let mut spec = specs::changed(spec, Fingerprint(self.fingerprint), self.random(), calendars);
+        spec.essential = self.essentials && self.random().chance(20);
+        spec
     }
 
     /// Ends the colony, if it has not been, and everything is gone in time, unless the kernel holds it.

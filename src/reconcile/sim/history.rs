@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::endings;
 use super::kernel::{MONITOR, Reuse, Role};
 use super::laws;
 use super::ledger::EndedBy;
@@ -181,6 +182,10 @@ impl History {
         self.world.check(settled.starts <= self.starts, || format!("{settled:?}, and that is too many starts"));
         self.save();
         laws::hold_after_a_turn(self);
+        endings::it_ends_as_told(self);
+        if self.observed.outcome().is_some() && self.world.desired.ending.is_none() {
+            self.end(Haste::Graceful);
+        }
     }
 
     fn see_what_is_wanted(&mut self) {

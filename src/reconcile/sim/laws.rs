@@ -178,6 +178,7 @@ fn it_is_as_desired(
             world.check(begun, || format!("{name} is up, and its postStart is {hook:?}"));
             // What is born of a schedule runs on as it is; the next run takes the edit.
             let right = stays && (run.spec.whole == spec.whole || (is_job && run.spec.born != spec.born));
+            let right = right || world.waits_for_its_turn(name, run.id);
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             let too_long = run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline);
             let triggered = world.ledger(name).triggered;

@@ -42,6 +42,7 @@ struct Ending {
     at: Moment,
     by: EndedBy,
     success: bool,
+    exit: Exit,
     /// Its number in the eyes of `restartPolicyRules`.
     code: i32,
 }
@@ -100,6 +101,18 @@ impl Ledger {
         self.tried = Some((spec.born, spec.whole));
     }
 
+    /// What the monitor's own exit status would be if it ended with this process.
+    pub(super) fn status(&self) -> Option<u8> {
+        let Ending { exit, success, .. } = self.ended?;
+        let status = match exit {
+            Exit::Code(0) if !success => 1,
+            Exit::Code(code) => code,
+            Exit::Killed { signal, .. } => 128 + signal.as_raw() as u8,
+            Exit::Unknown => 255,
+        };
+        Some(status)
+    }
+
     pub(super) fn ended(&mut self, exit: Exit, by: EndedBy, lasted: Duration, threshold: Duration, now: Moment) {
         self.exits += 1;
         if !by.is_request() {
@@ -113,6 +126,7 @@ impl Ledger {
             at: now,
             by,
             success: by == EndedBy::Itself && exit == Exit::Code(0),
+            exit,
             code: number(exit),
         });
     }

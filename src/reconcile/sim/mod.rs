@@ -6,6 +6,7 @@
 //! ```
 
 mod chance;
+mod endings;
 mod found;
 mod history;
 mod hooks;
@@ -16,6 +17,7 @@ mod machine;
 mod order;
 mod orders;
 mod random;
+mod rolling;
 mod scales;
 mod specs;
 mod timetable;

@@ -88,8 +88,11 @@ impl World {
                 wanted.is_some_and(|spec| {
                     spec.born != run.spec.born && !(spec.schedule.is_some() && run.spec.schedule.is_some())
                 }) && run.since + Duration::from_secs(1) <= self.now.at
+                    && self.may_be_renewed(name, id)
             }
-            Why::Requested => self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()),
+            Why::Requested => {
+                self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()) && self.may_be_renewed(name, id)
+            }
             Why::Inherited => run.inherited,
             Why::PostStartFailed => run.post_start == PostStart::Failed,
             Why::HeartbeatStale if self.now.at < self.held_until => false,

@@ -1,0 +1,130 @@
+//! Replicas of one file are restarted one at a time: a ready one is ended for an edit or a request only while all others
+//! that are to run are ready. One that is not ready takes nothing away, so the mend of a set that crashes goes ahead.
+
+use std::collections::BTreeMap;
+
+use super::desired::Desired;
+use super::hooks::PostStart;
+use super::observed::{Life, Observed, Record, Run};
+use super::plan::{Action, Why};
+use super::schedule;
+use super::timing::{self, Due};
+use crate::model::{Moment, Name, ProcessSpec, Replica};
+
+/// Who waits for its turn, by set and number.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rolling {
+    waiting: BTreeMap<Name, BTreeMap<u32, Name>>,
+}
+
+/// Why a run that is up is to be followed by another now, if it is.
+pub(super) fn renewal(spec: &ProcessSpec, record: &Record, run: &Run, now: Moment) -> Option<Why> {
+    let is_reborn = run.spec.born != spec.born && !schedule::is_of_schedule(run, spec);
+    if is_reborn && timing::settled_at(run) <= now {
+        return Some(Why::SpecChanged);
+    }
+    record.asked.map(|_| Why::Requested)
+}
+
+/// Whether a run that is to be followed by another may be ended now. In one look at all of a set the first goes.
+pub(super) fn is_its_turn(desired: &Desired, observed: &Observed, spec: &ProcessSpec, run: &Run, now: Moment) -> bool {
+    let Some(replica) = spec.replica.as_ref().filter(|_| is_ready(run)) else { return true };
+    siblings(desired, replica).all(|(sibling, name, spec)| {
+        let Some(record) = observed.records.get(name) else { return false };
+        let in_the_way = is_awaited(spec, record) || (sibling < replica.index && goes_first(spec, record, now));
+        !in_the_way
+    })
+}
+
+/// Whether something that was done since this was planned has made it another's turn.
+pub(super) fn is_overtaken(desired: &Desired, observed: &Observed, action: &Action, now: Moment) -> bool {
+    let (Action::PreStop(name, _, why) | Action::Signal(name, _, _, _, why)) = action else { return false };
+    match (why, desired.processes.get(name), observed.records.get(name).map(|record| &record.life)) {
+        (Why::SpecChanged | Why::Requested, Some(spec), Some(Life::Up(run))) => {
+            !is_its_turn(desired, observed, spec, run, now)
+        }
+        (_, _, _) => false,
+    }
+}
+
+impl Observed {
+    /// Something about this process changed: look at it now, and at who may wait for it.
+    pub(super) fn touch(&mut self, name: &Name) {
+        self.agenda.touch(name);
+        if self.rolling.waiting.is_empty() {
+            return;
+        }
+        let Some((set, index)) = numbered(name) else { return };
+        let Some(waiting) = self.rolling.waiting.get(set) else { return };
+        let next = waiting.range(index.saturating_add(1)..).next();
+        for (_, waiting) in waiting.first_key_value().into_iter().chain(next) {
+            self.agenda.touch(waiting);
+        }
+    }
+
+    /// Notes whether a process that was just looked at waits for its turn.
+    pub(super) fn note_turn(&mut self, desired: &Desired, name: &Name, now: Moment) {
+        let record = self.records.get(name);
+        let waits = match (desired.processes.get(name), record.map(|record| (record, &record.life))) {
+            (Some(spec), Some((record, Life::Up(run)))) if spec.replica.is_some() => {
+                renewal(spec, record, run, now).is_some() && !is_its_turn(desired, self, spec, run, now)
+            }
+            (_, _) => false,
+        };
+        if !waits && self.rolling.waiting.is_empty() {
+            return;
+        }
+        let Some((set, index)) = numbered(name) else { return };
+        if waits {
+            if let Some(set) = desired.processes.get(name).and_then(|spec| spec.replica.as_ref()).map(|of| &of.set) {
+                self.rolling.waiting.entry(set.clone()).or_default().insert(index, name.clone());
+            }
+        } else if let Some(waiting) = self.rolling.waiting.get_mut(set) {
+            if waiting.remove(&index).is_some() {
+                waiting.values().next().iter().for_each(|next| self.agenda.touch(next));
+            }
+            if waiting.is_empty() {
+                self.rolling.waiting.remove(set);
+            }
+        }
+    }
+}
+
+/// The others of a set that are desired, by number.
+fn siblings<'a>(desired: &'a Desired, replica: &'a Replica) -> impl Iterator<Item = (u32, &'a Name, &'a ProcessSpec)> {
+    (0..replica.of).filter(|index| *index != replica.index).filter_map(|index| {
+        let (name, spec) = desired.processes.get_key_value(format!("{}-{index}", replica.set).as_str())?;
+        let is_of_set = spec.replica.as_ref().is_some_and(|other| other.set == replica.set);
+        is_of_set.then_some((index, name, &**spec))
+    })
+}
+
+/// Whether it is to run and does not, or is not ready. What has ended for good, or was stopped, is not waited for.
+fn is_awaited(spec: &ProcessSpec, record: &Record) -> bool {
+    if spec.suspend || record.stopped {
+        return false;
+    }
+    match &record.life {
+        Life::Up(run) => !is_ready(run),
+        Life::Stopping(..) | Life::Leaving(..) => true,
+        Life::Down => timing::service_due_at(spec, record) != Due::Never,
+    }
+}
+
+fn goes_first(spec: &ProcessSpec, record: &Record, now: Moment) -> bool {
+    match &record.life {
+        Life::Up(run) => !spec.suspend && !record.stopped && renewal(spec, record, run, now).is_some(),
+        Life::Down | Life::Stopping(..) | Life::Leaving(..) => false,
+    }
+}
+
+/// Whether a run does what it is for, as far as is known.
+fn is_ready(run: &Run) -> bool {
+    !run.inherited && run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.pulse.beat.is_some())
+}
+
+/// The set and the number in a replica's name.
+fn numbered(name: &Name) -> Option<(&str, u32)> {
+    let (set, index) = name.as_str().rsplit_once('-')?;
+    Some((set, index.parse().ok()?))
+}
