@@ -225,7 +225,7 @@ mod tests {
         StartError, Step, Wall,
     };
     use crate::reconcile::sim::plain;
-    use crate::reconcile::{Ask, Desired, Fact, Observed};
+    use crate::reconcile::{Ask, Desired, Fact, Observed, Target, Why};
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a valid name")
@@ -250,9 +250,10 @@ mod tests {
         Runs,
         Ends(Exit),
         Unstartable(i32),
+        Stale,
         Asked,
     }
-    use Then::{Asked, Ends, Runs, Unstartable, Waits};
+    use Then::{Asked, Ends, Runs, Stale, Unstartable, Waits};
 
     const OK: Then = Ends(Exit::Code(0));
     const KILLED: Exit = Exit::Killed { signal: Signal::KILL, core_dumped: false };
@@ -275,6 +276,7 @@ mod tests {
                         let error = StartError { step: Step::Exec, errno: *errno, what: "no such program".into() };
                         Fact::StartFailed(name, spec, error)
                     }
+                    Stale => Fact::Signalled(name, id, Target::Main, Signal::TERM, Why::HeartbeatStale),
                     Asked => Fact::Asked(name, Ask::Named),
                 };
                 seconds += 1;
@@ -302,6 +304,7 @@ mod tests {
             ("success", essential(), &[Runs, OK], Some(0)),
             ("failure", essential(), &[Runs, Ends(Exit::Code(3))], Some(3)),
             ("killed", essential(), &[Runs, Ends(KILLED)], Some(137)),
+            ("ended for its heart, whatever it says", essential(), &[Runs, Stale, OK], Some(1)),
             ("unobserved", essential(), &[Runs, Ends(Exit::Unknown)], Some(255)),
             ("success at last", on_failure(), &[Runs, OK], Some(0)),
             ("failure, to be retried", on_failure(), &[Runs, Ends(KILLED)], None),

@@ -128,3 +128,104 @@ fn numbered(name: &Name) -> Option<(&str, u32)> {
     let (set, index) = name.as_str().rsplit_once('-')?;
     Some((set, index.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::numbered;
+    use crate::model::{
+        Exit, Fingerprint, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Replica, Restart, Signal, Stamp, Wall,
+    };
+    use crate::reconcile::sim::plain;
+    use crate::reconcile::{Action, Ask, Desired, Fact, Observed, Target, Why, reconcile};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a valid name")
+    }
+
+    fn stamp(seconds: u64) -> Stamp {
+        Stamp { at: Moment::ZERO + Duration::from_secs(seconds), wall: Wall::default() }
+    }
+
+    /// Which of the replicas are ended at 100 s. Each letter is one: `r`eady, `s`tarting, `e`nding, `c`rashed and backing
+    /// off, `d`one for good, `x` stopped by a message, `n`ot begun, `y`oung: begun this second.
+    fn ended(states: &str, edited: bool, asked: Option<Ask>) -> String {
+        let heartbeat = Heartbeat { period: Duration::from_secs(500), grace: 1.0, file: "/beat".into() };
+        let born = |fingerprint| (Fingerprint(fingerprint), Fingerprint(fingerprint));
+        let mut desired = Desired::default();
+        let mut observed = Observed::default();
+        for (index, state) in (0..).zip(states.chars()) {
+            let (name, id) = (name(&format!("r-{index}")), Incarnation::new(NonZeroU64::MIN.saturating_add(index)));
+            let replica = Replica { set: self::name("r"), index: index as u32, of: states.len() as u32 };
+            let restart = if state == 'd' { Restart::Never } else { Restart::Always };
+            let spec = ProcessSpec { replica: Some(replica), heartbeat: Some(heartbeat.clone()), restart, ..plain() };
+            let wanted = if edited { born(2) } else { born(1) };
+            desired
+                .processes
+                .insert(name.clone(), Arc::new(ProcessSpec { born: wanted.0, whole: wanted.1, ..spec.clone() }));
+            let spec = Arc::new(ProcessSpec { born: born(1).0, whole: born(1).1, ..spec });
+            let began = if state == 'y' { 100 } else { 1 };
+            let exited = Fact::Exited(name.clone(), id, Exit::Code(1), false);
+            let facts = match state {
+                'n' => vec![],
+                's' => vec![],
+                'e' => vec![Fact::Signalled(name.clone(), id, Target::Main, Signal::TERM, Why::Requested)],
+                'c' | 'd' => vec![exited],
+                'x' => vec![Fact::StopAsked(name.clone()), exited],
+                'r' | 'y' => vec![Fact::Beat(name.clone(), id)],
+                other => panic!("{other}: no such state"),
+            };
+            if state != 'n' {
+                observed.observe(Fact::Started(name.clone(), id, spec), stamp(began));
+            }
+            facts.into_iter().for_each(|fact| observed.observe(fact, stamp(began)));
+            asked.iter().for_each(|ask| observed.observe(Fact::Asked(name.clone(), *ask), stamp(100)));
+        }
+        let actions = reconcile(&desired, &observed, desired.processes.keys(), stamp(100)).actions;
+        let ends = actions.iter().filter_map(|action| match action {
+            Action::Signal(name, _, _, _, Why::SpecChanged | Why::Requested) => Some(&name.as_str()[2..]),
+            _ => None,
+        });
+        ends.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_ready_replica_is_restarted_while_all_others_are_ready() {
+        let rows = [("rrr", "0"), ("err", ""), ("rre", ""), ("rrc", ""), ("rrn", ""), ("r", "0")];
+        for (states, expected) in rows {
+            for ask in [Ask::Named, Ask::Broad] {
+                assert_eq!(ended(states, false, Some(ask)), expected, "{states}, {ask:?}");
+            }
+        }
+        // What has ended for good, or was stopped by somebody, is not waited for, unless it is asked to run again.
+        for (states, broad, named) in [("rrd", "0", ""), ("rrx", "0", ""), ("xrr", "1", "")] {
+            assert_eq!(ended(states, false, Some(Ask::Broad)), broad, "{states}");
+            assert_eq!(ended(states, false, Some(Ask::Named)), named, "{states}");
+        }
+        for (states, expected) in rows {
+            assert_eq!(ended(states, true, None), expected, "{states}, edited");
+        }
+        assert_eq!(ended("yrr", true, None), "1", "who has just begun does not go first");
+        assert_eq!(ended("rrr", false, None), "", "nobody asked");
+    }
+
+    #[test]
+    fn one_that_is_not_ready_is_restarted_at_once() {
+        for (states, expected) in [("srr", "0"), ("sss", "0 1 2"), ("sre", "0"), ("csr", "1")] {
+            assert_eq!(ended(states, false, Some(Ask::Broad)), expected, "{states}");
+            assert_eq!(ended(states, true, None), expected, "{states}, edited");
+        }
+    }
+
+    #[test]
+    fn a_replica_is_told_by_its_name() {
+        assert_eq!(numbered(&name("web-12")), Some(("web", 12)));
+        assert_eq!(numbered(&name("web-a-0")), Some(("web-a", 0)));
+        for other in ["web", "web-", "web-x", "12"] {
+            assert_eq!(numbered(&name(other)), None, "{other}");
+        }
+    }
+}

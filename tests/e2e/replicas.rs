@@ -1,6 +1,7 @@
 //! `replicas`, seen from outside: names, environment, scaling.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -80,4 +81,51 @@ fn each_replica_has_a_heartbeat_of_its_own() {
     colony.wait_pid("web-1", Some(pids[1]));
     assert!(lives(pids[0]));
     assert_eq!(colony.count("started web-0"), 1);
+}
+
+/// Replicas that beat once a file is there, and count those of their kind that are up: `ready-NAME`, made and removed.
+fn counted(dir: &Path, version: u32) -> String {
+    let script = r#"
+        touch $DIR/beats/$NCOLONY_NAME.up
+        trap 'rm $DIR/beats/$NCOLONY_NAME.up; sleep 0.3; exit 0' TERM
+        echo "$NCOLONY_NAME version $VERSION, others: $(ls $DIR/beats/*.up | wc -l)"
+        while :; do touch $DIR/beats/$NCOLONY_NAME; sleep 0.1; done"#;
+    let env = json!({"DIR": dir, "VERSION": version.to_string(), "PATH": "/usr/bin:/bin"});
+    let beatcheck = json!({"period": 8, "grace": 3, "status": dir.join("beats")});
+    let spec = json!({"args": ["sh", "-c", script], "env": env, "replicas": 3, "ncolony.beatcheck": beatcheck});
+    spec.to_string()
+}
+
+#[test]
+fn replicas_are_restarted_one_at_a_time() {
+    let setup = Setup::new();
+    fs::create_dir(setup.path("beats")).expect("a directory");
+    let (first, second) = (counted(setup.dir(), 1), counted(setup.dir(), 2));
+    let colony = setup.flags(&["--killtime", "60"]).file("web", &first).start();
+    let names = ["web-0", "web-1", "web-2"];
+    let all_ready = || names.iter().for_each(|name| drop(colony.wait_finding(name, "[+]")));
+    all_ready();
+    // An edit, and then a message for the set.
+    colony.write("web", &second);
+    colony.wait("all of the second version", || (colony.stdout().matches("version 2").count() >= 3).then_some(()));
+    all_ready();
+    colony.message("again", r#"{"type": "RESTART", "name": "web"}"#);
+    colony.wait("all of them once more", || (colony.stdout().matches("version 2").count() >= 6).then_some(()));
+    // Whoever comes up after the first three finds both others up.
+    let stdout = colony.stdout();
+    for line in stdout.lines().filter(|line| line.contains("version 2")) {
+        assert!(line.ends_with("others: 3"), "{line}\n{}", colony.log());
+    }
+}
+
+#[test]
+fn the_mend_of_a_set_that_crashes_goes_ahead() {
+    let colony = Setup::new().flags(&["--minrestartdelay", "60", "--maxrestartdelay", "60"]);
+    let crash = json!({"args": ["sh", "-c", "exit 1"], "replicas": 3}).to_string();
+    let colony = colony.file("web", &crash).start();
+    colony.wait("all to crash", || (colony.count("ended: exit code 1") == 3).then_some(()));
+    colony.write("web", &replicated(3));
+    for name in ["web-0", "web-1", "web-2"] {
+        colony.wait_metric(&series("up", name), |up| up == 1.0);
+    }
 }
