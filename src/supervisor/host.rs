@@ -47,6 +47,8 @@ pub(super) struct Host {
     told: BTreeMap<Name, StartError>,
     /// A run that does not die is told of now and then.
     undying: HashMap<Incarnation, Instant>,
+    /// Whether the colony ends, and nothing is started again.
+    pub(super) is_ending: bool,
 }
 
 /// What the looks at a run's heartbeat have shown.
@@ -94,6 +96,7 @@ impl Host {
             sights,
             told,
             undying,
+            is_ending: false,
         }
     }
 
@@ -260,7 +263,8 @@ impl Host {
         let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < REPEAT);
         if !lately {
             self.undying.insert(run, Instant::now());
-            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL; it is not started again before it does");
+            let then = if self.is_ending { "" } else { "; it is not started again before it does" };
+            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL{then}");
         }
     }
 

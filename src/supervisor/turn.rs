@@ -184,6 +184,7 @@ impl Supervisor {
     fn begin_the_end(&mut self, haste: Haste, now: Moment) {
         // Nothing is read any more; closing inotify takes the kernel some milliseconds, which pass meanwhile.
         self.watch.end();
+        self.host.is_ending = true;
         self.farewell.begin(now);
         let ending = Desired { until: self.farewell.until(), ..Desired::ending(haste) };
         let before = std::mem::replace(&mut self.desired, ending);

@@ -213,7 +213,7 @@ fn wrong_types_are_told_with_their_path() {
             "args: [a]\nschedule: {}",
             "web:2:11: schedule: expected the key \"every\", the seconds from one start to the next",
         ),
-        ("args: [a]\nncolony.beatcheck: {period: 1}", "web:2:20: ncolony.beatcheck: missing: grace, status"),
+        ("args: [a]\nncolony.beatcheck: {period: 2}", "web:2:20: ncolony.beatcheck: missing: grace, status"),
         (
             "args: [a]\nbackoff: {initialSeconds: 2, maxSeconds: 1}",
             "web:2:10: backoff: initialSeconds is longer than maxSeconds",
@@ -435,4 +435,14 @@ fn what_the_kernel_cannot_take_is_refused_before_it_is_asked() {
     let args = "$(A), ".repeat(300);
     let found = bad(format!("command: [a]\nargs: [{args}]\nenv: {{A: {}}}", "x".repeat(10_000)));
     assert!(found[0].contains("2097152"), "{found:?}");
+}
+
+// H05
+#[test]
+fn a_heartbeat_quicker_than_some_file_systems_clocks_is_warned_of() {
+    let beat =
+        |period: &str| warnings(&format!("args: [a]\nncolony.beatcheck: {{period: {period}, grace: 3, status: /b}}\n"));
+    assert_eq!(beat("2"), [""; 0]);
+    let expected = "web:2:29: warning: ncolony.beatcheck.period: shorter than the time stamps of some file systems (FAT, NFS), where two beats may look like one";
+    assert_eq!(beat("1.9"), [expected]);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, chown};
 
-use crate::support::{Colony, Setup, can, lives, succeeds, wait_gone, write_file};
+use crate::support::{Colony, Setup, can, lives, status, succeeds, wait_gone, write_file};
 
 const SLEEPER: &str = r#"{"args": ["sleep", "1000"]}"#;
 const OTHER_SLEEPER: &str = r#"{"args": ["sleep", "1001"]}"#;
@@ -547,4 +547,50 @@ fn a_process_gets_its_json_file_to_the_byte_and_its_yaml_file_as_json() {
     assert_eq!(value["args"], serde_json::json!(["sleep", "1000"]));
     assert_eq!(value["mine"]["b"], serde_json::json!(1.5));
     assert_eq!(value["mine"]["a"], "two\nlines\n");
+}
+
+/// An strace that has a system call of a monitor fail, where it is about this path; it lets go of it when it ends.
+struct Strace(std::process::Child);
+
+impl Strace {
+    fn attach(colony: &Colony, path: &Path, inject: &str) -> Strace {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", inject, "-P"]).arg(path);
+        let strace = Strace(strace.args(["-p", &colony.pid().to_string()]).spawn().expect("strace runs"));
+        let is_traced = || status(colony.pid(), "TracerPid").filter(|tracer| tracer != "0");
+        colony.wait("strace to hold the monitor", is_traced);
+        strace
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.0.id() as i32), Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+// C13: a disk that fails is not an empty directory.
+#[test]
+fn a_directory_that_fails_with_eio_changes_nothing_and_is_told_and_read_again_when_it_can() {
+    if !can("strace", succeeds("strace", &["-f", "true"])) {
+        return;
+    }
+    for call in ["getdents64", "openat"] {
+        let colony = Colony::with(&[("web", SLEEPER), ("db", SLEEPER)]);
+        let (web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
+        let strace = Strace::attach(&colony, &colony.path("config"), &format!("inject={call}:error=EIO"));
+        colony.wait_log("I/O error; everything stays as it is");
+        colony.remove("db");
+        colony.write("web", OTHER_SLEEPER);
+        colony.wait("it not to be ready", || (colony.get("/healthz").0 == 503).then_some(()));
+        colony.wait_ticks(2);
+        runs_on(&colony, "web", web);
+        runs_on(&colony, "db", db);
+        assert_eq!(colony.count("I/O error; everything stays as it is"), 1, "{}", colony.log());
+        drop(strace);
+        colony.wait_log("the directory of process files can be read again");
+        colony.wait_pid("web", Some(web));
+        wait_gone(db);
+    }
 }

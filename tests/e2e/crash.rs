@@ -480,3 +480,28 @@ fn a_process_whose_main_thread_has_ended_is_still_a_copy() {
     copies.wait_ready("web");
     assert!(!colony.log().contains(TWICE), "{}", colony.log());
 }
+
+// X02: past its own limit of a file's size, a write raises a signal that ends whoever does not expect it.
+#[test]
+fn a_monitor_that_may_write_no_file_as_large_as_its_journal_says_so_and_runs_on() {
+    if !can("prlimit", succeeds("prlimit", &["--fsize=300", "true"])) {
+        return;
+    }
+    // Its log goes through a pipe, which has no size.
+    let script = r#"prlimit --fsize=300 "$0" "$@" 2>&1 >/dev/null | cat >&2"#;
+    let setup = Setup::new().through(&["sh", "-c", script]).flags(&["--minrestartdelay", "0.05"]);
+    let names: Vec<String> = (0..8).map(|number| format!("p{number}")).collect();
+    let mut colony = names.iter().fold(setup, |setup, name| setup.file(name, SLEEPER)).start();
+    colony.wait_log("cannot be written to (is the disk full?)");
+    let mut pids: Vec<i32> = names.iter().map(|name| colony.wait_pid(name, None)).collect();
+    for (name, pid) in names.iter().zip(&mut pids) {
+        kill(Pid::from_raw(*pid), Signal::SIGKILL).expect("it lives");
+        *pid = colony.wait_pid(name, Some(*pid));
+    }
+    assert!(pids.iter().all(|pid| lives(*pid)), "{}", colony.log());
+    kill(Pid::from_raw(colony.monitor_below()), Signal::SIGTERM).expect("it lives");
+    colony.exit_status();
+    colony.wait_log("ended: nothing is left");
+    assert!(!pids.into_iter().any(lives), "{}", colony.log());
+    assert!(!colony.log().contains("SIGXFSZ"), "{}", colony.log());
+}

@@ -217,7 +217,7 @@ fn what_cannot_die_is_named_and_gets_no_second_copy_and_the_rest_is_served() {
     freezer.freeze(web);
     colony.message("m", r#"{"type": "RESTART", "name": "web"}"#);
     colony.wait_log("SIGKILL to the process tree of web: its grace is over");
-    colony.wait_log("web does not die of SIGKILL");
+    colony.wait_log("web does not die of SIGKILL; it is not started again before it does");
     send(db, Signal::SIGKILL);
     colony.wait_pid("db", Some(db));
     assert_eq!(colony.wait_pid("web", None), web, "a second copy");

@@ -320,6 +320,7 @@ fn what_cannot_be_killed_is_named_and_left() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     assert!(log.contains("frozen does not die of SIGKILL; it is left behind"), "{log}");
+    assert!(!log.contains("started again"), "{log}");
     assert!(log.contains(&format!("pid={frozen}")), "{log}");
     assert!(!log.contains("nothing is left"), "{log}");
     assert!(!lives(web));

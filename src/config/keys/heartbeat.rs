@@ -1,11 +1,15 @@
 //! `ncolony.beatcheck`
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::decode::Least;
 use crate::config::node::Node;
 use crate::config::report::{Path, Report};
 use crate::model::Heartbeat;
+
+/// What the time stamps of the coarsest file systems are in step with.
+const COARSE: Duration = Duration::from_secs(2);
 
 /// `ncolony.beatcheck`. NColony wants all three of its keys.
 pub(in crate::config) fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Heartbeat> {
@@ -15,7 +19,13 @@ pub(in crate::config) fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, nod
     for entry in entries {
         let path = &path.key(&entry.key);
         match entry.key.as_str() {
-            "period" => period = report.seconds(path, &entry.node, Least::Millisecond),
+            "period" => {
+                period = report.seconds(path, &entry.node, Least::Millisecond);
+                if period.is_some_and(|period| period < COARSE) {
+                    let message = "shorter than the time stamps of some file systems (FAT, NFS), where two beats may look like one";
+                    report.warning(path, entry.node.span, message, Some("2 or more is safe everywhere".into()));
+                }
+            }
             // In periods. A million of them is longer than any start.
             "grace" => grace = report.number(path, &entry.node, 0.0, 1e6, "periods"),
             // As NColony has it: a relative path is the monitor's, which is the process's, too, unless it has another.

@@ -211,7 +211,26 @@ unsafe fn write_announcement(announce: &mut RawAnnounce, to: RawFd) {
         let line = std::slice::from_raw_parts_mut(announce.line, announce.len);
         digits(line, &announce.pid, pid as u64);
         digits(line, &announce.born, now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64);
-        let _ = call(libc::SYS_write, [c_long::from(to), announce.line as c_long, announce.len as c_long, 0]);
+        let written = call(libc::SYS_write, [c_long::from(to), announce.line as c_long, announce.len as c_long, 0]);
+        if written.is_err() && errno() == libc::EFBIG {
+            forget_size_signal();
+        }
+    }
+}
+
+/// Past the limit of a file's size, which is the monitor's as well, SIGXFSZ waits for us, and would end the program as soon
+/// as it is let through. To ignore a signal is to drop it.
+///
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn forget_size_signal() {
+    for handler in [libc::SIG_IGN, libc::SIG_DFL] {
+        // As in `default_signals`.
+        let action = [handler as u64, 0, 0, 0];
+        // SAFETY: the kernel reads 32 bytes.
+        let _ = unsafe {
+            call(libc::SYS_rt_sigaction, [c_long::from(libc::SIGXFSZ), ptr::from_ref(&action) as c_long, 0, 8])
+        };
     }
 }
 
