@@ -161,9 +161,18 @@ impl Observed {
             self.order.undying.remove(name);
             self.order.free(name).iter().for_each(|freed| self.agenda.touch(freed));
         }
+        // Whoever waits for it, waits for a failure now, and so do those that wait for him.
+        let has_failed = record.failed.is_some() || record.last.as_ref().is_some_and(End::is_failure);
+        let fails = matches!(record.life, Life::Down) && has_failed;
         let is_up = |name: &Name| self.records.get(name).is_some_and(|record| !matches!(record.life, Life::Down));
-        for dependent in self.order.dependents.get(name).into_iter().flatten().filter(|name| !is_up(name)) {
-            self.agenda.touch(dependent);
+        let (mut open, mut seen) = (vec![name], BTreeSet::from([name]));
+        while let Some(name) = open.pop() {
+            for dependent in self.order.dependents.get(name).into_iter().flatten().filter(|name| !is_up(name)) {
+                self.agenda.touch(dependent);
+                if fails && seen.insert(dependent) {
+                    open.push(dependent);
+                }
+            }
         }
     }
 
@@ -213,8 +222,36 @@ pub(super) struct Unmet<'a> {
 
 /// The first dependency, of what `spec` describes, that is not as it must be.
 pub(super) fn unmet<'a>(desired: &'a Desired, observed: &'a Observed, spec: &'a ProcessSpec) -> Option<Unmet<'a>> {
-    spec.depends_on.iter().find_map(|Dependency { name, condition }| {
-        observed.order.members(desired, name).iter().find_map(|name| {
+    all_unmet(desired, observed, spec).next()
+}
+
+/// Whether what `spec` describes can never start as things are: something that it depends on has ended for good, and not
+/// as it must, or waits for such a thing itself.
+pub(super) fn is_in_vain(desired: &Desired, observed: &Observed, spec: &ProcessSpec) -> bool {
+    let (mut open, mut seen) = (vec![spec], BTreeSet::new());
+    while let Some(spec) = open.pop() {
+        for unmet in all_unmet(desired, observed, spec) {
+            let Some((spec, record)) = unmet.spec.zip(unmet.record) else { continue };
+            let is_stillborn = spec.restart == Restart::Never
+                && record.failed.as_ref().is_some_and(|failed| !failed.error.is_transient());
+            if (has_ended(spec, record) || is_stillborn) && !spec.suspend {
+                return true;
+            }
+            if matches!(record.life, Life::Down) && seen.insert(unmet.name) {
+                open.push(spec);
+            }
+        }
+    }
+    false
+}
+
+fn all_unmet<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+    spec: &'a ProcessSpec,
+) -> impl Iterator<Item = Unmet<'a>> {
+    spec.depends_on.iter().flat_map(move |Dependency { name, condition }| {
+        observed.order.members(desired, name).iter().filter_map(move |name| {
             let spec = desired.processes.get(name).map(AsRef::as_ref);
             let record = observed.records.get(name);
             let is_met = spec.zip(record).is_some_and(|(spec, record)| is_met(*condition, spec, record));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::desired::Desired;
 use super::observed::{End, Failed, Life, Observed, Record};
+use super::order;
 use super::timing::{self, Due};
-use crate::model::{Condition, Exit, Name, ProcessSpec, Restart};
+use crate::model::{Condition, Exit, Moment, Name, ProcessSpec, Restart};
 
 /// Until when a colony runs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,6 +53,8 @@ enum Standing<'a> {
     Over(&'a End),
     /// It could not be started, and its policy allows no second try.
     Stillborn(&'a Failed),
+    /// It waits for something that has ended for good, and not as it must.
+    InVain,
 }
 
 impl Observed {
@@ -78,13 +81,15 @@ impl Observed {
         }
         let ends = self.ends.over.iter().filter_map(|name| {
             let record = self.records.get(name)?;
-            Some((name, standing(desired.processes.get(name)?, record)))
+            Some((name, self.standing(desired, desired.processes.get(name)?, record)))
         });
         let failed = ends.filter_map(|(name, standing)| match standing {
             Standing::Over(end) if !end.is_success() => Some((end.at.at, name, ended(name, end))),
             Standing::Stillborn(failed) => {
                 Some((failed.at.at, name, format!("{name} cannot be started: {}", failed.error)))
             }
+            // What it waits for comes before it.
+            Standing::InVain => Some((Moment::NEVER, name, format!("{name} waits for what has failed for good"))),
             Standing::Open | Standing::Aside | Standing::Over(_) => None,
         });
         // The first in time; of two in one turn the first by name.
@@ -92,7 +97,7 @@ impl Observed {
         match (first, refused) {
             (Some((_, name, what)), _) => {
                 let end = self.records.get(name).filter(|record| record.failed.is_none());
-                let status = end.and_then(|record| record.last.as_ref()).map_or(1, status_of);
+                let status = end.and_then(|record| record.last.as_ref()).map_or(1, |end| status_of(end).max(1));
                 let reason = format!("every process has ended for good, not all with success: first, {what}");
                 Some(Outcome { status, process: Some(name.clone()), reason })
             }
@@ -120,16 +125,31 @@ impl Observed {
         if self.ends.until == Until::Told && !spec.essential {
             return;
         }
-        match standing(spec, record) {
+        match self.standing(desired, spec, record) {
             Standing::Open => self.ends.wait_for(name),
             Standing::Aside => self.ends.forget(name),
-            Standing::Stillborn(_) => self.ends.is_over(name),
+            Standing::Stillborn(_) | Standing::InVain => self.ends.is_over(name),
             Standing::Over(end) => {
                 self.ends.is_over(name);
                 if spec.essential {
                     self.ends.essential(desired, name, spec, end);
                 }
             }
+        }
+    }
+}
+
+impl Observed {
+    fn standing<'a>(&self, desired: &Desired, spec: &ProcessSpec, record: &'a Record) -> Standing<'a> {
+        match standing(spec, record) {
+            Standing::Open
+                if matches!(record.life, Life::Down)
+                    && self.ends.until == Until::Complete
+                    && order::is_in_vain(desired, self, spec) =>
+            {
+                Standing::InVain
+            }
+            standing => standing,
         }
     }
 }
@@ -370,6 +390,28 @@ mod tests {
             ("nor does what is suspended", &[("a", task(), &[Runs, OK]), ("b", suspended(), &[Waits])], None, Some(0)),
             ("and alone they are no end", &[("a", job(), &[Runs, OK]), ("b", suspended(), &[Waits])], None, None),
             ("asked to run again", &[("a", task(), &[Runs, OK, Asked])], None, None),
+            (
+                "what waits for a failure, and what waits for that",
+                &[
+                    ("a", after("b", Condition::Ready), &[Waits]),
+                    ("b", after("c", Condition::Completed), &[Waits]),
+                    ("c", task(), &[Runs, failed]),
+                ],
+                None,
+                Some(3),
+            ),
+            (
+                "what waits for what cannot be started",
+                &[("b", after("c", Condition::Completed), &[Waits]), ("c", task(), &[Unstartable(2)])],
+                None,
+                Some(1),
+            ),
+            (
+                "what waits for what may yet be",
+                &[("b", after("c", Condition::Completed), &[Waits]), ("c", task(), &[Runs, failed, Asked])],
+                None,
+                None,
+            ),
             ("not to be found", &[("a", task(), &[Unstartable(2)])], None, Some(1)),
             ("out of processes for a while", &[("a", task(), &[Unstartable(11)])], None, None),
             ("a file is refused", &[("a", task(), &[Runs, OK])], Some("b.yaml:1:1: bad"), Some(1)),

@@ -164,6 +164,7 @@ class Bench:
                 self.visit(contestant, floor_first=turn % 2 == 0)
                 self.orphans(contestant)
             self.growth(small_first=turn % 2 == 0)
+            self.order(ordered_first=turn % 2 == 0)
         if self.ncolony and "size" in self.options.only:
             self.size()
 
@@ -236,6 +237,23 @@ class Bench:
         if text not in self.notes:
             self.notes.append(text)
             say(text)
+
+    def order(self, ordered_first):
+        """A launch in groups, each of which waits for the one before, and one of all at once."""
+        if not self.ncolony or "order" not in self.options.only or self.book.failed("order", self.ncolony.name):
+            return
+        say("ncolony in a chain of groups, and without order")
+        in_order = contestants.InOrder(self.ncolony.program)
+        self.patience.wait_until_quiet()
+        try:
+            with machine.Watch() as watch:
+                value = measures.ordered(
+                    self.scratch, self.ncolony, in_order, self.options.n, self.homes, ordered_first
+                )
+        except (measures.Failed, OSError) as error:
+            self.book.failures["order", self.ncolony.name] = "failed"
+            return self.note(f"ncolony, order: {error}.")
+        self.book.enter("order", self.ncolony.name, value, disturbed=watch.disturbed)
 
     def growth(self, small_first):
         """Each colony alone: beside a large one, a small one would also see the machine full."""

@@ -136,6 +136,19 @@ class Ncolony(ProcessFiles):
         return [self.program, "run", *self.arguments(colony), "--listen", "off"]
 
 
+class InOrder(Ncolony):
+    """The same in ten groups, each process of which depends on all of the group before."""
+
+    GROUPS = 10
+
+    def prepare_add(self, colony, number):
+        size = max(1, len(colony.numbers) // self.GROUPS)
+        first = (number // size - 1) * size
+        before = [colony.name(other) for other in range(first, first + size)] if first >= 0 else []
+        file = colony.home / "staged" / colony.name(number)
+        file.write_text(json.dumps({"args": colony.argv(number), "dependsOn": before}))
+
+
 class Original(ProcessFiles):
     name = "NColony"
     add_period = 1.0

@@ -249,6 +249,15 @@ def event(tools, contestant, count, kills, home):
     return statistics.median(latency), statistics.median(cpu)
 
 
+def ordered(tools, plain, in_order, count, homes, ordered_first):
+    """How many times as long a launch in a chain of groups takes as one without order, each alone."""
+    took = {}
+    for who in (in_order, plain) if ordered_first else (plain, in_order):
+        with Life(tools, who, count, next(homes)) as life:
+            took[who] = life.launch()
+    return took[in_order] / took[plain]
+
+
 def version_ms(program, times=20):
     """The median time of `--version`, from the spawn to the wait."""
     spent = []

@@ -79,6 +79,7 @@ ROWS = [
     Row("growth", "growth", "an event at N={large:,} over one at N={small:,}: latency", "×", AtMost(2), ratio=False),
     Row("growth_cpu", "growth", "the same: the supervisor's CPU time", "×", AtMost(2), ratio=False),
     Row("event_cpu", "growth", "the supervisor's CPU time for an event at N={large:,}", "µs", ratio=False),
+    Row("order", "order", "launch in a chain of ten ordered groups over launch without order", "×", AtMost(1.3), ratio=False),
     Row("size", "size", "static release binary", "MB", AtMost(5)),
     Row("version", "size", "`--version`, start to end", "ms", ratio=False),
 ]

@@ -154,6 +154,17 @@ fn a_migration_that_fails_for_good_is_the_reason_that_is_told() {
 }
 
 #[test]
+fn a_colony_until_complete_waits_for_nothing_that_waits_in_vain() {
+    let migrate = file("exit 3", json!({"restartPolicy": "Never"}));
+    let web = file("exec sleep 1000", json!({"dependsOn": [{"name": "migrate", "condition": "Completed"}]}));
+    let setup = Setup::new().flags(&["--until-complete"]).file("migrate", &migrate).file("web", &web);
+    let mut colony = setup.file("front", &after(&["web"])).start();
+    assert_eq!(colony.exit_status().code(), Some(3));
+    let log = colony.log();
+    assert!(!log.contains("started web") && !log.contains("started front"), "{log}");
+}
+
+#[test]
 fn the_graces_of_a_chain_are_fitted_into_the_time_for_all() {
     let deaf = |names: &[&str]| {
         let more = json!({"dependsOn": names, "terminationGracePeriodSeconds": 300});
