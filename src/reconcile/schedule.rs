@@ -88,11 +88,11 @@ pub(super) fn due_at(schedule: &Schedule, spec: &ProcessSpec, record: &Record, n
         }
         Some(_) | None => Moment::NEVER,
     };
-    match (retry < next, record.tried) {
-        (true, _) => Due::At(retry, Why::BackoffOver),
-        (false, None) if next == Moment::ZERO => Due::At(next, Why::Created),
-        (false, _) if next == Moment::NEVER => Due::Never,
-        (false, _) => Due::At(next, Why::Scheduled),
+    match (retry < next, &schedule.rhythm, record.tried) {
+        (true, _, _) => Due::At(retry, Why::BackoffOver),
+        (false, Rhythm::Every(_), None) => Due::At(next, Why::Created),
+        (false, Rhythm::Calendar(_), _) if next == Moment::NEVER => Due::Never,
+        (false, Rhythm::Calendar(_), _) | (false, Rhythm::Every(_), Some(_)) => Due::At(next, Why::Scheduled),
     }
 }
 

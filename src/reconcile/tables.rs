@@ -6,6 +6,7 @@ mod hearts;
 mod order;
 mod policy;
 mod requests;
+mod schedules;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -154,7 +155,11 @@ fn decided(desired: &Desired, facts: &Facts, now: f64) -> String {
     for (at, fact) in facts {
         observed.observe(fact.clone(), stamp(*at));
     }
-    let plan = reconcile(desired, &observed, [&web()], stamp(now));
+    decided_by(desired, &observed, stamp(now))
+}
+
+fn decided_by(desired: &Desired, observed: &Observed, now: Stamp) -> String {
+    let plan = reconcile(desired, observed, [&web()], now);
     let waits = plan.waits.iter().map(|(_, wait)| match wait {
         Some(moment) => format!("wait until {}", moment.as_nanos() as f64 / 1e9),
         None => "wait".into(),

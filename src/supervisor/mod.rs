@@ -16,6 +16,7 @@ mod meters;
 mod orders;
 mod pace;
 mod pid_files;
+mod schedules;
 mod signals;
 mod termination;
 mod turn;
@@ -52,6 +53,7 @@ use journal::Journal;
 use message_side::MessageSide;
 use meters::Meters;
 use pid_files::PidFiles;
+use schedules::Schedules;
 use signals::{Asked, Signals};
 use termination::Termination;
 use turn::{Parts, Supervisor, Turn};
@@ -205,6 +207,7 @@ fn build(
         tick: seconds(args.frequency),
         killtime: seconds(args.killtime),
         farewell: farewell(args)?,
+        schedules: Schedules::open(&directories::state(args), now),
         until: if args.until_complete { Until::Complete } else { Until::Told },
         termination: Termination::new(args.termination_log.clone()),
     };

@@ -9,6 +9,7 @@ use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
 use super::orders::{Known, Order};
+use super::schedules::Schedules;
 use super::termination::Termination;
 use super::watch_side::WatchSide;
 use crate::failpoint;
@@ -27,6 +28,7 @@ pub(super) struct Supervisor {
     watch: WatchSide,
     sink: Sink,
     meters: Meters,
+    schedules: Schedules,
     tick: Duration,
     started: Wall,
     next_tick: Moment,
@@ -74,6 +76,8 @@ pub(super) struct Parts {
     pub(super) killtime: Duration,
     /// How the end is asked for.
     pub(super) farewell: Farewell,
+    /// How far calendars have been followed.
+    pub(super) schedules: Schedules,
     /// When it ends without being told to.
     pub(super) until: Until,
     /// Where the reason goes then.
@@ -96,10 +100,25 @@ impl Supervisor {
         now: Stamp,
         fallback: impl Fn() -> std::sync::Arc<crate::model::ProcessSpec>,
     ) -> Supervisor {
-        let Parts { mut host, config, messages, watch, sink, meters, tick, killtime, farewell, until, termination } =
-            parts;
+        let Parts {
+            mut host,
+            config,
+            messages,
+            watch,
+            sink,
+            meters,
+            tick,
+            killtime,
+            farewell,
+            schedules,
+            until,
+            termination,
+        } = parts;
         host.until = until;
         let mut observed = Observed::until(until);
+        for (name, progress) in schedules.remembered() {
+            observed.observe(Fact::Remembered(name.clone(), progress.clone()), now);
+        }
         for (name, run) in host.inherit() {
             observed.observe(Fact::Inherited(name, run, fallback()), now);
         }
@@ -112,6 +131,7 @@ impl Supervisor {
             watch,
             sink,
             meters,
+            schedules,
             tick,
             started: now.wall,
             next_tick: now.at,
@@ -211,6 +231,7 @@ impl Supervisor {
         self.notice_the_drained(now.at);
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
+        self.save_schedules();
         failpoint::reach("turn");
         self.notice_the_end(now.at);
         let drained = self.host.capture.drain(OUTPUT);
@@ -222,6 +243,14 @@ impl Supervisor {
         self.farewell.listens_again(now.at + began.elapsed());
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
         turn
+    }
+
+    /// Writes down how far calendars have been followed. At the end all is forgotten, and that is not written down.
+    fn save_schedules(&mut self) {
+        let unsaved = self.observed.take_unsaved();
+        if self.desired.ending.is_none() {
+            self.schedules.note(unsaved);
+        }
     }
 
     /// The colony as it is now.
@@ -316,6 +345,7 @@ impl Supervisor {
         self.watch.refresh();
         self.tell_output();
         self.host.journal.refresh();
+        self.schedules.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();
         let desired = std::mem::take(&mut self.desired);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 
@@ -116,4 +116,143 @@ fn a_scheduled_run_whose_file_goes_is_ended() {
     colony.remove("job");
     wait_gone(run);
     colony.wait_log("job is gone");
+}
+
+/// The file in which a monitor leaves how far it had followed the calendars: this one's an age ago.
+fn left_behind(setup: &Setup, name: &str, calendar: &str) {
+    let state = setup.path("messages/.ncolony");
+    fs::create_dir_all(&state).expect("a directory");
+    let up_to = now() - 399 * 86_400;
+    fs::write(state.join("schedules"), format!("{up_to} 0 {name}\t{calendar}\ngarbage\n")).expect("a file");
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+fn new_year(job: &str) -> String {
+    format!("{job}\nschedule: 0 0 1 1 *\ntimeZone: UTC\n")
+}
+
+const NEXT: &str = r#"ncolony_process_next_start_timestamp_seconds{process="job"}"#;
+const LAST: &str = r#"ncolony_schedule_last_scheduled_timestamp_seconds{schedule="job"}"#;
+
+#[test]
+fn what_was_missed_while_no_monitor_ran_is_made_up_for_once() {
+    let setup = Setup::new();
+    left_behind(&setup, "job", "UTC 0 0 1 1 *");
+    let colony = setup.file("job.yaml", &new_year("args: [\"true\"]\nenv_inherit: [PATH]")).start();
+    colony.wait_metric(r#"ncolony_schedule_last_success_timestamp_seconds{schedule="job"}"#, |at| at > 1e9);
+    let last = colony.wait_metric(LAST, |at| at > 1e9);
+    let next = colony.wait_metric(NEXT, |at| at > now() as f64);
+    assert_eq!((last % 86_400.0, next % 86_400.0), (0.0, 0.0), "midnights");
+    assert!((365.0..=366.0).contains(&((next - last) / 86_400.0)), "from {last} to {next}");
+    colony.wait_ticks(2);
+    assert_eq!(colony.metric(STARTS), Some(1.0));
+
+    let again = colony.kill_monitor().start();
+    again.wait_metric(NEXT, |at| at == next);
+    again.wait_ticks(2);
+    assert_eq!(again.metric(STARTS), Some(0.0), "{}", again.log());
+    assert_eq!(again.metric(LAST), Some(last), "it is known what was run for last");
+    let (_, page) = again.get("/");
+    assert!(page.contains("job"), "{page}");
+}
+
+#[test]
+fn what_is_new_or_too_late_is_not_made_up_for() {
+    let setup = Setup::new();
+    left_behind(&setup, "late", "UTC 0 0 1 1 *");
+    let job = new_year("args: [\"true\"]\nenv_inherit: [PATH]");
+    let late = format!("{job}startingDeadlineSeconds: 60\n");
+    let colony = setup.file("new.yaml", &job).file("late.yaml", &late).start();
+    for name in ["new", "late"] {
+        colony.wait_metric(&format!(r#"ncolony_process_next_start_timestamp_seconds{{process="{name}"}}"#), |at| {
+            at > now() as f64
+        });
+    }
+    colony.wait_ticks(2);
+    for name in ["new", "late"] {
+        assert_eq!(colony.metric(&format!(r#"ncolony_process_starts_total{{process="{name}"}}"#)), Some(0.0), "{name}");
+    }
+    let kept = fs::read_to_string(colony.path("messages/.ncolony/schedules")).expect("it is written");
+    let names: Vec<&str> = kept.lines().filter_map(|line| line.split(['\t', ' ']).nth(2)).collect();
+    assert_eq!(names, ["late", "new"], "{kept}");
+    assert_eq!(colony.get("/healthz").0, 200, "a job between its times is as it should be");
+}
+
+#[test]
+fn a_calendars_time_comes_on_the_minute() {
+    let setup = Setup::new();
+    let notes = setup.path("notes").display().to_string();
+    let text = format!(
+        r#"{{"args": ["sh", "-c", "date +%s.%N >> $1", "job", {notes:?}], "env_inherit": ["PATH"],
+            "schedule": "* * * * *"}}"#
+    );
+    let colony = setup.file("job", &text).start();
+    let due = colony.wait_metric(NEXT, |at| at > 1e9);
+    assert_eq!(due % 60.0, 0.0);
+    // The one test that waits for the clock: a minute at most.
+    while (now() as f64) < due {
+        thread::sleep(Duration::from_millis(200));
+    }
+    let began = wait_notes(&colony, 1)[0];
+    assert!(began >= due, "it was run {} s early", due - began);
+    colony.wait_log("started job: its time has come");
+    colony.wait_metric(LAST, |at| at == due);
+}
+
+#[test]
+fn a_suspended_job_is_run_by_hand_and_no_second_one_beside_it() {
+    let job = "args: [sleep, \"1000\"]\nenv_inherit: [PATH]\nsuspend: true";
+    let colony = Setup::new().file("job.yaml", &new_year(job)).start();
+    colony.wait_metric(r#"ncolony_process_state{process="job",state="stopped"}"#, |is| is == 1.0);
+    colony.message("now", r#"{"type": "TRIGGER", "name": "job"}"#);
+    let run = colony.wait_pid("job", None);
+    colony.wait_log("started job: a message asked for it now");
+    colony.message("again", r#"{"type": "TRIGGER", "name": "job"}"#);
+    colony.wait_log("its last run is not over, and there are never two at a time");
+    // An edit of what it was born with is for the next run.
+    colony.write("job.yaml", &new_year("args: [sleep, \"2000\"]\nenv_inherit: [PATH]\nsuspend: true"));
+    colony.wait_metric("ncolony_config_generation", |generation| generation >= 2.0);
+    colony.wait_ticks(2);
+    assert_eq!(colony.pid_of("job"), Some(run));
+    assert_eq!(colony.metric(STARTS), Some(1.0));
+    let line = fs::read(format!("/proc/{run}/cmdline")).expect("it runs");
+    assert!(line.ends_with(b"1000\0"), "{line:?}");
+}
+
+#[test]
+fn with_replace_the_next_run_ends_the_last() {
+    let setup = Setup::new();
+    let text =
+        job(&setup, 2.0, "exec sleep 1000").replace("\"schedule\"", "\"concurrencyPolicy\": \"Replace\", \"schedule\"");
+    let colony = setup.file("job", &text).start();
+    let first = colony.wait_pid("job", None);
+    let second = colony.wait_pid("job", Some(first));
+    wait_gone(first);
+    colony.wait_log("job: the next run is due");
+    colony.wait_pid("job", Some(second));
+}
+
+#[test]
+fn a_run_that_lasts_too_long_is_ended_and_has_failed_for_good() {
+    let long = "args: [sh, -c, \"trap 'exit 0' TERM; while :; do sleep 0.1; done\"]\nenv_inherit: [PATH]\n\
+                activeDeadlineSeconds: 1\nrestartPolicy: OnFailure\nbackoff: {initialSeconds: 0.2}\n";
+    let job = format!("{long}schedule: {{every: 1000}}\n");
+    let colony = Colony::with(&[("once.yaml", long), ("job.yaml", &job)]);
+    for name in ["once", "job"] {
+        colony.wait_metric(&format!(r#"ncolony_process_exits_total{{process="{name}",reason="deadline"}}"#), |ends| {
+            ends == 1.0
+        });
+    }
+    colony.wait_log("once: it lasted longer than activeDeadlineSeconds");
+    colony.wait_metric(r#"ncolony_process_state{process="once",state="failed"}"#, |is| is == 1.0);
+    colony.wait_metric(r#"ncolony_process_state{process="job",state="pending"}"#, |is| is == 1.0);
+    colony.wait_ticks(2);
+    for name in ["once", "job"] {
+        assert_eq!(colony.metric(&format!(r#"ncolony_process_starts_total{{process="{name}"}}"#)), Some(1.0), "{name}");
+    }
+    let (_, text) = colony.get("/healthz?verbose");
+    assert!(text.contains("DeadlineExceeded"), "{text}");
 }
