@@ -193,3 +193,31 @@ fn a_termination_log_that_cannot_be_written_is_said_and_holds_up_nothing() {
     std::io::Read::read_to_string(&mut &reader, &mut text).expect("what was written, and the end");
     assert_eq!(text, "main has ended for good: exit code 6, and it is essential\nbye\n");
 }
+
+#[test]
+fn until_complete_does_not_wait_for_what_waits_for_a_failure() {
+    let after = |on: &str, condition: &str| {
+        let depends_on = json!([{"name": on, "condition": condition}]);
+        json!({"args": ["true"], "restartPolicy": "Never", "dependsOn": depends_on}).to_string()
+    };
+    let setup = Setup::new().flags(&["--until-complete"]);
+    let setup = setup.file("migrate", &once("exit 9")).file("a", &after("migrate", "Completed"));
+    let mut colony = setup.file("b", &after("a", "Ready")).start();
+    assert_eq!(colony.exit_status().code(), Some(9));
+    assert_eq!((colony.pid_of("a"), colony.pid_of("b")), (None, None));
+}
+
+#[test]
+fn the_success_of_an_essential_migration_is_a_step_and_its_failure_the_end() {
+    let web =
+        json!({"args": ["sleep", "1000"], "dependsOn": [{"name": "migrate", "condition": "Completed"}]}).to_string();
+    let mut colony = Colony::with(&[("migrate", &essential("exit 0")), ("web", &web)]);
+    let pid = colony.wait_pid("web", None);
+    colony.wait_ticks(2);
+    assert!(lives(pid));
+    colony.signal(Signal::SIGTERM);
+    assert_eq!(colony.exit_status().code(), Some(0));
+    let mut colony = Colony::with(&[("migrate", &essential("exit 8")), ("web", &web)]);
+    assert_eq!(colony.exit_status().code(), Some(8));
+    assert_eq!(colony.pid_of("web"), None);
+}
