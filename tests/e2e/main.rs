@@ -5,6 +5,7 @@ mod config_dir;
 mod copies;
 mod crash;
 mod credentials;
+mod database;
 mod demo;
 mod descendants;
 mod endings;
