@@ -83,7 +83,20 @@ impl Report<'_> {
         if let Value::Bool(value) = node.value {
             return Some(value);
         }
-        self.error(path, node.span, format!("expected true or false, found {}", a_kind(&node.value)));
+        let message = format!("expected true or false, found {}", a_kind(&node.value));
+        let meant = match &node.value {
+            // YAML 1.1 had more words for them.
+            Value::Text(text) | Value::Odd(text) => match text.to_lowercase().as_str() {
+                "true" | "yes" | "on" | "y" => Some("true"),
+                "false" | "no" | "off" | "n" => Some("false"),
+                _ => None,
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => None,
+        };
+        match meant {
+            Some(meant) => self.error_with_help(path, node.span, message, format!("write {meant}, without quotes")),
+            None => self.error(path, node.span, message),
+        }
         None
     }
 

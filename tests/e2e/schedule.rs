@@ -257,3 +257,14 @@ fn a_run_that_lasts_too_long_is_ended_and_has_failed_for_good() {
     let (_, text) = colony.get("/healthz?verbose");
     assert!(text.contains("DeadlineExceeded"), "{text}");
 }
+
+#[test]
+fn a_calendar_is_of_its_time_zone() {
+    let at = |zone: &str| format!(r#"{{"args": ["true"], "schedule": "0 3 * * *", "timeZone": "{zone}"}}"#);
+    let colony = Colony::with(&[("job", &at("Asia/Tokyo"))]);
+    // Neither place changes its clocks: three in the morning is 18:00 UTC and 21:30 UTC of the day before.
+    colony.wait_metric(NEXT, |next| next % 86_400.0 == 64_800.0);
+    colony.write("job", &at("Asia/Kolkata"));
+    colony.wait_metric(NEXT, |next| next % 86_400.0 == 77_400.0);
+    assert_eq!(colony.metric(STARTS), Some(0.0), "no run is due");
+}

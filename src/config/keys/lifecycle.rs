@@ -10,13 +10,17 @@ use crate::model::{PreStop, Signal};
 use super::handler;
 
 pub(in crate::config) fn signal(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Signal> {
-    let signal = match &node.value {
-        Value::Text(text) => Signal::parse(text),
-        Value::Number(literal) => literal.parse().ok().and_then(Signal::from_raw),
-        Value::Null | Value::Bool(_) | Value::Odd(_) | Value::List(_) | Value::Map(_) => None,
+    let (signal, meant) = match &node.value {
+        Value::Text(text) => (Signal::parse(text), Signal::misspelt(text)),
+        Value::Number(literal) => (literal.parse().ok().and_then(Signal::from_raw), None),
+        Value::Null | Value::Bool(_) | Value::Odd(_) | Value::List(_) | Value::Map(_) => (None, None),
     };
     if signal.is_none() {
-        report.error(path, node.span, "expected a signal, such as SIGTERM, INT, RTMIN+3 or 15");
+        let message = "expected a signal, such as SIGTERM, INT, RTMIN+3 or 15";
+        match meant {
+            Some(meant) => report.error_with_help(path, node.span, message, format!("did you mean {meant}?")),
+            None => report.error(path, node.span, message),
+        }
     }
     signal
 }
