@@ -49,22 +49,23 @@ impl Report<'_> {
         None
     }
 
+    pub(super) fn list<'n>(&mut self, path: &Path<'_>, node: &'n Node, expected: &str) -> Option<&'n [Node]> {
+        let message = || format!("expected {expected}, found {}", a_kind(&node.value));
+        match &node.value {
+            Value::List(items) => return Some(items),
+            Value::Text(_) => {
+                self.error_with_help(path, node.span, message(), "a list, even of one, is written [\"…\"]")
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Odd(_) | Value::Map(_) => {
+                self.error(path, node.span, message());
+            }
+        }
+        None
+    }
+
     /// A list of texts; one bad text spoils it.
     pub(super) fn texts(&mut self, path: &Path<'_>, node: &Node) -> Option<Vec<String>> {
-        let Value::List(items) = &node.value else {
-            let help = match &node.value {
-                Value::Text(_) => Some("a list, even of one, is written [\"…\"]"),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Odd(_) | Value::List(_) | Value::Map(_) => {
-                    None
-                }
-            };
-            let message = format!("expected a list of texts, found {}", a_kind(&node.value));
-            match help {
-                Some(help) => self.error_with_help(path, node.span, message, help),
-                None => self.error(path, node.span, message),
-            }
-            return None;
-        };
+        let items = self.list(path, node, "a list of texts")?;
         // Every bad one is to be reported: collecting into an Option would end at the first.
         let texts: Vec<Option<&str>> =
             items.iter().enumerate().map(|(index, item)| self.text(&path.index(index), item)).collect();

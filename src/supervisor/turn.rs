@@ -194,7 +194,10 @@ impl Supervisor {
         };
         let Some(outcome) = self.observed.outcome().cloned().or_else(complete) else { return };
         let status = outcome.status;
-        tracing::warn!("ending with status {status}: {}; what still runs is asked to stop", outcome.reason);
+        match status {
+            0 => tracing::info!("ending with status 0: {}; what still runs is asked to stop", outcome.reason),
+            _ => tracing::warn!("ending with status {status}: {}; what still runs is asked to stop", outcome.reason),
+        }
         let lines = outcome.process.as_ref().map(|name| self.host.capture.last_lines(name));
         self.termination.tell(&outcome.reason, &lines.unwrap_or_default());
         self.outcome = Some(outcome);

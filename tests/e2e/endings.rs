@@ -76,6 +76,10 @@ fn until_complete_ends_when_all_have_ended_and_tells_the_first_failure() {
         let setup = Setup::new().flags(&["--until-complete"]);
         let mut colony = files.iter().fold(setup, |setup, (name, script)| setup.file(name, &once(script))).start();
         assert_eq!(colony.exit_status().code(), Some(*status), "{files:?}");
+        // That all is well is no warning.
+        let level = if *status == 0 { "INFO" } else { "WARN" };
+        let log = colony.log();
+        assert!(log.contains(&format!("{level} ncolony: ending with status {status}")), "{log}");
     }
 }
 

@@ -76,7 +76,11 @@ fn bound(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<u64> {
             if let Some(number) = literal.parse().ok().filter(|number| *number != Rlimit::UNLIMITED) {
                 return Some(number);
             }
-            report.error(path, node.span, EXPECTED);
+            match literal.as_ref() {
+                // So prlimit(1) has it.
+                "-1" => report.error_with_help(path, node.span, EXPECTED, "did you mean \"unlimited\"?"),
+                _ => report.error(path, node.span, EXPECTED),
+            }
         }
         Value::Text(text) if text.parse::<u64>().is_ok() => {
             report.error_with_help(path, node.span, format!("{EXPECTED}, found text"), "write it without quotes");

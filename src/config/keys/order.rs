@@ -1,6 +1,5 @@
 //! What a process is to the others of its colony.
 
-use crate::config::decode::a_kind;
 use crate::config::graph::Mentions;
 use crate::config::node::{Node, Span, Value};
 use crate::config::report::{Path, Report};
@@ -17,11 +16,7 @@ pub(in crate::config) fn depends_on(
     node: &Node,
     own: Option<&Name>,
 ) -> (Vec<Dependency>, Option<Mentions>) {
-    let Value::List(items) = &node.value else {
-        let message = format!("expected a list of names, found {}", a_kind(&node.value));
-        report.error_with_help(path, node.span, message, "a list, even of one, is written [\"…\"]");
-        return (Vec::new(), None);
-    };
+    let items = report.list(path, node, "a list of names").unwrap_or_default();
     let mut dependencies: Vec<Dependency> = Vec::new();
     let mut places = Vec::new();
     for (index, item) in items.iter().enumerate() {

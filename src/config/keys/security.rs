@@ -108,10 +108,7 @@ fn one(
 }
 
 fn accounts(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Vec<Account> {
-    let Value::List(items) = &node.value else {
-        report.error(path, node.span, format!("expected a list of numbers or names, found {}", a_kind(&node.value)));
-        return Vec::new();
-    };
+    let items = report.list(path, node, "a list of numbers or names").unwrap_or_default();
     items.iter().enumerate().filter_map(|(index, item)| account(report, &path.index(index), item)).collect()
 }
 
@@ -161,12 +158,7 @@ fn capabilities(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option
 }
 
 fn capability_set(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) -> CapabilitySet {
-    let Value::List(items) = &entry.node.value else {
-        let message =
-            format!("expected a list of capabilities, such as [NET_RAW], found {}", a_kind(&entry.node.value));
-        report.error(path, entry.node.span, message);
-        return CapabilitySet::default();
-    };
+    let items = report.list(path, &entry.node, "a list of capabilities, such as [NET_RAW]").unwrap_or_default();
     let mut set = CapabilitySet::default();
     for (index, item) in items.iter().enumerate() {
         let path = &path.index(index);
