@@ -8,7 +8,7 @@ use std::slice;
 use super::desired::Desired;
 use super::fitting;
 use super::hooks::PostStart;
-use super::observed::{Ask, End, Life, Observed, Record, Run};
+use super::observed::{Ask, End, Failed, Life, Observed, Record, Run, Tried};
 use super::plan::Why;
 use super::policy;
 use super::schedule;
@@ -188,6 +188,13 @@ fn is_leaving(wanted: Option<&ProcessSpec>, run: &Run) -> bool {
     wanted.is_none_or(|spec| spec.suspend && !schedule::is_of_schedule(run, spec))
 }
 
+/// Why it never begins, if it cannot be started as it is and its policy allows no second try; a schedule has a next time.
+pub(super) fn stillborn<'a>(spec: &ProcessSpec, record: &'a Record) -> Option<&'a Failed> {
+    let is_as_tried = record.tried == Some(Tried::of(spec)) && record.asked.is_none();
+    let has_one_try = spec.restart == Restart::Never && spec.schedule.is_none() && is_as_tried;
+    record.failed.as_ref().filter(|failed| has_one_try && !failed.error.is_transient())
+}
+
 /// Whether it does what it is for: it is up and well, or has ended with success, or is a job between two runs.
 pub(super) fn is_ready(spec: &ProcessSpec, record: &Record) -> bool {
     match &record.life {
@@ -232,9 +239,7 @@ pub(super) fn is_in_vain(desired: &Desired, observed: &Observed, spec: &ProcessS
     while let Some(spec) = open.pop() {
         for unmet in all_unmet(desired, observed, spec) {
             let Some((spec, record)) = unmet.spec.zip(unmet.record) else { continue };
-            let is_stillborn = spec.restart == Restart::Never
-                && record.failed.as_ref().is_some_and(|failed| !failed.error.is_transient());
-            if (has_ended(spec, record) || is_stillborn) && !spec.suspend {
+            if (has_ended(spec, record) || stillborn(spec, record).is_some()) && !spec.suspend {
                 return true;
             }
             if matches!(record.life, Life::Down) && seen.insert(unmet.name) {

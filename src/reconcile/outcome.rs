@@ -6,7 +6,7 @@ use super::desired::Desired;
 use super::observed::{End, Failed, Life, Observed, Record};
 use super::order;
 use super::timing::{self, Due};
-use crate::model::{Condition, Exit, Moment, Name, ProcessSpec, Restart};
+use crate::model::{Condition, Exit, Moment, Name, ProcessSpec};
 
 /// Until when a colony runs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -193,12 +193,10 @@ fn standing<'a>(spec: &ProcessSpec, record: &'a Record) -> Standing<'a> {
     if !counts(spec) {
         return Standing::Aside;
     }
-    match (&record.life, &record.failed) {
+    match (&record.life, order::stillborn(spec, record)) {
         (Life::Up(_) | Life::Stopping(..) | Life::Leaving(..), _) => Standing::Open,
-        (Life::Down, Some(failed)) if spec.restart == Restart::Never && !failed.error.is_transient() => {
-            Standing::Stillborn(failed)
-        }
-        (Life::Down, _) => match (timing::service_due_at(spec, record), &record.last) {
+        (Life::Down, Some(failed)) => Standing::Stillborn(failed),
+        (Life::Down, None) => match (timing::service_due_at(spec, record), &record.last) {
             (Due::Never, Some(last)) => Standing::Over(last),
             (Due::Never | Due::At(..), _) => Standing::Open,
         },
@@ -412,7 +410,14 @@ mod tests {
                 None,
                 None,
             ),
+            (
+                "what waits for a job that could not be started: it will be tried again",
+                &[("b", after("c", Condition::Ready), &[Waits]), ("c", job(), &[Unstartable(2)])],
+                None,
+                None,
+            ),
             ("not to be found", &[("a", task(), &[Unstartable(2)])], None, Some(1)),
+            ("not to be found, and asked to try again", &[("a", task(), &[Unstartable(2), Asked])], None, None),
             ("out of processes for a while", &[("a", task(), &[Unstartable(11)])], None, None),
             ("a file is refused", &[("a", task(), &[Runs, OK])], Some("b.yaml:1:1: bad"), Some(1)),
             ("a file is refused, and one failed", &[("a", task(), &[Runs, failed])], Some("b.yaml:1:1: bad"), Some(3)),

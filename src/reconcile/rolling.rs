@@ -125,8 +125,10 @@ fn is_ready(run: &Run) -> bool {
 
 /// The set and the number in a replica's name.
 fn numbered(name: &Name) -> Option<(&str, u32)> {
-    let (set, index) = name.as_str().rsplit_once('-')?;
-    Some((set, index.parse().ok()?))
+    let (set, digits) = name.as_str().rsplit_once('-')?;
+    let index: u32 = digits.parse().ok()?;
+    // No `web-01`, which is another's.
+    (index.to_string() == digits).then_some((set, index))
 }
 
 #[cfg(test)]
@@ -221,10 +223,35 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_none_of_the_set_ends_nobodys_wait() {
+        let heartbeat = Heartbeat { period: Duration::from_secs(500), grace: 1.0, file: "/beat".into() };
+        let replica = |index| Some(Replica { set: name("r"), index, of: 2 });
+        let spec = |replica| Arc::new(ProcessSpec { replica, heartbeat: Some(heartbeat.clone()), ..plain() });
+        let processes = [("r-0", spec(replica(0))), ("r-01", spec(None)), ("r-1", spec(replica(1)))];
+        let mut desired = Desired::default();
+        let mut observed = Observed::default();
+        for (n, (text, spec)) in (0..).zip(processes) {
+            let id = Incarnation::new(NonZeroU64::MIN.saturating_add(n));
+            observed.observe(Fact::Started(name(text), id, Arc::clone(&spec)), stamp(1));
+            if text != "r-0" {
+                observed.observe(Fact::Beat(name(text), id), stamp(2));
+            }
+            desired.processes.insert(name(text), spec);
+        }
+        observed.observe(Fact::Asked(name("r-1"), Ask::Named), stamp(3));
+        for text in ["r-0", "r-1", "r-01"] {
+            observed.note_turn(&desired, &name(text), stamp(3).at);
+        }
+        observed.agenda.take(stamp(3).at);
+        observed.observe(Fact::Beat(name("r-0"), Incarnation::new(NonZeroU64::MIN)), stamp(4));
+        assert!(observed.agenda.is_due(&name("r-1"), stamp(4).at), "its turn has come, and it is looked at");
+    }
+
+    #[test]
     fn a_replica_is_told_by_its_name() {
         assert_eq!(numbered(&name("web-12")), Some(("web", 12)));
         assert_eq!(numbered(&name("web-a-0")), Some(("web-a", 0)));
-        for other in ["web", "web-", "web-x", "12"] {
+        for other in ["web", "web-", "web-x", "12", "web-01", "web-+1"] {
             assert_eq!(numbered(&name(other)), None, "{other}");
         }
     }

@@ -9,7 +9,7 @@ use super::machine::{Fate, Temper, World};
 use super::random::Random;
 use super::specs::{self, name_of, plain};
 use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProcessSpec, Replica, Signal};
-use crate::reconcile::{Ask, Haste};
+use crate::reconcile::{Ask, Haste, Until};
 
 pub(super) const STEPS: u64 = 300;
 /// More of ours are never in the table at once.
@@ -81,6 +81,7 @@ impl Chance {
         let replicas = random.pick(&[0, 0, 2, 3, 4]);
         let set = ["r-0", "r-1", "r-2", "r-3"][..replicas].iter().map(|name| name_of(name)).collect();
         let essentials = random.chance(15);
+        let until = if random.chance(15) { Until::Complete } else { Until::Told };
         let walls = Random::new(seed ^ wall);
         let mut chance = Chance {
             history: History::new(random, walls, temper, reuse, tick),
@@ -93,6 +94,7 @@ impl Chance {
             ends_at,
             step: 0,
         };
+        chance.history.runs_until(until);
         chance.first();
         chance
     }
@@ -295,6 +297,7 @@ impl Chance {
             Some(spec) => self.changed(spec),
             None => self.fresh(),
         };
+        let spec = self.depending(&name_of("r"), spec);
         self.fingerprint += 1;
         for (name, index) in set.iter().zip(0..) {
             let replica = Some(Replica { set: name_of("r"), index, of });
@@ -335,7 +338,9 @@ impl Chance {
     fn depending(&mut self, name: &Name, mut spec: ProcessSpec) -> ProcessSpec {
         let depends = self.history.world.temper.depends;
         if self.random().chance(depends) {
-            let names = self.names.clone();
+            let names = self.names.iter().chain(&self.set).cloned();
+            // Their file is meant by its name, too.
+            let names = names.chain(self.set.first().map(|_| name_of("r"))).collect::<Vec<_>>();
             let names = names.into_iter().filter(|_| self.random().chance(40)).collect::<Vec<_>>();
             spec.depends_on.clear();
             for on in names.into_iter().filter(|on| on != name) {

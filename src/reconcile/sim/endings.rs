@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::history::History;
-use crate::model::{Condition, Moment};
-use crate::reconcile::Life;
+use super::machine::World;
+use crate::model::{Condition, Moment, Name};
+use crate::reconcile::{Life, Until};
 
 /// When nothing is left to do, and an essential process has ended for good, that is the outcome, with its status; and
 /// there is none without.
@@ -45,5 +46,40 @@ pub(super) fn it_ends_as_told(history: &mut History) {
             world.check(ended.is_none(), || format!("{ended:?} has ended for good, is essential, and nothing follows"));
         }
         None => {}
+    }
+}
+
+/// When nothing is left to do, a colony that runs until all is complete is so if nobody is wanted who runs or may run.
+pub(super) fn it_is_complete_in_time(history: &mut History) {
+    let is_to_be_told = history.is_quiet() && history.ends == Until::Complete;
+    let History { world, observed, .. } = history;
+    if !is_to_be_told || world.desired.ending.is_some() {
+        return;
+    }
+    let desired = Arc::clone(&world.desired);
+    let counted = desired.processes.iter().filter(|(_, spec)| !spec.suspend && spec.schedule.is_none());
+    let open = counted.map(|(name, _)| name).find(|name| !world.is_over(name) && !world.waits_in_vain(name));
+    let told = observed.is_complete();
+    world.check(told == open.is_none(), || format!("complete: {told}, and open is {open:?}"));
+}
+
+impl World {
+    fn is_down(&self, name: &Name) -> bool {
+        !self.runs.iter().any(|run| run.name == *name && !run.empty_told)
+    }
+
+    fn is_over(&self, name: &Name) -> bool {
+        let known = self.desired.processes.get(name).zip(self.ledgers.get(name));
+        self.is_down(name) && known.is_some_and(|(spec, ledger)| ledger.is_over(spec, self.now))
+    }
+
+    /// Whether it waits for one that is over, and not as it must be, or for one that waits so. There are no circles.
+    fn waits_in_vain(&self, name: &Name) -> bool {
+        let Some(spec) = self.desired.processes.get(name).filter(|_| self.is_down(name)) else { return false };
+        let unmet = self.unmet(spec);
+        unmet.iter().any(|on| {
+            let is_suspended = self.desired.processes.get(on).is_some_and(|spec| spec.suspend);
+            (!is_suspended && self.is_over(on)) || self.waits_in_vain(on)
+        })
     }
 }

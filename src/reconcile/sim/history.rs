@@ -11,7 +11,7 @@ use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
 use crate::model::{Concurrency, Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
-use crate::reconcile::{Ask, Desired, Fact, Haste, HookEnd, Observed, Weight, Why, settle};
+use crate::reconcile::{Ask, Desired, Fact, Haste, HookEnd, Observed, Until, Weight, Why, settle};
 
 pub(super) struct History {
     pub(super) world: World,
@@ -24,6 +24,8 @@ pub(super) struct History {
     pub(super) over_by: Option<Moment>,
     /// When it shall be over, if that was said.
     pub(super) until: Option<Moment>,
+    /// When it ends without being told to.
+    pub(super) ends: Until,
     /// For how many turns in a row each process has been due and was not looked at.
     pub(super) starved: BTreeMap<Name, u32>,
     leaving: Vec<Incarnation>,
@@ -52,11 +54,17 @@ impl History {
             starts: 100,
             over_by: None,
             until: None,
+            ends: Until::Told,
             starved: BTreeMap::new(),
             leaving: Vec::new(),
             turned_at: start,
             walls,
         }
+    }
+
+    /// Nothing is known yet of a colony that runs until then.
+    pub(super) fn runs_until(&mut self, ends: Until) {
+        (self.ends, self.observed) = (ends, Observed::until(ends));
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -183,7 +191,9 @@ impl History {
         self.save();
         laws::hold_after_a_turn(self);
         endings::it_ends_as_told(self);
-        if self.observed.outcome().is_some() && self.world.desired.ending.is_none() {
+        endings::it_is_complete_in_time(self);
+        let is_over = self.observed.outcome().is_some() || self.observed.completion(&desired, None).is_some();
+        if is_over && self.world.desired.ending.is_none() {
             self.end(Haste::Graceful);
         }
     }
@@ -228,7 +238,7 @@ impl History {
         self.world.looks.clear();
         self.starved.clear();
         self.world.ledgers.clear();
-        self.observed = Observed::default();
+        self.observed = Observed::until(self.ends);
         self.pass(down);
         self.turned_at = self.now();
         self.world.remembered.clone_from(&self.world.disk);

@@ -225,6 +225,13 @@ impl Ledger {
         })
     }
 
+    /// Whether no run of it follows: as its policy has it, or since its program cannot be executed, and it has one try.
+    pub(super) fn is_over(&self, spec: &ProcessSpec, now: Stamp) -> bool {
+        let is_as_tried = self.tried == Some((spec.born, spec.whole)) && self.asked.is_none();
+        let is_stillborn = self.failed.is_some_and(|failure| !failure.transient) && spec.restart == Restart::Never;
+        spec.schedule.is_none() && (self.due_at(spec, now) == Moment::NEVER || (is_stillborn && is_as_tried))
+    }
+
     /// Whether its last run ended of itself, and well.
     pub(super) fn succeeded(&self) -> bool {
         self.ended.is_some_and(|ended| ended.success)

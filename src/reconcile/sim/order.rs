@@ -2,11 +2,11 @@
 //! who must have ended before whom.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
 use super::machine::{SimRun, World};
+use super::specs::name_of;
 use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec};
 use crate::reconcile::{PostStart, Why};
 
@@ -18,10 +18,26 @@ impl World {
 
     /// Whether all that this spec depends on is as it must be.
     pub(super) fn is_free(&self, spec: &ProcessSpec) -> bool {
-        spec.depends_on.iter().all(|dependency| self.is_met(dependency))
+        spec.depends_on.iter().all(|Dependency { name, condition }| {
+            let members = self.members(name);
+            !members.is_empty() && members.iter().all(|name| self.is_met(name, condition))
+        })
     }
 
-    fn is_met(&self, Dependency { name, condition }: &Dependency) -> bool {
+    /// Of all that it depends on, what is not as it must be.
+    pub(super) fn unmet(&self, spec: &ProcessSpec) -> Vec<Name> {
+        let named =
+            spec.depends_on.iter().flat_map(|on| self.members(&on.name).into_iter().map(move |name| (name, on)));
+        named.filter(|(name, on)| !self.is_met(name, &on.condition)).map(|(name, _)| name).collect()
+    }
+
+    /// Those that are desired and called so: one process, or all replicas of one file.
+    fn members(&self, name: &Name) -> Vec<Name> {
+        let processes = self.desired.processes.iter();
+        processes.filter(|(one, spec)| is_called(one, spec, name)).map(|(one, _)| one.clone()).collect()
+    }
+
+    fn is_met(&self, name: &Name, condition: &Condition) -> bool {
         let Some((spec, ledger)) = self.desired.processes.get(name).zip(self.ledgers.get(name)) else { return false };
         let run = self.present(name);
         let up = run.filter(|run| !run.inherited && run.ending_at.is_none());
@@ -52,8 +68,8 @@ impl World {
     /// Those that depend on this process, that live and are to end as it is, and without whose end it may not be told.
     pub(super) fn held_by(&self, name: &Name) -> Vec<Name> {
         let leaving = self.leaving();
-        let depends = |run: &SimRun, on: &Name| run.spec.depends_on.iter().any(|dependency| dependency.name == *on);
-        let holders = leaving.iter().filter(|run| run.name != *name && depends(run, name) && !run.undying);
+        let Some(on) = leaving.iter().find(|run| run.name == *name) else { return Vec::new() };
+        let holders = leaving.iter().filter(|run| run.name != *name && depends(run, on) && !run.undying);
         holders.map(|run| run.name.clone()).filter(|holder| !leads(&leaving, name, holder)).collect()
     }
 
@@ -83,14 +99,15 @@ impl World {
 
     /// Whether to take this dependency would close a circle among what is desired.
     pub(super) fn closes_a_circle(&self, name: &Name, on: &Name) -> bool {
-        let (mut open, mut seen) = (vec![on.clone()], BTreeSet::new());
+        let (mut open, mut seen) = (vec![file_of(on)], BTreeSet::new());
         while let Some(next) = open.pop() {
-            if next == *name {
+            if next == file_of(name) {
                 return true;
             }
             if seen.insert(next.clone()) {
-                let spec: Option<&Arc<ProcessSpec>> = self.desired.processes.get(&next);
-                open.extend(spec.iter().flat_map(|spec| &spec.depends_on).map(|dependency| dependency.name.clone()));
+                let members = self.members(&next);
+                let specs = members.iter().filter_map(|name| self.desired.processes.get(name));
+                open.extend(specs.flat_map(|spec| &spec.depends_on).map(|dependency| file_of(&dependency.name)));
             }
         }
         false
@@ -106,6 +123,22 @@ impl History {
     }
 }
 
+/// The file that describes a process, if it is wanted: files depend on each other, not processes.
+fn file_of(name: &Name) -> Name {
+    let set = name.as_str().split_once('-').map(|(set, _)| name_of(set));
+    set.unwrap_or_else(|| name.clone())
+}
+
+/// Whether a process that is described so is meant by this name.
+fn is_called(one: &Name, spec: &ProcessSpec, name: &Name) -> bool {
+    one == name || spec.replica.as_ref().is_some_and(|replica| replica.set == *name)
+}
+
+/// Whether one run was told to depend on what the other is of.
+fn depends(run: &SimRun, on: &SimRun) -> bool {
+    run.spec.depends_on.iter().any(|dependency| is_called(&on.name, &on.spec, &dependency.name))
+}
+
 /// Whether one depends on another, by way of any number of runs.
 fn leads(runs: &[&SimRun], from: &Name, to: &Name) -> bool {
     let (mut open, mut seen) = (vec![from], BTreeSet::new());
@@ -114,8 +147,9 @@ fn leads(runs: &[&SimRun], from: &Name, to: &Name) -> bool {
             return true;
         }
         if seen.insert(name) {
-            let on = runs.iter().filter(|run| run.name == *name).flat_map(|run| &run.spec.depends_on);
-            open.extend(on.map(|on| &on.name).filter(|on| runs.iter().any(|run| run.name == **on)));
+            let from: Vec<&&SimRun> = runs.iter().filter(|run| run.name == *name).collect();
+            let on = runs.iter().filter(|on| from.iter().any(|run| depends(run, on)));
+            open.extend(on.map(|on| &on.name));
         }
     }
     false
@@ -125,7 +159,7 @@ fn chain<'a>(runs: &[&'a SimRun], run: &'a SimRun, passed: &mut BTreeSet<&'a Nam
     if !passed.insert(&run.name) {
         return Duration::ZERO;
     }
-    let on = |other: &&&SimRun| run.spec.depends_on.iter().any(|dependency| dependency.name == other.name);
+    let on = |other: &&&SimRun| depends(run, other);
     let next = runs.iter().filter(on).map(|other| chain(runs, other, passed, link)).max();
     passed.remove(&run.name);
     run.spec.stop.grace + link + next.unwrap_or_default()
