@@ -43,6 +43,23 @@ pub(super) const OURS: &[&str] = &[
 /// Keys that mean something to ncolony, but nothing yet to this version.
 const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe"];
 
+/// Parts of our objects that are easily taken for keys of their own, and how they are written.
+const PARTS: &[(&str, &str)] = &[
+    ("lifecycle.stopSignal", "lifecycle: {stopSignal: …}"),
+    ("lifecycle.preStop", "lifecycle: {preStop: …}"),
+    ("lifecycle.postStart", "lifecycle: {postStart: …}"),
+    ("resources.limits", "resources: {limits: …}"),
+    ("securityContext.runAsUser", "securityContext: {runAsUser: …}"),
+    ("securityContext.runAsGroup", "securityContext: {runAsGroup: …}"),
+    ("securityContext.supplementalGroups", "securityContext: {supplementalGroups: …}"),
+    ("securityContext.runAsNonRoot", "securityContext: {runAsNonRoot: …}"),
+    ("securityContext.allowPrivilegeEscalation", "securityContext: {allowPrivilegeEscalation: …}"),
+    ("securityContext.capabilities", "securityContext: {capabilities: …}"),
+    ("backoff.thresholdSeconds", "backoff: {thresholdSeconds: …}"),
+    ("backoff.initialSeconds", "backoff: {initialSeconds: …}"),
+    ("backoff.maxSeconds", "backoff: {maxSeconds: …}"),
+];
+
 /// A key that another program of NColony's acts on.
 const ELSEWHERE: &str = "ncolony.httpcheck";
 
@@ -72,11 +89,13 @@ pub(super) fn kind_of(key: &str) -> KeyKind {
     }
 }
 
-/// The key of ours that an extra key looks like, if there is one.
+/// The key of ours that an extra key looks like, or the object that it is a part of, if there is one.
 pub(super) fn misspelling_of(key: &str) -> Option<&'static str> {
+    let is_it = |path: &str| path == key || path.split_once('.').is_some_and(|(_, part)| part == key);
+    let part = PARTS.iter().find(|(path, _)| is_it(path)).map(|(_, written)| *written);
     let known = OURS.iter().chain(LATER).copied();
     // Short words are near to everything: they must be nearer.
-    nearest(key, known, if key.chars().count() <= 4 { 1 } else { 2 })
+    part.or_else(|| nearest(key, known, if key.chars().count() <= 4 { 1 } else { 2 }))
 }
 
 /// The word that `text` comes nearest to, at most `limit` edits away; case and separators do not count.
@@ -118,6 +137,11 @@ mod tests {
             ("tags", None),
             ("user", None),
             ("app.example.org/port", None),
+            ("stopSignal", Some("lifecycle: {stopSignal: …}")),
+            ("lifecycle.preStop", Some("lifecycle: {preStop: …}")),
+            ("securityContext.runAsUser", Some("securityContext: {runAsUser: …}")),
+            ("limits", Some("resources: {limits: …}")),
+            ("mine.runAsUser", None),
             ("", None),
         ];
         for (key, expected) in rows {

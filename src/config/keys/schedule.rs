@@ -147,7 +147,12 @@ fn every(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Durati
             "cron" => {
                 is_told = true;
                 let message = "a cron expression is not written in a map";
-                report.error_with_help(path, entry.key_span, message, "write schedule: \"30 2 * * *\"");
+                report.error_with_help(
+                    path,
+                    entry.key_span,
+                    message,
+                    "write it behind schedule itself: \"30 2 * * *\", say",
+                );
             }
             "timeZone" | "concurrencyPolicy" | "activeDeadlineSeconds" | "startingDeadlineSeconds" => {
                 let message = "this key stands beside schedule, not in it";
