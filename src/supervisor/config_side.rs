@@ -28,6 +28,8 @@ pub(super) struct ConfigSide {
     dir: String,
     pace: Pace,
     wanted: Option<Trigger>,
+    /// Whether what is to be read must not wait.
+    is_hurried: bool,
     rescan_at: Option<Moment>,
     processes: Arc<BTreeMap<Name, Arc<ProcessSpec>>>,
     errors: Vec<FileError>,
@@ -44,6 +46,7 @@ impl ConfigSide {
             dir,
             pace: Pace::new(now),
             wanted: Some(Trigger::Poll),
+            is_hurried: false,
             rescan_at: None,
             processes: Arc::default(),
             errors: Vec::new(),
@@ -69,14 +72,21 @@ impl ConfigSide {
         }
     }
 
+    /// What is to be read, if anything is, must not wait: there are messages, and they may be about what was written before
+    /// them, or be meant to undo it.
+    pub(super) fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
     /// Reads the directory if it is to be read. Returns the names whose desired state changed.
     pub(super) fn read(&mut self, now: Stamp, meters: &Meters) -> Vec<Name> {
         if self.rescan_at.is_some_and(|at| at <= now.at) {
             self.want(Trigger::Event);
         }
+        let is_hurried = std::mem::take(&mut self.is_hurried);
         let Some(trigger) = self.wanted else { return Vec::new() };
         // A tick and a person do not wait; what was heard does, when there was much of it.
-        if trigger == Trigger::Event && self.pace.ready_at(now.at) > now.at {
+        if trigger == Trigger::Event && !is_hurried && self.pace.ready_at(now.at) > now.at {
             return Vec::new();
         }
         let began = processor_time();
@@ -183,5 +193,34 @@ fn log(news: &News) {
         News::Mended { name } => tracing::info!(process = %name, "{news}"),
         News::Unlisted(_) => tracing::error!("{news}"),
         News::Ignored { .. } | News::Listed => tracing::info!("{news}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ConfigSide, Trigger};
+    use crate::config::{Defaults, Directory, Trust};
+    use crate::model::{Moment, Stamp, Wall};
+    use crate::supervisor::meters::Meters;
+
+    #[test]
+    fn what_was_written_before_a_message_is_read_before_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let meters = Meters::new(&prometheus::Registry::new()).expect("meters");
+        let now = Stamp { at: Moment::ZERO + Duration::from_secs(1), wall: Wall::default() };
+        let directory = Directory::new(dir.path(), Defaults::STANDARD, Trust::default());
+        let mut side = ConfigSide::new(String::new(), directory, now.at);
+        assert_eq!(side.read(now, &meters), []);
+        side.pace.spend(Duration::from_secs(1));
+        std::fs::write(dir.path().join("web"), r#"{"args": ["/bin/true"]}"#).expect("a file");
+        side.want(Trigger::Event);
+        assert_eq!(side.read(now, &meters), [], "there was much to read lately");
+        side.hurry();
+        let read: Vec<String> = side.read(now, &meters).iter().map(ToString::to_string).collect();
+        assert_eq!(read, ["web"]);
+        side.want(Trigger::Event);
+        assert!(side.wake_at(now.at).is_some_and(|at| at > now.at), "once, and the next waits again");
     }
 }

@@ -40,6 +40,11 @@ impl MessageSide {
         self.more |= self.inbox.has_work();
     }
 
+    /// Whether there may be messages to look at.
+    pub(super) fn has_work(&self) -> bool {
+        self.more
+    }
+
     /// Looks at some messages; returns what they ask for, and when each was first seen.
     pub(super) fn read(&mut self, now: Moment, known: &Known<'_>, meters: &Meters) -> Vec<(Moment, Order)> {
         if !self.more && self.retry_at.is_none_or(|at| at > now) {

@@ -377,6 +377,9 @@ impl Supervisor {
 
     fn read_directories(&mut self, now: Stamp) {
         if self.is_read() {
+            if self.messages.has_work() {
+                self.config.hurry();
+            }
             let edited = self.config.read(now, &self.meters);
             if !edited.is_empty() {
                 self.desired.processes.clone_from(self.config.processes());
