@@ -113,6 +113,22 @@ fn every_key_is_explained_once_and_shown_by_tests() {
 }
 
 #[test]
+fn a_mistake_in_every_key_is_in_a_golden_file() {
+    let files = fs::read_dir(root().join("tests/fixtures/bad")).expect("the fixtures").flatten();
+    let told = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|end| end == "expected"));
+    let told: String = told.map(|path| fs::read_to_string(path).expect("a text")).collect();
+    // FILE:LINE:COLUMN: KEY, and what is wrong with it or a part of it.
+    let first =
+        |line: &'_ str| line.splitn(4, ':').nth(3).map(|rest| rest.trim().trim_start_matches("warning: ").to_string());
+    let heads: Vec<String> = told.lines().filter_map(first).collect();
+    for key in keys() {
+        let is_of_it =
+            |head: &String| head.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with([':', '.', '[']));
+        assert!(heads.iter().any(is_of_it), "no golden file has a mistake in {key}");
+    }
+}
+
+#[test]
 fn every_test_that_is_named_exists() {
     for head in ["| key | shown by |", "| promise | shown by |"] {
         let rows = table(head);
