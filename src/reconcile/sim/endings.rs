@@ -30,22 +30,21 @@ pub(super) fn it_ends_as_told(history: &mut History) {
             let told = outcome.clone();
             world.check(expected == Some(told.status), || format!("{told:?}, and it was {expected:?}"));
         }
-        None if quiet => {
-            let steps = |status| {
-                status == 0
-                    && desired
-                        .processes
-                        .values()
-                        .flat_map(|spec| &spec.depends_on)
-                        .any(|on| on.condition == Condition::Completed)
-            };
-            let ended = desired
-                .processes
-                .keys()
-                .find_map(|name| Some((name.clone(), over(name).filter(|status| !steps(*status))?)));
-            world.check(ended.is_none(), || format!("{ended:?} has ended for good, is essential, and nothing follows"));
+        None => {
+            let ended: Vec<_> = desired.processes.keys().filter_map(|name| Some((name.clone(), over(name)?))).collect();
+            let mut named = desired.processes.values().flat_map(|spec| &spec.depends_on);
+            let is_awaited = named.any(|on| on.condition == Condition::Completed);
+            for name in desired.processes.keys() {
+                let success = ended.iter().any(|(one, status)| one == name && *status == 0);
+                let ledger = world.ledger(name);
+                // A step stays one when nobody waits for it any more.
+                ledger.step = success && (is_awaited || ledger.step);
+            }
+            let last = ended.into_iter().find(|(name, _)| !world.ledger(name).step);
+            world.check(!quiet || last.is_none(), || {
+                format!("{last:?} has ended for good, is essential, and nothing follows")
+            });
         }
-        None => {}
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Ledger {
     pub(super) triggered: bool,
     /// A message stopped it, and nothing has happened since that starts it again.
     pub(super) stopped: bool,
+    /// Its success was what another waited for.
+    pub(super) step: bool,
     /// How often what is desired of it has changed.
     pub(super) edits: u64,
     /// Fingerprints, born and whole, of the last start, or what was adopted since.
