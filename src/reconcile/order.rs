@@ -290,7 +290,7 @@ impl Unmet<'_> {
     }
 
     fn obstacle(&self) -> Option<String> {
-        let Some(spec) = self.spec else { return Some("no good file describes".into()) };
+        let Some(spec) = self.spec else { return Some("no good file describes, or one without replicas".into()) };
         let record = self.record?;
         if !matches!(record.life, Life::Down) {
             let is_endless =
