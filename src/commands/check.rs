@@ -48,9 +48,12 @@ fn check_directory(path: &Path) -> Result<Verdict, String> {
     for news in scan.news.into_iter().chain(again.news) {
         match news {
             News::Refused { diagnostics, .. } | News::Warned { diagnostics, .. } => show(diagnostics, path),
-            News::Mended { .. } | News::Ignored { .. } | News::Unlisted(_) | News::Listed => {
-                tell(&mut stderr(), &format!("{news}\n"))
-            }
+            News::Mended { .. }
+            | News::Ignored { .. }
+            | News::Unlisted(_)
+            | News::Listed
+            | News::Distrusted(_)
+            | News::Trusted => tell(&mut stderr(), &format!("{news}\n")),
         }
     }
     Ok(Verdict { good: scan.files, bad: scan.errors.len() })

@@ -162,6 +162,10 @@ impl Directory {
     fn take(&mut self, listing: &Listing, was_lost: bool, now: Moment, news: &mut Vec<News>) -> bool {
         let distrust = self.trust.of_directory(listing.dir.as_fd()).err();
         let is_judged_anew = distrust != self.distrust;
+        if is_judged_anew {
+            // Once, and not once a file.
+            news.push(distrust.clone().map_or(News::Trusted, News::Distrusted));
+        }
         self.distrust = distrust;
         let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, now, news);
         // What was missing when the directory went away begins to be missing anew.

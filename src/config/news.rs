@@ -37,6 +37,10 @@ pub enum News {
         /// Why.
         why: String,
     },
+    /// Who can write the directory is not to be trusted with all that it can do; why. Every file in it is refused.
+    Distrusted(String),
+    /// The directory is trusted again.
+    Trusted,
     /// The directory cannot be used; why.
     Unlisted(String),
     /// The directory can be used again.
@@ -61,6 +65,8 @@ impl fmt::Display for News {
             }
             News::Mended { name } => write!(f, "the file of {name} is good again"),
             News::Ignored { entry, why } => write!(f, "\"{entry}\" is passed over: {why}"),
+            News::Distrusted(why) => write!(f, "no process file is taken: {why}; everything stays as it is"),
+            News::Trusted => f.write_str("the directory of process files is trusted again"),
             News::Unlisted(why) => write!(f, "{why}; everything stays as it is"),
             News::Listed => f.write_str("the directory of process files can be read again"),
         }

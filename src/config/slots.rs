@@ -34,6 +34,8 @@ struct Slot {
     missing_since: Option<Moment>,
     /// What is to be said of the file, or files, at present.
     diagnostics: Vec<Diagnostic>,
+    /// Whether that is said of the directory, and not of them.
+    is_distrusted: bool,
 }
 
 /// A good version.
@@ -57,6 +59,8 @@ enum Judged<'a> {
         mentions: Option<&'a Mentions>,
     },
     Refused(Vec<Diagnostic>),
+    /// Refused for the directory's sake, which is told by itself.
+    Distrusted(Vec<Diagnostic>),
 }
 
 impl Slots {
@@ -154,7 +158,7 @@ impl Slots {
                 Some(Judged::Taken { spec, replicas, .. }) => {
                     Member { asks: Some(spec.depends_on.clone()), has, of: (*replicas).max(of) }
                 }
-                Some(Judged::Refused(_)) | None => Member { asks: None, has, of },
+                Some(Judged::Refused(_) | Judged::Distrusted(_)) | None => Member { asks: None, has, of },
             }
         };
         let faults = graph::judge(&self.by_name.iter().map(|(name, slot)| (name, member(name, slot))).collect());
@@ -197,14 +201,18 @@ impl Slots {
     fn claim(&self, name: &Name, judged: &BTreeMap<&Name, Judged>) -> Option<Option<u32>> {
         match judged.get(name)? {
             Judged::Taken { replicas, .. } => Some(*replicas),
-            Judged::Refused(_) => self.by_name.get(name)?.good.as_ref().map(|good| good.replicas),
+            Judged::Refused(_) | Judged::Distrusted(_) => {
+                self.by_name.get(name)?.good.as_ref().map(|good| good.replicas)
+            }
         }
     }
 
     fn file_in(&self, name: &Name, judged: &BTreeMap<&Name, Judged>) -> Option<String> {
         match judged.get(name)? {
             Judged::Taken { file, .. } => Some(file.to_string()),
-            Judged::Refused(_) => self.by_name.get(name)?.good.as_ref().map(|good| good.file.to_string()),
+            Judged::Refused(_) | Judged::Distrusted(_) => {
+                self.by_name.get(name)?.good.as_ref().map(|good| good.file.to_string())
+            }
         }
     }
 
@@ -239,7 +247,15 @@ impl Slot {
                 warnings.to_vec()
             }
             Judged::Refused(diagnostics) => diagnostics,
+            Judged::Distrusted(diagnostics) => {
+                (self.diagnostics, self.is_distrusted) = (diagnostics, true);
+                return;
+            }
         };
+        if std::mem::take(&mut self.is_distrusted) {
+            // What was said of it then was said of the directory.
+            self.diagnostics.clear();
+        }
         self.tell(name, diagnostics, news);
     }
 
@@ -305,7 +321,9 @@ impl Slot {
 
 fn judge<'a>(name: &Name, files: &mut [&'a Candidate], distrust: Option<&str>) -> Judged<'a> {
     match (distrust, &*files) {
-        (Some(why), files) => Judged::Refused(files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect()),
+        (Some(why), files) => {
+            Judged::Distrusted(files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect())
+        }
         (None, [one]) => match &one.verdict {
             Verdict::Good(_, Some(of), ..) if Name::parse(&replicas::name_of(name, of.saturating_sub(1))).is_err() => {
                 let message = format!("its replicas' names are longer than {} bytes", Name::MAX_BYTES);

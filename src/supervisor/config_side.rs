@@ -191,8 +191,8 @@ fn log(news: &News) {
         News::Refused { name, .. } => tracing::error!(process = %name, "{news}"),
         News::Warned { name, .. } => tracing::warn!(process = %name, "{news}"),
         News::Mended { name } => tracing::info!(process = %name, "{news}"),
-        News::Unlisted(_) => tracing::error!("{news}"),
-        News::Ignored { .. } | News::Listed => tracing::info!("{news}"),
+        News::Unlisted(_) | News::Distrusted(_) => tracing::error!("{news}"),
+        News::Ignored { .. } | News::Listed | News::Trusted => tracing::info!("{news}"),
     }
 }
 

@@ -10,7 +10,13 @@ use super::directory::{Rig, names, spec};
 fn refused(scan: &Scan) -> Vec<String> {
     let told = scan.news.iter().filter_map(|news| match news {
         News::Refused { diagnostics, .. } => Some(diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        News::Warned { .. } | News::Mended { .. } | News::Ignored { .. } | News::Unlisted(_) | News::Listed => None,
+        News::Warned { .. }
+        | News::Mended { .. }
+        | News::Ignored { .. }
+        | News::Unlisted(_)
+        | News::Listed
+        | News::Distrusted(_)
+        | News::Trusted => None,
     });
     told.flatten().collect()
 }

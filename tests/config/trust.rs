@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
-use ncolony::config::{Directory, Scan, Trust};
+use ncolony::config::{Directory, News, Scan, Trust};
 use ncolony::model::Moment;
 use tempfile::TempDir;
 
@@ -84,6 +84,25 @@ fn a_directory_that_is_mended_or_spoilt_is_judged_anew() {
     mode(dir.path(), 0o777);
     let spoilt = directory.scan(Moment::ZERO);
     assert_eq!((names(&spoilt), spoilt.errors.len()), (vec!["web"], 1), "what runs stays");
+}
+
+#[test]
+fn a_directory_that_is_not_trusted_is_told_once_and_not_once_a_file() {
+    let Some(dir) = rig() else { return };
+    for name in ["a", "b", "c"] {
+        fs::write(dir.path().join(name), "args: [a]").expect("a file");
+    }
+    fs::write(dir.path().join("bad"), "args: 1").expect("a file");
+    mode(dir.path(), 0o777);
+    let mut directory = Directory::new(dir.path(), DEFAULTS, Trust { enforce: true, uids: Vec::new() });
+    let spoilt = directory.scan(Moment::ZERO);
+    assert!(matches!(&spoilt.news[..], [News::Distrusted(why)] if why.contains("written by others")), "{spoilt:?}");
+    assert_eq!(spoilt.errors.len(), 5, "each is refused all the same");
+    assert_eq!(directory.scan(Moment::ZERO).news, []);
+    mode(dir.path(), 0o755);
+    let mended = directory.scan(Moment::ZERO);
+    let bad = |news: &News| matches!(news, News::Refused { name, .. } if name.as_str() == "bad");
+    assert!(matches!(&mended.news[..], [News::Trusted, told] if bad(told)), "{mended:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-use crate::support::{Colony, Setup, lives, send, wait_gone, write_file};
+use crate::support::{Colony, Setup, can, lives, send, wait_for, wait_gone, write_file};
 
 const MISSES: &str = r#"ncolony_process_exits_total{process="web",reason="heartbeat"}"#;
 
@@ -228,4 +228,44 @@ fn two_processes_may_share_a_heartbeat_file() {
     let web = colony.wait_pid("web", None);
     colony.wait_finding("web", "[+]web ok");
     lives_for(&colony, web, 2.5);
+}
+
+/// A cgroup whose members together have a twentieth of one processor.
+struct Starved(tempfile::TempDir);
+
+impl Starved {
+    fn new() -> Option<Starved> {
+        let dir = tempfile::Builder::new().prefix("ncolony-test-").tempdir_in("/sys/fs/cgroup/cpu").ok();
+        let quota = |dir: &tempfile::TempDir| {
+            fs::write(dir.path().join("cpu.cfs_period_us"), "100000")
+                .and_then(|()| fs::write(dir.path().join("cpu.cfs_quota_us"), "5000"))
+        };
+        let dir = dir.filter(|dir| quota(dir).is_ok());
+        can("a v1 cpu cgroup", dir.is_some()).then_some(dir).flatten().map(Starved)
+    }
+}
+
+impl Drop for Starved {
+    fn drop(&mut self) {
+        // The kernel wants it empty, and removes the files in it by itself.
+        wait_for("the cgroup to be empty", || fs::remove_dir(self.0.path()).ok());
+    }
+}
+
+// H10: the time that the machine did not give them is not held against them.
+#[test]
+fn hearts_on_a_twentieth_of_a_processor_are_not_taken_for_dead() {
+    let Some(cgroup) = Starved::new() else { return };
+    let setup = Setup::new();
+    // The shell takes a tenth of a second of processor time before its first beat: two seconds of this machine's.
+    let slow = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; while :; do touch $1; sleep 1; done";
+    let text = beating(&setup, slow, 15.0, 3.0);
+    let procs = cgroup.0.path().join("cgroup.procs").display().to_string();
+    let colony = setup.file("web", &text).through(&["sh", "-c", "echo 0 > \"$0\" && exec \"$@\"", &procs]).start();
+    let web = colony.wait_pid("web", None);
+    colony.wait_finding("web", "[+]web ok");
+    lives_for(&colony, web, 20.0);
+    assert_eq!(colony.metric(MISSES), Some(0.0));
+    let (status, log) = colony.end();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
