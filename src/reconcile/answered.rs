@@ -1,7 +1,9 @@
 //! Requests that come at once are one restart, however long it takes to read them: one that was seen before the present
 //! run began has been answered by it.
 
-use super::observed::{Ask, Fact, Observed, Record};
+use super::observed::{Fact, Observed};
+
+use super::record::{Ask, Record};
 use crate::model::Moment;
 
 impl Observed {

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use super::observed::{Life, Observed, Record, Run};
+use super::observed::Observed;
+
 use super::plan::{Action, Why};
+use super::record::{Life, Record, Run};
 use super::timing::{self, Pulsing};
 use crate::model::{Heartbeat, Incarnation, Moment, Name};
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::observed::{Run, Stopping};
+use super::record::{Run, Stopping};
 use crate::model::{Moment, PreStop, Stop};
 
 /// How far the stop of a run has come before its main process is asked to end.

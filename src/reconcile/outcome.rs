@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
-use super::observed::{End, Failed, Life, Observed, Record};
+use super::observed::Observed;
 use super::order;
+use super::record::{End, Failed, Life, Record};
 use super::timing::{self, Due};
 use crate::model::{Condition, Exit, Moment, Name, ProcessSpec};
 

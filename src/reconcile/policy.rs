@@ -1,7 +1,7 @@
 //! What follows the end of a run, as its file says: `restartPolicyRules` first, then `restartPolicy`.
 
-use super::observed::End;
 use super::plan::Why;
+use super::record::End;
 use crate::model::{ProcessSpec, Restart, RuleAction};
 
 /// Whether a run that ended so is followed by another; else its process has ended for good.

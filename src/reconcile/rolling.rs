@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::desired::Desired;
 use super::hooks::PostStart;
-use super::observed::{Life, Observed, Record, Run};
+use super::observed::Observed;
 use super::plan::{Action, Why};
+use super::record::{Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{Moment, Name, ProcessSpec, Replica};

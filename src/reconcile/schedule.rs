@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observed::{Life, Record, Run};
 use super::plan::Why;
 use super::policy;
+use super::record::{Life, Record, Run};
 use super::timing::{self, Due};
 use crate::model::{Calendar, Concurrency, Moment, ProcessSpec, Rhythm, Schedule, Stamp, Wall};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::observed::{Ask, Failed, Life, Pulse, Record, Run, Tried};
 use super::plan::Why;
 use super::policy;
+use super::record::{Ask, Failed, Life, Pulse, Record, Run, Tried};
 use super::schedule;
 use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Stamp};
 

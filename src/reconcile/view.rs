@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use super::desired::Desired;
 use super::hooks::{PostStart, Stage};
-use super::observed::{End, Life, Observed, Record, Run};
+use super::observed::Observed;
 use super::order::{self, Unmet};
 use super::plan::Why;
+use super::record::{End, Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::observed::Run;
+use super::record::Run;
 use crate::model::Moment;
 
 /// From one weighing of a run to the next.
