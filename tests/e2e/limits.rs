@@ -117,8 +117,8 @@ fn who_keeps_the_limits_is_told_once_and_why() {
 struct Delegated(PathBuf);
 
 impl Delegated {
-    /// Loudly none where the kernel has none. That is no failure anywhere: a kernel that keeps memory in cgroup v1, or a
-    /// read-only mount, is not changed by anything that could be installed.
+    /// Loudly none where the kernel has none. That is no failure anywhere: the machine's own kernel is not changed by
+    /// anything that could be installed, and `tests/vm/run` brings another.
     fn new() -> Option<Delegated> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it can be read");
         let points =
@@ -135,7 +135,7 @@ impl Delegated {
         if found.is_none() {
             eprintln!(
                 "SKIPPED: this test needs a writable cgroup v2 with the controllers of memory and cpu, and this kernel \
-                 keeps them in v1 or shows them read-only; nothing that could be installed changes that, so it may be skipped anywhere"
+                 keeps them in v1 or shows them read-only; `tests/vm/run` runs it on one that has them, in a virtual machine"
             );
         }
         found
