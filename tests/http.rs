@@ -175,6 +175,7 @@ fn process(name: &str) -> ProcessView {
         kills: 0,
         memory_limit: None,
         heartbeat: None,
+        probes: Vec::new(),
         log_bytes: [0, 0],
         log_dropped: [0, 0],
         file: format!("{name}.yaml"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Output, PreStop,
+    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Output, PreStop, Probe,
     ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
 };
 
@@ -132,6 +132,7 @@ struct Draft {
     suspend: Option<bool>,
     readiness_gate: Option<bool>,
     heartbeat: Option<Heartbeat>,
+    probes: Vec<Probe>,
     output: Option<Output>,
     /// How many keys are the application's own.
     extras: usize,
@@ -290,6 +291,7 @@ impl Draft {
             suspend: self.suspend.unwrap_or(false),
             readiness_gate: self.readiness_gate.unwrap_or(true),
             heartbeat: self.heartbeat,
+            probes: self.probes,
             groups: self.groups,
         })
     }
@@ -356,12 +358,13 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         suspend,
         readiness_gate,
         heartbeat,
+        probes,
         groups,
     } = spec;
     (born, config, *restart as u8, restart_rules, post_start, suspend, readiness_gate, groups).hash(&mut hasher);
     (schedule, active_deadline).hash(&mut hasher);
     (backoff.threshold, backoff.initial, backoff.max).hash(&mut hasher);
-    (stop, depends_on, essential, replica).hash(&mut hasher);
+    (stop, depends_on, essential, replica, probes).hash(&mut hasher);
     heartbeat.as_ref().map(|beat| (beat.period, beat.grace.to_bits(), &beat.file)).hash(&mut hasher);
     (Fingerprint(born), Fingerprint(hasher.finish()))
 }

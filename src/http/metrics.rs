@@ -90,7 +90,7 @@ fn exits(exposition: &mut Exposition, views: &[ProcessView], labels: &[String]) 
             .zip(view.exits)
             .map(move |(reason, exits)| (With(process, "reason", reason.as_str()), exits as f64))
     });
-    let help = "Exits by reason: completed, error, signal, heartbeat, oom, deadline, requested.";
+    let help = "Exits by reason: completed, error, signal, heartbeat, oom, probe, deadline, requested.";
     exposition.family("ncolony_process_exits_total", Kind::Counter, help, samples);
 }
 
@@ -146,7 +146,7 @@ mod tests {
             starts: 4,
             restarts: 3,
             start_failures: 1,
-            exits: [0, 2, 1, 1, 3, 0, 0],
+            exits: [0, 2, 1, 1, 3, 0, 0, 0],
             last_end: Some(EndView { exit, reason: ExitReason::Signal, at: ago(2), lasted: 0.25 }),
             restart_delay: 8.0,
             next_start: Some(ahead(6)),

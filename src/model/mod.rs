@@ -11,6 +11,7 @@ mod expand;
 mod expressions;
 mod name;
 mod nearest;
+mod probe;
 mod request;
 mod rlimit;
 mod security;
@@ -27,11 +28,13 @@ pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use expand::expand;
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
+pub use probe::{Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict};
 pub use request::Request;
 pub use rlimit::{Resource, Rlimit};
 pub use security::{Account, Capabilities, CapabilitySet, Security};
 pub use snapshot::{
-    Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProcessView, Snapshot, State, WatchView,
+    Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,
+    WatchView,
 };
 pub use spec::{
     Backoff, Birth, Concurrency, Condition, Dependency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull,

@@ -1,6 +1,8 @@
 //! What HTTP, metrics and the control program may see: a value, made when somebody asks, with no way back.
 
-use super::{Exit, Moment, Name, Stamp, Wall};
+use std::sync::Arc;
+
+use super::{Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Wall};
 
 /// The colony at one moment.
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct ProcessView {
     pub memory_limit: Option<u64>,
     /// Its heartbeat, where one is asked for.
     pub heartbeat: Option<HeartbeatView>,
+    /// Its probes, by kind.
+    pub probes: Vec<ProbeView>,
     /// Bytes read from stdout and stderr.
     pub log_bytes: [u64; 2],
     /// Bytes dropped from stdout and stderr because nobody took them.
@@ -169,6 +173,8 @@ pub enum ExitReason {
     Heartbeat,
     /// It had more memory than its limit, or the kernel killed it for want of memory.
     Oom,
+    /// Its startup or liveness probe, or its HTTP check, failed.
+    Probe,
     /// It lasted longer than `activeDeadlineSeconds`.
     Deadline,
     /// We were asked: a message, an edit, a removal, the shutdown.
@@ -177,12 +183,13 @@ pub enum ExitReason {
 
 impl ExitReason {
     /// All of them, in the order of [`ProcessView::exits`].
-    pub const ALL: [ExitReason; 7] = [
+    pub const ALL: [ExitReason; 8] = [
         ExitReason::Completed,
         ExitReason::Error,
         ExitReason::Signal,
         ExitReason::Heartbeat,
         ExitReason::Oom,
+        ExitReason::Probe,
         ExitReason::Deadline,
         ExitReason::Requested,
     ];
@@ -195,6 +202,7 @@ impl ExitReason {
             ExitReason::Signal => "signal",
             ExitReason::Heartbeat => "heartbeat",
             ExitReason::Oom => "oom",
+            ExitReason::Probe => "probe",
             ExitReason::Deadline => "deadline",
             ExitReason::Requested => "requested",
         }
@@ -223,6 +231,25 @@ pub struct HeartbeatView {
     pub timeout: f64,
     /// Restarts for the want of it.
     pub misses: u64,
+}
+
+/// What the probes of one kind of a process have shown.
+#[derive(Clone, Debug)]
+pub struct ProbeView {
+    /// Which.
+    pub kind: ProbeKind,
+    /// Of the present run, by the thresholds.
+    pub verdict: ProbeVerdict,
+    /// Why the last one of this run that failed did. Untrusted text.
+    pub why: Option<Arc<str>>,
+    /// How many succeeded, of all runs.
+    pub successful: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// How many could not be made, or mean nothing.
+    pub unknown: u64,
+    /// How long all of them together took, in seconds.
+    pub seconds: f64,
 }
 
 /// The configuration directory.

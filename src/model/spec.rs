@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Calendar, EnvFrom, Exit, Inherited, Name, References, Resource, Rlimit, Security, Signal, Variable};
+use super::{
+    Calendar, EnvFrom, Exit, Inherited, Name, Probe, References, Resource, Rlimit, Security, Signal, Variable,
+};
 
 /// The desired state of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,8 @@ pub struct ProcessSpec {
     pub readiness_gate: bool,
     /// The heartbeat that a run must keep (`ncolony.beatcheck`).
     pub heartbeat: Option<Heartbeat>,
+    /// How a run is asked whether it has started, lives and is ready, by kind; one of each at most.
+    pub probes: Vec<Probe>,
     /// The restart groups that it belongs to.
     pub groups: Vec<String>,
 }
@@ -65,6 +69,7 @@ impl ProcessSpec {
             suspend: false,
             readiness_gate: false,
             heartbeat: None,
+            probes: Vec::new(),
             groups: Vec::new(),
         }
     }

@@ -52,6 +52,7 @@ impl Record {
                 // look that is under way stays so: its answer is not one to a look that is yet to be made.
                 run.pulse = Pulse { from: now, beat: None, looked_at: Moment::ZERO, ..run.pulse };
             }
+            run.probe_as(&spec, now);
             run.spec = spec;
             run.generation = self.generation;
         }

@@ -74,6 +74,7 @@ impl Observed {
             | Action::EndPreStop(..)
             | Action::Adopt(..)
             | Action::Look(..)
+            | Action::Probe(..)
             | Action::Weigh(..)
             | Action::Follow(..)
             | Action::Forget(_) => false,

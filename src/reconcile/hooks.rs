@@ -82,7 +82,8 @@ pub(super) fn next(run: &Run, stopping: &Stopping, latest: Moment, now: Moment) 
         Stage::Asked => None,
         Stage::PreStopOver => Some(Next::Ask),
         Stage::PreStop => {
-            let limit = limit(&run.spec.stop, latest.since(stopping.asked_at));
+            let grace = run.grace(stopping.why).min(latest.since(stopping.asked_at));
+            let limit = limit(&run.spec.stop, grace);
             let until = stopping.asked_at + limit;
             let is_over = until <= now;
             Some(match run.spec.stop.pre_stop {
@@ -95,8 +96,7 @@ pub(super) fn next(run: &Run, stopping: &Stopping, latest: Moment, now: Moment) 
 }
 
 /// How long a hook may take where the whole stop may take so long; for a sleep, how long it takes.
-fn limit(stop: &Stop, most: Duration) -> Duration {
-    let grace = stop.grace.min(most);
+fn limit(stop: &Stop, grace: Duration) -> Duration {
     let most = grace - RESERVE.min(grace / 2);
     match stop.pre_stop {
         Some(PreStop::Sleep(span)) => span.min(most),

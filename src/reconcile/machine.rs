@@ -7,7 +7,7 @@ use super::observed::{Fact, Observed};
 use super::order;
 use super::plan::{Action, Target, Why, reconcile};
 use super::rolling;
-use crate::model::{Incarnation, Name, ProcessSpec, Signal, Stamp, StartError};
+use crate::model::{Incarnation, Name, ProbeKind, ProcessSpec, Signal, Stamp, StartError};
 
 /// What the core needs done. One implementation is the real machine, the other the simulated one of the model test.
 pub trait Machine {
@@ -33,6 +33,10 @@ pub trait Machine {
     /// Asks for a look at a run's heartbeat; the answer comes as a fact of its own, now or later.
     fn look(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
 
+    /// Begins a probe of a run; the answer comes as a fact of its own, now or later, and always comes while the run is up.
+    /// One of the same kind that is under way is of no more interest.
+    fn probe(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, kind: ProbeKind);
+
     /// Asks how much memory a run has; the answer comes as a fact of its own, now or later.
     fn weigh(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
 
@@ -51,26 +55,27 @@ pub trait Machine {
 pub struct Settled {
     /// Actions executed.
     pub actions: usize,
-    /// Starts among them, failed ones included.
-    pub starts: usize,
+    /// Starts among them, failed ones included, and probes.
+    pub begun: usize,
 }
 
 /// A process moves at most this often in one turn: start, look, exit's aftermath. More would be a core that does not
 /// settle, and then the next turn goes on where this one ended.
 const ROUNDS: usize = 8;
 
-/// Reconciles what is dirty or due, executes, observes, until nothing is left to do. At most `starts` runs are begun, the
-/// rest is held for the next turn, in front of all others: so a thousand starts keep no exit and no SIGKILL waiting.
+/// Reconciles what is dirty or due, executes, observes, until nothing is left to do. At most `most` runs and
+/// probes are begun, the rest is held for the next turn, in front of all others: so a thousand starts keep no exit and no
+/// SIGKILL waiting, and a thousand probes that are due at once spread of themselves.
 pub fn settle(
     desired: &Desired,
     observed: &mut Observed,
     machine: &mut impl Machine,
     now: Stamp,
-    starts: usize,
+    most: usize,
 ) -> Settled {
     let mut settled = Settled::default();
     observed.compare_clocks(now);
-    let mut names = observed.agenda.take_held(starts);
+    let mut names = observed.agenda.take_held(most);
     for _ in 0..ROUNDS {
         names.append(&mut observed.agenda.take(now.at));
         if names.is_empty() {
@@ -92,16 +97,19 @@ pub fn settle(
                 observed.touch(action.name());
                 continue;
             }
-            if let Action::Start(name, spec, _) = &action {
-                if !is_as_planned && order::unmet(desired, observed, spec).is_some() {
-                    observed.agenda.touch(name);
-                    continue;
-                }
-                if settled.starts == starts {
+            if let Action::Start(name, spec, _) = &action
+                && !is_as_planned
+                && order::unmet(desired, observed, spec).is_some()
+            {
+                observed.agenda.touch(name);
+                continue;
+            }
+            if let Action::Start(name, ..) | Action::Probe(name, ..) = &action {
+                if settled.begun == most {
                     observed.agenda.hold(name.clone());
                     continue;
                 }
-                settled.starts += 1;
+                settled.begun += 1;
             }
             settled.actions += 1;
             let fact = execute(observed, machine, action);
@@ -117,7 +125,7 @@ fn may_unsettle(fact: &Fact) -> bool {
     match fact {
         // A job counts as ready between its runs.
         Fact::Started(_, _, spec) => spec.schedule.is_some(),
-        Fact::Looking(..) | Fact::Forgotten(_) => false,
+        Fact::Looking(..) | Fact::Probing(..) | Fact::Forgotten(_) => false,
         _ => true,
     }
 }
@@ -159,6 +167,12 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
                 machine.look(&name, run, &present.spec);
             }
             Fact::Looking(name, run)
+        }
+        Action::Probe(name, run, kind) => {
+            if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {
+                machine.probe(&name, run, &present.spec, kind);
+            }
+            Fact::Probing(name, run, kind)
         }
         Action::Weigh(name, run) => {
             if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {

@@ -13,7 +13,7 @@ use super::record::{Ask, Record};
 use super::rolling::Rolling;
 use super::schedule::Progress;
 use super::weight::Weight;
-use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError};
+use crate::model::{Exit, Incarnation, Moment, Name, ProbeKind, ProbeResult, ProcessSpec, Signal, Stamp, StartError};
 
 /// What is known of every process. Written by [`Observed::observe`] alone.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,12 @@ pub enum Fact {
     NoBeat(Name, Incarnation),
     /// The look was given up: whether there was a beat is not known.
     Blind(Name, Incarnation),
+    /// A probe of a run is under way.
+    Probing(Name, Incarnation, ProbeKind),
+    /// It is over, after so long.
+    Probed(Name, Incarnation, ProbeKind, ProbeResult, Duration),
+    /// The run says of itself what the verdict of its probes of this kind is.
+    Told(Name, Incarnation, ProbeKind, ProbeResult),
     /// A run is being weighed.
     Weighing(Name, Incarnation),
     /// A weighing was answered.
@@ -149,6 +155,12 @@ impl Observed {
             }
             Fact::NoBeat(name, id) => self.of_run(&name, id, |record| record.looked(None)),
             Fact::Blind(name, id) => self.of_run(&name, id, |record| record.blind(now.at)),
+            Fact::Probing(name, id, kind) => self.of_run(&name, id, |record| record.probing(kind, now.at)),
+            Fact::Probed(name, id, kind, result, took) => {
+                let stalled_at = self.stalled_at;
+                self.of_run(&name, id, |record| record.probed(kind, result, took, stalled_at, now.at));
+            }
+            Fact::Told(name, id, kind, result) => self.of_run(&name, id, |record| record.told(kind, &result, now.at)),
             Fact::Weighing(name, id) => self.of_run(&name, id, |record| record.weighing(now.at)),
             Fact::Weighed(name, id, weight) => self.of_run(&name, id, |record| record.weighed(weight)),
             Fact::OomKilled(name, id) => self.of_run(&name, id, Record::oom_killed),

@@ -11,6 +11,7 @@ use super::hooks::PostStart;
 use super::observed::Observed;
 use super::plan::Why;
 use super::policy;
+use super::probes;
 use super::record::{Ask, End, Failed, Life, Record, Run, Tried};
 use super::schedule;
 use super::timing::{self, Due};
@@ -215,9 +216,11 @@ fn has_ended(spec: &ProcessSpec, record: &Record) -> bool {
     matches!(record.life, Life::Down) && spec.schedule.is_none() && timing::service_due_at(spec, record) == Due::Never
 }
 
-/// Whether a run that is up does what it is for: what follows its start is done, and its heart has been seen to beat.
+/// Whether a run that is up does what it is for: what follows its start is done, its heart has been seen to beat, and it
+/// has started and is ready by its probes.
 pub(super) fn is_well(run: &Run) -> bool {
-    run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.pulse.beat.is_some())
+    let beats = run.spec.heartbeat.is_none() || run.pulse.beat.is_some();
+    run.post_start == PostStart::Done && beats && probes::is_ready(run)
 }
 
 /// A dependency that is not as it must be.

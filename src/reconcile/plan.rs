@@ -7,12 +7,13 @@ use super::hearts::Silence;
 use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::Observed;
 use super::order;
+use super::probes::{self, Probed};
 use super::record::{Life, Record, Run, Stopping};
 use super::rolling;
 use super::schedule;
 use super::timing::{self, Due, Pulsing};
 use super::weight::{self, Excess, Weighing};
-use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal, Stamp};
+use crate::model::{Incarnation, Kill, Moment, Name, ProbeKind, ProcessSpec, Signal, Stamp};
 
 /// Why something is done: one value for the log, the metrics and whoever asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +42,8 @@ pub enum Why {
     SpecChanged,
     /// Its heartbeat stopped.
     HeartbeatStale,
+    /// This probe of it failed.
+    ProbeFailed(ProbeKind),
     /// What was to be done right after its start failed.
     PostStartFailed,
     /// It has more memory than it may.
@@ -95,6 +98,8 @@ pub enum Action {
     Hold(Name, Duration),
     /// Look at a run's heartbeat.
     Look(Name, Incarnation),
+    /// Begin a probe of a run.
+    Probe(Name, Incarnation, ProbeKind),
     /// Weigh a run: how much memory have its processes?
     Weigh(Name, Incarnation),
     /// Follow this calendar from now on, or none.
@@ -115,6 +120,7 @@ impl Action {
             | Action::Adopt(name, _)
             | Action::Hold(name, _)
             | Action::Look(name, _)
+            | Action::Probe(name, ..)
             | Action::Weigh(name, _)
             | Action::Follow(name, _)
             | Action::Forget(name) => name,
@@ -176,6 +182,7 @@ impl Why {
             | Why::Triggered
             | Why::WantedAgain
             | Why::HeartbeatStale
+            | Why::ProbeFailed(_)
             | Why::PostStartFailed
             | Why::MemoryExceeded(_)
             | Why::OomKilled
@@ -202,6 +209,10 @@ impl Why {
             Why::WantedAgain => "it is wanted again",
             Why::SpecChanged => "its file changed",
             Why::HeartbeatStale => "its heartbeat stopped",
+            Why::ProbeFailed(ProbeKind::Startup) => "its startup probe failed",
+            Why::ProbeFailed(ProbeKind::Liveness) => "its liveness probe failed",
+            Why::ProbeFailed(ProbeKind::Readiness) => "its readiness probe failed",
+            Why::ProbeFailed(ProbeKind::HttpCheck) => "its HTTP check failed",
             Why::PostStartFailed => "its postStart failed",
             Why::MemoryExceeded(_) => "its memory limit was exceeded",
             Why::OomKilled => "the kernel killed it for want of memory",
@@ -331,7 +342,8 @@ impl Case<'_> {
         self.examine(spec, record, run)
     }
 
-    /// Looks after a run that is as it is wanted: it may last too long, be in the next one's way, weigh too much, or hang.
+    /// Looks after a run that is as it is wanted: it may last too long, be in the next one's way, weigh too much, hang, or
+    /// fail its probes.
     fn examine(&self, spec: &ProcessSpec, record: &Record, run: &Run) -> Verdict {
         let now = self.now.at;
         let (too_long_at, replaced_at) = (timing::too_long_at(run), schedule::replaced_at(spec, record, self.now));
@@ -350,7 +362,12 @@ impl Case<'_> {
             Verdict::Wait(moment) => moment,
             act @ Verdict::Do(_) => return act,
         };
-        let looks = [weighed_at, looked_at].into_iter().flatten();
+        let probed_at = match probes::judge(run, self.observed.stalled_at, now) {
+            Probed::Failed(kind) => return self.stop(run, Why::ProbeFailed(kind)),
+            Probed::Due(kind) => return Verdict::Do(Action::Probe(self.name.clone(), run.id, kind)),
+            Probed::Wait(moment) => Some(moment),
+        };
+        let looks = [weighed_at, looked_at, probed_at].into_iter().flatten();
         Verdict::until(looks.fold(too_long_at.min(replaced_at), Moment::min))
     }
 
@@ -431,7 +448,7 @@ impl Case<'_> {
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        let grace_ends = stopping.asked_at + run.spec.stop.grace;
+        let grace_ends = stopping.asked_at + run.grace(stopping.why);
         let deadline = grace_ends.min(self.observed.order.latest(self.name));
         match self.desired.ending {
             Some(Haste::Now) => self.kill(run, Why::Hurried),

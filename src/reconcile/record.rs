@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::hooks::{PostStart, Stage};
 use super::plan::Why;
+use super::probes::{self, ProbeTally, Probing};
 use super::schedule::Progress;
 use super::weight::Scales;
 use crate::model::{Exit, ExitReason, Fingerprint, Incarnation, Moment, ProcessSpec, Stamp, StartError, Wall};
@@ -69,6 +70,10 @@ pub struct Run {
     pub post_start: PostStart,
     /// What is known of its heartbeat.
     pub pulse: Pulse,
+    /// Whether its startup probe has succeeded once; without one it counts as started at once.
+    pub has_started: bool,
+    /// What is known by its probes, in the order of [`ProcessSpec::probes`].
+    pub probing: Vec<Probing>,
     /// What is known of its memory.
     pub scales: Scales,
     /// Whether the kernel has killed it for its memory; its end is not told yet.
@@ -160,6 +165,8 @@ pub struct Tally {
     pub exits: [u64; ExitReason::ALL.len()],
     /// SIGKILLs after a grace.
     pub kills: u64,
+    /// What its probes have shown; of those kinds that have shown something.
+    pub probes: Vec<ProbeTally>,
     /// Times of a schedule that nothing was run for.
     pub missed: u64,
     /// When a run last ended with success.
@@ -187,7 +194,29 @@ impl Run {
     pub(super) fn new(id: Incarnation, spec: Arc<ProcessSpec>, now: Stamp) -> Run {
         let (pulse, scales) = (Pulse::new(now.at), Scales::default());
         let post_start = if spec.post_start.is_some() { PostStart::Due } else { PostStart::Done };
-        Run { id, spec, generation: 0, since: now, inherited: false, post_start, pulse, scales, oom_killed: false }
+        let (has_started, probing) = (probes::starts_at_once(&spec), probes::begin(&spec, now.at));
+        Run {
+            id,
+            spec,
+            generation: 0,
+            since: now,
+            inherited: false,
+            post_start,
+            pulse,
+            has_started,
+            probing,
+            scales,
+            oom_killed: false,
+        }
+    }
+
+    /// From the beginning of its end, for this reason, to SIGKILL. A probe may have a grace of its own (KEP-2238).
+    pub(super) fn grace(&self, why: Option<Why>) -> Duration {
+        let own = match why {
+            Some(Why::ProbeFailed(kind)) => self.spec.probes.iter().find(|probe| probe.kind == kind),
+            Some(_) | None => None,
+        };
+        own.and_then(|probe| probe.grace).unwrap_or(self.spec.stop.grace)
     }
 }
 
@@ -225,6 +254,7 @@ impl End {
         match (self.why, self.exit) {
             (Some(Why::HeartbeatStale), _) => ExitReason::Heartbeat,
             (Some(Why::MemoryExceeded(_) | Why::OomKilled), _) => ExitReason::Oom,
+            (Some(Why::ProbeFailed(_)), _) => ExitReason::Probe,
             (Some(Why::PostStartFailed), _) => ExitReason::Error,
             (Some(Why::DeadlineExceeded), _) => ExitReason::Deadline,
             (Some(_), _) => ExitReason::Requested,

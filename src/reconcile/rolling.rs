@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::desired::Desired;
-use super::hooks::PostStart;
 use super::observed::Observed;
+use super::order;
 use super::plan::{Action, Why};
 use super::record::{Life, Record, Run};
 use super::schedule;
@@ -121,7 +121,7 @@ fn goes_first(spec: &ProcessSpec, record: &Record, now: Moment) -> bool {
 
 /// Whether a run does what it is for, as far as is known.
 fn is_ready(run: &Run) -> bool {
-    !run.inherited && run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.pulse.beat.is_some())
+    !run.inherited && order::is_well(run)
 }
 
 /// The set and the number in a replica's name.

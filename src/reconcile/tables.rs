@@ -182,6 +182,10 @@ fn decided_by(desired: &Desired, observed: &Observed, now: Stamp) -> String {
             format!("preStop, {why:?}")
         }
         Action::EndPreStop(_, _, cut) => format!("end preStop, {cut:?}"),
+        Action::Probe(_, run, kind) => {
+            assert_eq!(*run, first());
+            kind.as_str().into()
+        }
         Action::Adopt(..) => "adopt".into(),
         Action::Hold(_, period) => format!("hold for {}", period.as_secs_f64()),
         Action::Look(..) => "look".into(),

@@ -107,7 +107,7 @@ pub(super) fn grace_left(life: &Life, now: Moment) -> Duration {
         Life::Up(run) => run.spec.stop.grace,
         Life::Stopping(_, stopping) | Life::Leaving(_, stopping) if stopping.killed_at.is_some() => Duration::ZERO,
         Life::Stopping(run, stopping) | Life::Leaving(run, stopping) => {
-            (stopping.asked_at + run.spec.stop.grace).since(now)
+            (stopping.asked_at + run.grace(stopping.why)).since(now)
         }
     }
 }

@@ -5,12 +5,13 @@ use super::hooks::{PostStart, Stage};
 use super::observed::Observed;
 use super::order::{self, Unmet};
 use super::plan::Why;
+use super::probes;
 use super::record::{End, Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{
-    EndView, ExitReason, HeartbeatView, Moment, Name, ProcessSpec, ProcessView, Restart, Rhythm, Schedule, Stamp,
-    State, Wall,
+    EndView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView,
+    Restart, Rhythm, Schedule, Stamp, State, Wall,
 };
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
@@ -105,6 +106,7 @@ fn one(
             timeout: heartbeat.period.as_secs_f64(),
             misses: record.tally.exits[ExitReason::Heartbeat as usize],
         }),
+        probes: probe_views(record, spec),
         log_bytes: [0; 2],
         log_dropped: [0; 2],
         file: String::new(),
@@ -121,8 +123,8 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, unmet: Option<&Unmet<'_>
         (Life::Up(Run { post_start: PostStart::Due | PostStart::UnderWay | PostStart::Failed, .. }), _) => {
             still(State::Starting, "", "its postStart is not done".into())
         }
-        (Life::Up(run), Some(_)) if !order::is_well(run) => still(State::Starting, "", "no heartbeat yet".into()),
-        (Life::Up(_), _) => still(State::Running, "", String::new()),
+        (Life::Up(run), Some(_)) => up(run),
+        (Life::Up(_), None) => still(State::Running, "", String::new()),
         (Life::Stopping(_, stopping), _) => {
             let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
             let message = match (stopping.killed_at, stopping.stage) {
@@ -142,6 +144,56 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, unmet: Option<&Unmet<'_>
         }
         (Life::Down, Some(spec)) => waiting(spec, record, unmet, now),
     }
+}
+
+/// What a run that is up and wanted does.
+fn up(run: &Run) -> Verdict {
+    let still = |state, message| Verdict { state, reason: "", message, next: None };
+    if !run.has_started {
+        let why = probe_trouble(run, ProbeKind::Startup);
+        return still(State::Starting, format!("its startup probe has not succeeded yet{why}"));
+    }
+    match probes::unready(run).map(|probing| probing.verdict) {
+        Some(ProbeVerdict::Failure) => {
+            let why = probe_trouble(run, ProbeKind::Readiness);
+            still(State::Running, format!("its readiness probe failed{why}"))
+        }
+        Some(ProbeVerdict::Unknown | ProbeVerdict::Success) => {
+            let why = probe_trouble(run, ProbeKind::Readiness);
+            still(State::Starting, format!("its readiness probe has not succeeded yet{why}"))
+        }
+        None if order::is_well(run) => still(State::Running, String::new()),
+        None => still(State::Starting, "no heartbeat yet".into()),
+    }
+}
+
+/// What the last probe that failed has to say, to be appended.
+fn probe_trouble(run: &Run, kind: ProbeKind) -> String {
+    let probing = run.probing.iter().find(|probing| probing.kind == kind);
+    probing.and_then(|probing| probing.why.as_ref()).map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// Each probe that its file asks for, or that has been made.
+fn probe_views(record: &Record, spec: Option<&ProcessSpec>) -> Vec<ProbeView> {
+    let run = record.life.run();
+    let is_asked = |kind| spec.is_some_and(|spec| spec.probes.iter().any(|probe| probe.kind == kind));
+    let view = |kind: ProbeKind| {
+        let tally = record.tally.probes.iter().find(|tally| tally.kind == kind);
+        if tally.is_none() && !is_asked(kind) {
+            return None;
+        }
+        let probing = run.and_then(|run| run.probing.iter().find(|probing| probing.kind == kind));
+        Some(ProbeView {
+            kind,
+            verdict: probing.map_or(ProbeVerdict::Unknown, |probing| probing.verdict),
+            why: probing.and_then(|probing| probing.why.clone()),
+            successful: tally.map_or(0, |tally| tally.successful),
+            failed: tally.map_or(0, |tally| tally.failed),
+            unknown: tally.map_or(0, |tally| tally.unknown),
+            seconds: tally.map_or(0.0, |tally| tally.took.as_secs_f64()),
+        })
+    };
+    ProbeKind::ALL.into_iter().filter_map(view).collect()
 }
 
 fn waiting(spec: &ProcessSpec, record: &Record, unmet: Option<&Unmet<'_>>, now: Stamp) -> Verdict {
@@ -194,6 +246,7 @@ fn failure(record: &Record) -> &'static str {
             | ExitReason::Error
             | ExitReason::Signal
             | ExitReason::Heartbeat
+            | ExitReason::Probe
             | ExitReason::Requested,
         )
         | None => "Error",
@@ -235,7 +288,9 @@ fn delay(spec: &ProcessSpec, record: &Record, now: Stamp) -> Duration {
 /// How a run ended, in words.
 pub(super) fn outcome(last: &End) -> String {
     match (last.why, last.exit) {
-        (Some(why @ (Why::HeartbeatStale | Why::PostStartFailed)), exit) => format!("{why} ({exit})"),
+        (Some(why @ (Why::HeartbeatStale | Why::ProbeFailed(_) | Why::PostStartFailed)), exit) => {
+            format!("{why} ({exit})")
+        }
         (Some(why @ (Why::MemoryExceeded(_) | Why::OomKilled)), exit) => format!("{why} ({exit})"),
         (Some(Why::DeadlineExceeded), exit) => format!("it lasted longer than activeDeadlineSeconds ({exit})"),
         (_, exit) => exit.to_string(),

@@ -11,8 +11,9 @@ use super::hooks::Hooks;
 use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
+use super::probes::Probes;
 use crate::health::{Beats, Look, Seen};
-use crate::model::{Exit, Format, Incarnation, Name, Output, ProcessSpec, Signal, StartError, Wall};
+use crate::model::{Exit, Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Signal, StartError, Wall};
 use crate::output::Capture;
 use crate::process::{self, Children, Event, Reach, Weigher};
 use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Until, Why};
@@ -29,6 +30,8 @@ pub(super) struct Host {
     pub(super) limits: LimitsSide,
     /// What is done for them beside.
     pub(super) hooks: Hooks,
+    /// What they are asked.
+    pub(super) probes: Probes,
     /// Who runs.
     pub(super) journal: Journal,
     /// The same, one file each.
@@ -87,6 +90,7 @@ impl Host {
             beats: Beats::start(wake()),
             limits: LimitsSide::new(Weigher::new(wake())),
             hooks: Hooks::new(wakes),
+            probes: Probes::default(),
             journal,
             pid_files,
             default_output,
@@ -351,6 +355,10 @@ impl Machine for Host {
         }
     }
 
+    fn probe(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, kind: ProbeKind) {
+        self.begin_probe(name, run, spec, kind);
+    }
+
     fn weigh(&mut self, _name: &Name, run: Incarnation, spec: &ProcessSpec) {
         if let Some(limit) = spec.birth.limits.memory {
             self.put_on_scales(run, limit);
@@ -380,6 +388,7 @@ impl Machine for Host {
 fn is_trouble(why: Why) -> bool {
     match why {
         Why::HeartbeatStale
+        | Why::ProbeFailed(_)
         | Why::PostStartFailed
         | Why::DeadlineExceeded
         | Why::MemoryExceeded(_)

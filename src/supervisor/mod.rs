@@ -16,6 +16,7 @@ mod meters;
 mod orders;
 mod pace;
 mod pid_files;
+mod probes;
 mod schedules;
 mod signals;
 mod termination;

@@ -334,7 +334,7 @@ impl Supervisor {
             self.messages.want_if_changed();
         }
         let told = self.host.hooks_answered().into_iter().chain(self.host.heartbeats()).chain(self.host.weights());
-        for fact in ended.into_iter().chain(told) {
+        for fact in ended.into_iter().chain(told).chain(self.host.probed()) {
             self.observed.observe(fact, now);
         }
     }

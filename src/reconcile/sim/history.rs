@@ -187,7 +187,7 @@ impl History {
         laws::nothing_is_overlooked(self);
         let desired = Arc::clone(&self.world.desired);
         let settled = settle(&desired, &mut self.observed, &mut self.world, now, self.starts);
-        self.world.check(settled.starts <= self.starts, || format!("{settled:?}, and that is too many starts"));
+        self.world.check(settled.begun <= self.starts, || format!("{settled:?}, and that is too many starts"));
         self.save();
         laws::hold_after_a_turn(self);
         endings::it_ends_as_told(self);

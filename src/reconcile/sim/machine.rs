@@ -11,7 +11,7 @@ use super::kernel::{Kernel, MONITOR, Pid, Proc, Reuse, Role};
 use super::ledger::Ledger;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
-use crate::model::{Exit, Incarnation, Moment, Name, ProcessSpec, Signal, Stamp, StartError, Step};
+use crate::model::{Exit, Incarnation, Moment, Name, ProbeKind, ProcessSpec, Signal, Stamp, StartError, Step};
 use crate::reconcile::{Cut, Desired, Hook, Machine, PostStart, Progress, Target, Why};
 
 pub(super) struct World {
@@ -442,6 +442,10 @@ impl Machine for World {
         };
         self.tell(|| format!("look at {name} run {run}, answer at {answer_at:?}"));
         self.looks.push(Look { run, asked_at: now, read_at, answer_at, given_up });
+    }
+
+    fn probe(&mut self, name: &Name, _: Incarnation, _: &ProcessSpec, kind: ProbeKind) {
+        self.check(false, || format!("{name} has no {}", kind.as_str()));
     }
 
     fn weigh(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec) {

@@ -94,6 +94,8 @@ impl World {
                 self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()) && self.may_be_renewed(name, id)
             }
             Why::Inherited => run.inherited,
+            // No file of these histories asks for probes.
+            Why::ProbeFailed(_) => false,
             Why::PostStartFailed => run.post_start == PostStart::Failed,
             Why::HeartbeatStale if self.now.at < self.held_until => false,
             Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {
@@ -152,6 +154,7 @@ fn is_reason_to_start(why: Why) -> bool {
         | Why::Suspended
         | Why::Stopped
         | Why::HeartbeatStale
+        | Why::ProbeFailed(_)
         | Why::PostStartFailed
         | Why::MemoryExceeded(_)
         | Why::OomKilled

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::{Condition, Dependency, PreStop, Replica, State};
+use crate::model::{Condition, Dependency, PreStop, ProbeKind, Replica, State};
 use crate::reconcile::{Cut, Hook, HookEnd, Life, fitting, settle, view};
 
 /// What each process depends on: `web: db/Completed`.
@@ -78,6 +78,8 @@ impl crate::reconcile::Machine for Stage {
     fn look(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec) {}
 
     fn hold(&mut self, _: &Name, _: Duration) {}
+
+    fn probe(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec, _: ProbeKind) {}
 
     fn weigh(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec) {}
 

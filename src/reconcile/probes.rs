@@ -1,0 +1,239 @@
+//! Probes, as the kubelet has them (`pkg/kubelet/prober/worker.go`): the first one after the initial delay, then one each
+//! period; so many equal results in a row make a verdict; until the startup probe has succeeded once there are no others; a
+//! run whose startup or liveness probe has failed is ended, and not asked again.
+//!
+//! Two things differ. A probe comes at the initial delay, not at the first full period after it. And what only listens
+//! (`heartbeat`, `notify`) gives a process one whole period before it counts anything, also after the monitor itself did
+//! not run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{Record, Run};
+use crate::model::{Moment, Probe, ProbeKind, ProbeResult, ProbeVerdict, ProcessSpec};
+
+/// What is known of a run by one of its probes.
+#[derive(Clone, Debug)]
+pub struct Probing {
+    /// Which one.
+    pub kind: ProbeKind,
+    /// By the thresholds.
+    pub verdict: ProbeVerdict,
+    /// Why the last one that failed did.
+    pub why: Option<Arc<str>>,
+    /// When the next is due.
+    due: Moment,
+    /// Since when one is under way.
+    asked_at: Option<Moment>,
+    /// What the last one showed, and how many have in a row.
+    streak: Option<(bool, u32)>,
+}
+
+/// What the probes of one kind of a process have shown, all its runs together.
+#[derive(Clone, Debug)]
+pub struct ProbeTally {
+    /// Which.
+    pub kind: ProbeKind,
+    /// How many succeeded.
+    pub successful: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// How many could not be made, or mean nothing.
+    pub unknown: u64,
+    /// How long all of them together took.
+    pub took: Duration,
+}
+
+/// What a run's probes ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Probed {
+    /// It is to be ended for this one.
+    Failed(ProbeKind),
+    /// It is to be asked.
+    Due(ProbeKind),
+    /// Nothing, before that moment.
+    Wait(Moment),
+}
+
+/// Judges a run by its probes.
+pub(super) fn judge(run: &Run, stalled_at: Option<Moment>, now: Moment) -> Probed {
+    let mut wait = Moment::NEVER;
+    for (probe, probing) in pairs(run) {
+        if !is_asked(run, probe.kind) {
+            continue;
+        }
+        if probe.kind != ProbeKind::Readiness && probing.verdict == ProbeVerdict::Failure {
+            return Probed::Failed(probe.kind);
+        }
+        match (probing.asked_at, due(probe, probing, stalled_at)) {
+            (Some(_), _) => {}
+            (None, due) if due <= now => return Probed::Due(probe.kind),
+            (None, due) => wait = wait.min(due),
+        }
+    }
+    Probed::Wait(wait)
+}
+
+/// Whether a run has started, and is ready, by its probes.
+pub(super) fn is_ready(run: &Run) -> bool {
+    run.has_started && unready(run).is_none()
+}
+
+/// The readiness probe of a run, if it has not succeeded.
+pub(super) fn unready(run: &Run) -> Option<&Probing> {
+    run.probing.iter().find(|probing| probing.kind == ProbeKind::Readiness && probing.verdict != ProbeVerdict::Success)
+}
+
+/// Startup comes first, and alone.
+fn is_asked(run: &Run, kind: ProbeKind) -> bool {
+    (kind == ProbeKind::Startup) != run.has_started
+}
+
+fn pairs(run: &Run) -> impl Iterator<Item = (&Probe, &Probing)> {
+    run.spec.probes.iter().zip(&run.probing)
+}
+
+fn due(probe: &Probe, probing: &Probing, stalled_at: Option<Moment>) -> Moment {
+    match (probe.handler.is_passive(), stalled_at) {
+        (true, Some(stalled_at)) => probing.due.max(stalled_at + probe.period),
+        (true, None) | (false, _) => probing.due,
+    }
+}
+
+/// What is known of a run by its probes at its start.
+pub(super) fn begin(spec: &ProcessSpec, now: Moment) -> Vec<Probing> {
+    spec.probes.iter().map(|probe| Probing::new(probe, now)).collect()
+}
+
+/// Whether a run counts as started from its beginning.
+pub(super) fn starts_at_once(spec: &ProcessSpec) -> bool {
+    spec.probes.iter().all(|probe| probe.kind != ProbeKind::Startup)
+}
+
+impl Probing {
+    fn new(probe: &Probe, now: Moment) -> Probing {
+        let first = now + probe.initial_delay;
+        let due = if probe.handler.is_passive() { first + probe.period } else { first };
+        Probing { kind: probe.kind, verdict: ProbeVerdict::Unknown, why: None, due, asked_at: None, streak: None }
+    }
+
+    /// One more result. The verdict changes when so many in a row agree.
+    fn count(&mut self, probe: &Probe, success: bool) {
+        let before = self.streak.filter(|(last, _)| *last == success).map_or(0, |(_, times)| times);
+        let times = before.saturating_add(1);
+        self.streak = Some((success, times));
+        let (threshold, verdict) = match success {
+            true => (probe.success_threshold, ProbeVerdict::Success),
+            false => (probe.failure_threshold, ProbeVerdict::Failure),
+        };
+        if times >= threshold {
+            self.verdict = verdict;
+        }
+    }
+}
+
+impl Run {
+    /// Another spec governs it: a probe that is not the same begins anew. What was known of its readiness holds until more is.
+    pub(super) fn probe_as(&mut self, spec: &ProcessSpec, now: Moment) {
+        let before = std::mem::take(&mut self.probing);
+        let kept = |probe: &Probe| {
+            let at = self.spec.probes.iter().position(|old| old.kind == probe.kind)?;
+            Some((self.spec.probes[at] == *probe, before.get(at)?))
+        };
+        let after = spec.probes.iter().map(|probe| match kept(probe) {
+            Some((true, probing)) => probing.clone(),
+            Some((false, Probing { verdict: verdict @ ProbeVerdict::Success, .. })) => {
+                Probing { verdict: *verdict, ..Probing::new(probe, now) }
+            }
+            Some((false, _)) | None => Probing::new(probe, now),
+        });
+        self.probing = after.collect();
+        self.has_started |= starts_at_once(spec);
+    }
+
+    fn started_up(&mut self, now: Moment) {
+        if self.has_started {
+            return;
+        }
+        self.has_started = true;
+        for (probe, probing) in self.spec.probes.iter().zip(&mut self.probing) {
+            if probe.handler.is_passive() {
+                probing.due = probing.due.max(now + probe.period);
+            }
+        }
+    }
+
+    fn probing_mut(&mut self, kind: ProbeKind) -> Option<(&Probe, &mut Probing)> {
+        self.spec.probes.iter().zip(&mut self.probing).find(|(probe, _)| probe.kind == kind)
+    }
+}
+
+impl Record {
+    /// A probe is under way.
+    pub(super) fn probing(&mut self, kind: ProbeKind, now: Moment) {
+        if let Some((_, probing)) = self.life.run_mut().and_then(|run| run.probing_mut(kind)) {
+            probing.asked_at = Some(now);
+        }
+    }
+
+    /// It is over. What was under way while the monitor did not run means nothing.
+    pub(super) fn probed(
+        &mut self,
+        kind: ProbeKind,
+        result: ProbeResult,
+        took: Duration,
+        stalled_at: Option<Moment>,
+        now: Moment,
+    ) {
+        let Some(run) = self.life.run_mut() else { return };
+        let Some((probe, probing)) = run.probing_mut(kind) else { return };
+        let Some(asked_at) = probing.asked_at.take() else { return };
+        probing.due = (asked_at + probe.period).max(now);
+        let is_late = matches!(result, ProbeResult::Failure(_)) && stalled_at.is_some_and(|at| asked_at <= at);
+        let result = if is_late { ProbeResult::Unknown } else { result };
+        match &result {
+            ProbeResult::Success => probing.count(probe, true),
+            ProbeResult::Failure(why) => {
+                probing.why = Some(Arc::clone(why));
+                probing.count(probe, false);
+            }
+            ProbeResult::Unknown => {}
+        }
+        if kind == ProbeKind::Startup && probing.verdict == ProbeVerdict::Success {
+            run.started_up(now);
+        }
+        self.tally_probe(kind, &result, took);
+    }
+
+    /// The process itself says what the verdict is.
+    pub(super) fn told(&mut self, kind: ProbeKind, result: &ProbeResult, now: Moment) {
+        let Some(run) = self.life.run_mut() else { return };
+        let Some((_, probing)) = run.probing_mut(kind) else { return };
+        match result {
+            ProbeResult::Success => probing.verdict = ProbeVerdict::Success,
+            ProbeResult::Failure(why) => {
+                (probing.verdict, probing.why) = (ProbeVerdict::Failure, Some(Arc::clone(why)));
+            }
+            ProbeResult::Unknown => return,
+        }
+        probing.streak = None;
+        if kind == ProbeKind::Startup && probing.verdict == ProbeVerdict::Success {
+            run.started_up(now);
+        }
+    }
+
+    fn tally_probe(&mut self, kind: ProbeKind, result: &ProbeResult, took: Duration) {
+        let tallies = &mut self.tally.probes;
+        let at = tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
+            tallies.push(ProbeTally { kind, successful: 0, failed: 0, unknown: 0, took: Duration::ZERO });
+            tallies.len() - 1
+        });
+        let tally = &mut tallies[at];
+        match result {
+            ProbeResult::Success => tally.successful += 1,
+            ProbeResult::Failure(_) => tally.failed += 1,
+            ProbeResult::Unknown => tally.unknown += 1,
+        }
+        tally.took += took;
+    }
+}
