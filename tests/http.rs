@@ -159,6 +159,7 @@ fn process(name: &str) -> ProcessView {
         desired: true,
         up: true,
         ready: true,
+        has_started: true,
         gate: true,
         pid: Some(42),
         started: Some(Wall::from_nanos(1_790_000_001_000_000_000)),

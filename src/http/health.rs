@@ -49,7 +49,7 @@ fn write_unmatched(body: &mut String, findings: &[Finding<'_>], query: &Query) {
 }
 
 /// Untrusted text on one line: what could start another line, or steer a terminal, becomes a space.
-struct OneLine<'a>(&'a str);
+pub(super) struct OneLine<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

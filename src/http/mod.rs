@@ -7,6 +7,8 @@
 //! | `/metrics` | Prometheus text format 0.0.4 |
 //! | `/healthz`, `/readyz` | 200 when the colony is ready, else 503 and why |
 //! | `/livez` | 200 when the monitor's own loop is at work, else 503 |
+//! | `/startupz` | 200 when every gating process has started, else 503 and why |
+//! | `/healthz/NAME` and so on | one check alone |
 //!
 //! Every answer is made from a [`Snapshot`](crate::model::Snapshot) that the loop hands out when asked: a loop that is
 //! stuck cannot look healthy. The health paths take `?verbose` and `?exclude=NAME` as kube-apiserver does.

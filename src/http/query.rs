@@ -28,13 +28,23 @@ impl Query {
     }
 }
 
-/// Decodes `%41` and `+`, as HTML forms are sent; a `%` that starts no byte stands for itself.
+/// Decodes a part of a path: `%41`, but a `+` is one.
+pub(super) fn decode_path(text: &str) -> String {
+    percent_decoded(text, b'+')
+}
+
+/// The same of what HTML forms send, where a `+` is a space.
 fn decode(text: &str) -> String {
+    percent_decoded(text, b' ')
+}
+
+/// A `%` that starts no byte stands for itself.
+fn percent_decoded(text: &str, plus: u8) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let (byte, used) = match (first, tail) {
-            (b'+', _) => (b' ', 1),
+            (b'+', _) => (plus, 1),
             (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
                 (Some(high), Some(low)) => (high << 4 | low, 3),
                 (_, None) | (None, _) => (b'%', 1),

@@ -10,7 +10,8 @@ use prometheus::Registry;
 
 use super::colony::Colony;
 use super::query::Query;
-use super::{Stuck, health, metrics, page, verdict};
+use super::verdict::{self, Finding};
+use super::{Stuck, health, metrics, page, query};
 use crate::model::Snapshot;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -26,6 +27,15 @@ pub(super) enum Route {
     Healthz,
     Readyz,
     Livez,
+    Startupz,
+}
+
+/// A request that has an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) route: Route,
+    /// One check alone, as in `/healthz/web`.
+    pub(super) check: Option<String>,
 }
 
 /// An answer, but for what HTTP adds to it.
@@ -37,8 +47,8 @@ pub(super) struct Reply {
 }
 
 impl Route {
-    pub(super) const ALL: [Route; 6] =
-        [Route::Page, Route::Colony, Route::Metrics, Route::Healthz, Route::Readyz, Route::Livez];
+    pub(super) const ALL: [Route; 7] =
+        [Route::Page, Route::Colony, Route::Metrics, Route::Healthz, Route::Readyz, Route::Livez, Route::Startupz];
 
     /// Its path; also the value of the label `path`.
     pub(super) fn path(self) -> &'static str {
@@ -49,59 +59,92 @@ impl Route {
             Route::Healthz => "/healthz",
             Route::Readyz => "/readyz",
             Route::Livez => "/livez",
+            Route::Startupz => "/startupz",
         }
     }
 
     /// Whether the answer's size grows with the colony even while all is well.
     pub(super) fn is_large(self) -> bool {
+        !self.has_checks()
+    }
+
+    /// Whether it answers with checks, each of which can be asked for alone.
+    fn has_checks(self) -> bool {
         match self {
-            Route::Page | Route::Colony | Route::Metrics => true,
-            Route::Healthz | Route::Readyz | Route::Livez => false,
+            Route::Page | Route::Colony | Route::Metrics => false,
+            Route::Healthz | Route::Readyz | Route::Livez | Route::Startupz => true,
         }
     }
 }
 
 /// What is asked for; else the refusal, with the value of the label `path` for it.
-pub(super) fn find(method: &Method, path: &str) -> Result<Route, (&'static str, Reply)> {
-    let Some(route) = Route::ALL.into_iter().find(|route| route.path() == path) else {
+pub(super) fn find(method: &Method, path: &str) -> Result<Wanted, (&'static str, Reply)> {
+    let Some(wanted) = Route::ALL.into_iter().find_map(|route| wanted(route, path)) else {
         return Err(("other", not_found()));
     };
     if method == Method::GET || method == Method::HEAD {
-        return Ok(route);
+        return Ok(wanted);
     }
+    let route = wanted.route;
     let body = "only GET and HEAD are answered here\n".to_string();
     Err((route.path(), Reply { status: StatusCode::METHOD_NOT_ALLOWED, content_type: TEXT, body }))
+}
+
+/// What is asked for, if it is by this route.
+fn wanted(route: Route, path: &str) -> Option<Wanted> {
+    match path.strip_prefix(route.path())? {
+        "" => Some(Wanted { route, check: None }),
+        rest => {
+            let name = rest.strip_prefix('/').filter(|name| route.has_checks() && !name.is_empty())?;
+            Some(Wanted { route, check: Some(query::decode_path(name)) })
+        }
+    }
 }
 
 fn not_found() -> Reply {
     let mut body = "no such path; there are:\n".to_string();
     for route in Route::ALL {
         body.push_str(route.path());
-        body.push('\n');
+        body.push_str(if route.has_checks() { "[/NAME]\n" } else { "\n" });
     }
     Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body }
 }
 
 /// The answer that a snapshot gives. `fresh` is how old the loop's last full look may be.
 pub(super) fn answer(
-    route: Route,
+    wanted: &Wanted,
     query: Option<&str>,
     snapshot: &Snapshot,
     fresh: Duration,
     registry: &Registry,
 ) -> Reply {
     let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
-    match route {
+    let checked = |findings| checked(wanted, findings, query);
+    match wanted.route {
         Route::Page => ok(HTML, page::render(&Colony::of(snapshot, fresh))),
         Route::Colony => ok(JSON, Colony::of(snapshot, fresh).to_json()),
         Route::Metrics => ok(metrics::CONTENT_TYPE, metrics::render(snapshot, registry)),
-        Route::Healthz | Route::Readyz => checked(route, &verdict::ready(snapshot, fresh), query),
-        Route::Livez => checked(route, &verdict::live(snapshot, fresh), query),
+        Route::Healthz | Route::Readyz => match wanted.check.as_deref() {
+            Some(name) => checked(verdict::ready_one(snapshot, fresh, name)),
+            None => checked(verdict::ready(snapshot, fresh)),
+        },
+        Route::Livez => checked(named(verdict::live(snapshot, fresh), wanted)),
+        Route::Startupz => checked(named(verdict::started(snapshot, fresh), wanted)),
     }
 }
 
-fn checked(route: Route, findings: &[verdict::Finding<'_>], query: Option<&str>) -> Reply {
-    let (passed, body) = health::report(&route.path()[1..], findings, &Query::parse(query));
+/// The check that is asked for, or all.
+fn named<'a>(findings: Vec<Finding<'a>>, wanted: &Wanted) -> Vec<Finding<'a>> {
+    let is_wanted = |finding: &Finding<'_>| wanted.check.as_deref().is_none_or(|name| finding.name == name);
+    findings.into_iter().filter(is_wanted).collect()
+}
+
+fn checked(wanted: &Wanted, findings: Vec<Finding<'_>>, query: Option<&str>) -> Reply {
+    if let (Some(name), true) = (&wanted.check, findings.is_empty()) {
+        let body = format!("no process and no check is called \"{}\"\n", health::OneLine(name));
+        return Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body };
+    }
+    let (passed, body) = health::report(&wanted.route.path()[1..], &findings, &Query::parse(query));
     let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Reply { status, content_type: TEXT, body }
 }
@@ -109,7 +152,7 @@ fn checked(route: Route, findings: &[verdict::Finding<'_>], query: Option<&str>)
 /// The answer where the loop gives none.
 pub(super) fn stuck(route: Route, stuck: Stuck) -> Reply {
     let body = match route {
-        Route::Healthz | Route::Readyz | Route::Livez => {
+        Route::Healthz | Route::Readyz | Route::Livez | Route::Startupz => {
             format!("[-]ping failed: {stuck}\n{} check failed\n", &route.path()[1..])
         }
         Route::Page | Route::Colony | Route::Metrics => format!("{stuck}\n"),
@@ -148,7 +191,12 @@ mod tests {
     use crate::model::{Phase, Snapshot};
 
     fn get(route: Route, query: &str, snapshot: &Snapshot) -> Reply {
-        answer(route, Some(query), snapshot, Duration::from_secs(30), &Registry::new())
+        ask(route.path(), query, snapshot)
+    }
+
+    fn ask(path: &str, query: &str, snapshot: &Snapshot) -> Reply {
+        let wanted = find(&Method::GET, path).expect("it has an answer");
+        answer(&wanted, Some(query), snapshot, Duration::from_secs(30), &Registry::new())
     }
 
     #[test]
@@ -160,6 +208,11 @@ mod tests {
             (Method::GET, "/healthz", Ok(Route::Healthz)),
             (Method::GET, "/readyz", Ok(Route::Readyz)),
             (Method::GET, "/livez", Ok(Route::Livez)),
+            (Method::GET, "/startupz", Ok(Route::Startupz)),
+            (Method::GET, "/healthz/web", Ok(Route::Healthz)),
+            (Method::POST, "/readyz/web", Err((405, "/readyz"))),
+            (Method::GET, "/metrics/web", Err((404, "other"))),
+            (Method::GET, "/healthzweb", Err((404, "other"))),
             (Method::GET, "/colony.json", Ok(Route::Colony)),
             (Method::POST, "/healthz", Err((405, "/healthz"))),
             (Method::OPTIONS, "/", Err((405, "/"))),
@@ -172,7 +225,8 @@ mod tests {
             (Method::OPTIONS, "*", Err((404, "other"))),
         ];
         for (method, path, expected) in rows {
-            let got = find(method, path).map_err(|(label, reply)| (reply.status.as_u16(), label));
+            let got =
+                find(method, path).map(|wanted| wanted.route).map_err(|(label, reply)| (reply.status.as_u16(), label));
             assert_eq!(got, *expected, "{method} {path}");
         }
     }
@@ -181,7 +235,8 @@ mod tests {
     fn a_refusal_says_what_there_is() {
         let (_, missing) = find(&Method::GET, "/status").expect_err("there is none");
         for route in Route::ALL {
-            assert!(missing.body.lines().any(|line| line == route.path()), "{}", missing.body);
+            let is_told = |line: &str| line.trim_end_matches("[/NAME]") == route.path();
+            assert!(missing.body.lines().any(is_told), "{}", missing.body);
         }
         let (_, refused) = find(&Method::PUT, "/metrics").expect_err("read-only");
         assert_eq!(refused.into_response().headers()["allow"], "GET, HEAD");
@@ -195,6 +250,33 @@ mod tests {
         assert_eq!(get(Route::Readyz, "exclude=web", &snapshot).body, "ok");
         let live = get(Route::Livez, "verbose", &snapshot);
         assert_eq!((live.status, live.body.as_str()), (StatusCode::OK, "[+]ping ok\n[+]loop ok\nlivez check passed\n"));
+    }
+
+    #[test]
+    fn one_process_or_check_can_be_asked_for_alone() {
+        let mut snapshot = colony(vec![process("web"), process("wörk er"), process("loop")]);
+        snapshot.processes[1].ready = false;
+        snapshot.processes[1].gate = false;
+        let rows = [
+            ("/healthz/web", 200, "ok"),
+            ("/readyz/web", 200, "ok"),
+            ("/healthz/w%C3%B6rk%20er", 503, "[-]wörk er failed: running\nhealthz check failed\n"),
+            ("/healthz/reconcile", 200, "ok"),
+            ("/livez/loop", 200, "ok"),
+            ("/startupz/web", 200, "ok"),
+            ("/livez/web", 404, "no process and no check is called \"web\"\n"),
+            ("/healthz/w%0Aeb", 404, "no process and no check is called \"w eb\"\n"),
+            ("/healthz/a+b", 404, "no process and no check is called \"a+b\"\n"),
+        ];
+        for (path, status, body) in rows {
+            let reply = ask(path, "", &snapshot);
+            assert_eq!((reply.status.as_u16(), reply.body.as_str()), (status, body), "{path}");
+        }
+        assert_eq!(get(Route::Healthz, "", &snapshot).status, StatusCode::OK, "it does not gate");
+        snapshot.phase = Phase::ShuttingDown;
+        let reply = ask("/healthz/web", "", &snapshot);
+        let expected = "[-]shutdown failed: the monitor is shutting down\n[+]web ok\nhealthz check failed\n";
+        assert_eq!((reply.status.as_u16(), reply.body.as_str()), (503, expected));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         desired: true,
         up: true,
         ready: true,
+        has_started: true,
         gate: true,
         pid: Some(42),
         started: Some(ago(300)),

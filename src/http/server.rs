@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Ask;
 use super::connections::{Asked, Connections};
-use super::routes::{self, Reply, Route};
+use super::routes::{self, Reply, Route, Wanted};
 use crate::failpoint;
 
 /// The most connections that are open at once.
@@ -156,22 +156,22 @@ async fn respond(
 ) -> Response<Full<Bytes>> {
     failpoint::reach("http");
     let (label, reply) = match routes::find(request.method(), request.uri().path()) {
-        Ok(route) => (route.path(), answer(site, seat, route, request.uri().query()).await),
+        Ok(wanted) => (wanted.route.path(), answer(site, seat, &wanted, request.uri().query()).await),
         Err((label, refusal)) => (label, refusal),
     };
     site.requests.with_label_values(&[label, reply.status.as_str()]).inc();
     reply.into_response()
 }
 
-async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, route: Route, query: Option<&str>) -> Reply {
-    if route.is_large()
+async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, wanted: &Wanted, query: Option<&str>) -> Reply {
+    if wanted.route.is_large()
         && let Ok(permit) = Arc::clone(&site.large).acquire_owned().await
     {
         // The connection's one request has come, so the seat was empty.
         let _ = seat.set(permit);
     }
     match site.ask.snapshot().await {
-        Ok(snapshot) => routes::answer(route, query, &snapshot, site.fresh, &site.registry),
-        Err(stuck) => routes::stuck(route, stuck),
+        Ok(snapshot) => routes::answer(wanted, query, &snapshot, site.fresh, &site.registry),
+        Err(stuck) => routes::stuck(wanted.route, stuck),
     }
 }

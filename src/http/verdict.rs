@@ -34,6 +34,31 @@ pub(super) fn ready(snapshot: &Snapshot, fresh: Duration) -> Vec<Finding<'_>> {
     findings
 }
 
+/// The checks of `/startupz`: as of [`ready`], but that a process has started is enough: one that is up has, once its startup
+/// probe has succeeded; and a directory that cannot be read, or a file that is refused, is no reason to wait.
+pub(super) fn started(snapshot: &Snapshot, fresh: Duration) -> Vec<Finding<'_>> {
+    let mut findings = live(snapshot, fresh);
+    findings.push(Finding { name: "reconcile", outcome: first_look(snapshot) });
+    findings.push(Finding { name: "shutdown", outcome: shutdown(snapshot.phase) });
+    findings.extend(snapshot.processes.iter().map(|view| Finding { name: view.name.as_str(), outcome: start(view) }));
+    findings
+}
+
+/// What `/healthz/NAME` is about: one process, whether it gates the colony or not, or one check. Of a process that is well
+/// it also takes a monitor that is.
+pub(super) fn ready_one<'a>(snapshot: &'a Snapshot, fresh: Duration, name: &str) -> Vec<Finding<'a>> {
+    let own = |finding: &Finding<'_>| finding.name == name;
+    let views = snapshot.processes.iter().filter(|view| view.name.as_str() == name);
+    let processes = views.map(|view| Finding { name: view.name.as_str(), outcome: alone(view) }).collect::<Vec<_>>();
+    let all = ready(snapshot, fresh);
+    if processes.is_empty() {
+        return all.into_iter().filter(own).collect();
+    }
+    let gates = ["loop", "reconcile", "shutdown"];
+    let bad = |finding: &Finding<'_>| gates.contains(&finding.name) && matches!(finding.outcome, Outcome::Bad(_));
+    all.into_iter().take_while(|finding| finding.name != "config").filter(bad).chain(processes).collect()
+}
+
 /// The checks of `/livez`: that there is a snapshot at all, and that the loop looks at everything now and then. No
 /// child's trouble is among them: a kubelet that restarts the container for it would restart the healthy ones too.
 pub(super) fn live(snapshot: &Snapshot, fresh: Duration) -> Vec<Finding<'_>> {
@@ -86,9 +111,26 @@ fn own(check: &Check) -> Outcome {
     }
 }
 
+fn start(view: &ProcessView) -> Outcome {
+    match (view.has_started, view.gate) {
+        (true, _) => Outcome::Good,
+        (false, true) => Outcome::Bad(why(view)),
+        (false, false) => Outcome::Noted(format!("not started, and need not be: {}", why(view))),
+    }
+}
+
+/// A process that is asked for by name, as if it gated.
+fn alone(view: &ProcessView) -> Outcome {
+    process_as(view, true)
+}
+
 fn process(view: &ProcessView) -> Outcome {
+    process_as(view, view.gate)
+}
+
+fn process_as(view: &ProcessView, gate: bool) -> Outcome {
     let refused = view.file_error.as_ref().map(|why| self::refused(&view.file, why));
-    match (view.ready, view.gate, refused) {
+    match (view.ready, gate, refused) {
         (true, _, None) => Outcome::Good,
         (true, _, Some(refused)) => Outcome::Noted(format!("{refused}; the last good version runs")),
         (false, true, None) => Outcome::Bad(why(view)),

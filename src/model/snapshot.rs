@@ -67,6 +67,8 @@ pub struct ProcessView {
     pub up: bool,
     /// Up, and beating where a heartbeat is asked for; a process that is meant to end counts when it ended well.
     pub ready: bool,
+    /// Whether it has started: up, what follows its start done, and its startup probe has succeeded; or ready otherwise.
+    pub has_started: bool,
     /// Whether `/healthz` waits for it.
     pub gate: bool,
     /// The main process.

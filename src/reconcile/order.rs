@@ -223,6 +223,14 @@ pub(super) fn is_well(run: &Run) -> bool {
     run.post_start == PostStart::Done && beats && probes::is_ready(run)
 }
 
+/// Whether a run has started, which is less than that it is well.
+pub(super) fn has_started(record: &Record) -> bool {
+    match &record.life {
+        Life::Up(run) => !run.inherited && run.post_start == PostStart::Done && run.has_started,
+        Life::Down | Life::Stopping(..) | Life::Leaving(..) => false,
+    }
+}
+
 /// A dependency that is not as it must be.
 pub(super) struct Unmet<'a> {
     name: &'a Name,

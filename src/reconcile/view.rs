@@ -79,6 +79,7 @@ fn one(
         desired: wanted.is_some_and(|spec| wants_running(spec, &verdict.state)),
         up,
         ready,
+        has_started: ready || order::has_started(record),
         gate: wanted.is_some_and(|spec| spec.readiness_gate),
         pid: None,
         started: run.map(|run| run.since.wall).or(record.last.as_ref().map(began)),

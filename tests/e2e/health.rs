@@ -93,6 +93,40 @@ fn a_shutdown_is_not_ready_at_once_and_alive_to_the_end() {
     assert!(colony.exit_status().success());
 }
 
+#[test]
+fn each_process_has_a_path_of_its_own() {
+    let free = r#"{"args": ["sh", "-c", "exit 7"], "env_inherit": ["PATH"], "readinessGate": false}"#;
+    let mut colony = Colony::with(&[("web", SLEEPER), ("free", free), ("a b+c", SLEEPER)]);
+    wait_code(&colony, "/healthz/a%20b+c", 200);
+    wait_code(&colony, "/healthz/web", 200);
+    wait_code(&colony, "/healthz", 200);
+    colony.wait_finding("free", "CrashLoopBackOff");
+    let (code, text) = colony.get("/readyz/free");
+    assert!(code == 503 && text.starts_with("[-]free failed: CrashLoopBackOff"), "{code} {text}");
+    assert_eq!(colony.get("/healthz/web?verbose").1, "[+]web ok\nhealthz check passed\n");
+    assert_eq!(colony.get("/healthz/nobody").0, 404);
+    colony.signal(Signal::SIGTERM);
+    assert!(colony.exit_status().success());
+}
+
+#[test]
+fn startup_is_over_when_every_gating_process_has_started() {
+    let setup = Setup::new();
+    let go = setup.path("go");
+    let wait = format!("while ! test -e {}; do sleep 0.05; done", go.display());
+    let slow = format!(
+        r#"{{"args": ["sleep", "1000"], "env_inherit": ["PATH"],
+            "lifecycle": {{"postStart": {{"exec": {{"command": ["sh", "-c", "{wait}"]}}}}}}}}"#
+    );
+    let colony = setup.file("web", SLEEPER).file("slow", &slow).start();
+    colony.wait_pid("slow", None);
+    let (code, text) = colony.get("/startupz");
+    assert!(code == 503 && text.contains("[+]web ok") && text.contains("[-]slow failed: its postStart"), "{text}");
+    std::fs::write(go, "").expect("it can be written");
+    wait_code(&colony, "/startupz", 200);
+    assert_eq!(colony.get("/startupz").1, "ok");
+}
+
 fn request(colony: &Colony, text: &str) -> String {
     let mut stream = TcpStream::connect(colony.address()).expect("it listens");
     stream.write_all(text.as_bytes()).expect("it reads");
