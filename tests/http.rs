@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ncolony::cli::Listen;
-use ncolony::http::{Ask, bind, fresh, serve};
+use ncolony::http::{Ask, Question, bind, fresh, serve};
 use ncolony::model::{ConfigView, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -39,13 +39,14 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listeners = listeners.into_iter().map(|l| TcpListener::from_std(l).expect("a listener")).collect();
-                let (ask, mut questions) = mpsc::channel::<oneshot::Sender<Snapshot>>(8);
+                let (ask, mut questions) = mpsc::channel(8);
                 tokio::spawn(async move {
                     let mut unanswered = Vec::new();
-                    while let Some(answer) = questions.recv().await {
-                        match &colony {
-                            Some(colony) => drop(answer.send(colony.clone())),
-                            None => unanswered.push(answer),
+                    while let Some(question) = questions.recv().await {
+                        match (question, &colony) {
+                            (Question::Snapshot(answer), Some(colony)) => drop(answer.send(colony.clone())),
+                            (Question::Events(_, answer), Some(_)) => drop(answer.send(Vec::new())),
+                            (question, None) => unanswered.push(question),
                         }
                     }
                 });

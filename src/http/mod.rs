@@ -37,7 +37,7 @@ mod verdict;
 
 use std::time::Duration;
 
-pub use ask::{Ask, Stuck};
+pub use ask::{Ask, Question, Stuck};
 pub use bind::bind;
 pub use server::serve;
 

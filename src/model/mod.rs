@@ -5,6 +5,7 @@ mod cron;
 #[cfg(test)]
 mod daylight;
 mod environment;
+mod event;
 mod exit;
 mod expand;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use cron::{Cron, CronError};
 pub use environment::{
     Composer, EnvFile, EnvFrom, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable, Variables,
 };
+pub use event::{Event, EventKind, EventsAsked, ProcessEvent, Reason};
 pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use expand::expand;
 pub use name::{Name, NameError};

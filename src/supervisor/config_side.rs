@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use super::events::{Events, Level, Told};
 use super::meters::Meters;
 use super::pace::Pace;
-use crate::config::{Directory, News, Scan};
-use crate::model::{ConfigView, FileError, Moment, Name, ProcessSpec, Stamp, Wall};
+use crate::config::{Diagnostic, Directory, News, Scan, Severity};
+use crate::model::{ConfigView, FileError, Moment, Name, ProcessSpec, Reason, Stamp, Wall};
 
 /// Why the directory is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,7 +80,7 @@ impl ConfigSide {
     }
 
     /// Reads the directory if it is to be read. Returns the names whose desired state changed.
-    pub(super) fn read(&mut self, now: Stamp, meters: &Meters) -> Vec<Name> {
+    pub(super) fn read(&mut self, now: Stamp, meters: &Meters, events: &mut Events) -> Vec<Name> {
         if self.rescan_at.is_some_and(|at| at <= now.at) {
             self.want(Trigger::Event);
         }
@@ -96,7 +97,7 @@ impl ConfigSide {
         }
         meters.scans.with_label_values(&[trigger.as_str()]).inc();
         self.wanted = None;
-        self.take(scan, now)
+        self.take(scan, now, events)
     }
 
     /// When to read again, whatever is heard.
@@ -140,13 +141,13 @@ impl ConfigSide {
         }
     }
 
-    fn take(&mut self, scan: Scan, now: Stamp) -> Vec<Name> {
+    fn take(&mut self, scan: Scan, now: Stamp, events: &mut Events) -> Vec<Name> {
         for news in &scan.news {
             match news {
                 News::Unlisted(why) if self.loaded.is_none() => {
                     tracing::error!("{why}; nothing is started until it can be read (see --config)")
                 }
-                news => log(news),
+                news => tell(news, events),
             }
         }
         self.rescan_at = scan.rescan_at;
@@ -160,6 +161,10 @@ impl ConfigSide {
         }
         self.generation += 1;
         let before = std::mem::replace(&mut self.processes, scan.processes);
+        for name in self.processes.keys().filter(|name| !before.contains_key(*name)) {
+            events.admit(name);
+            events.note(Told::of(name, Reason::Created, "a process file describes it"));
+        }
         difference(&before, &self.processes)
     }
 }
@@ -186,9 +191,13 @@ fn difference(before: &BTreeMap<Name, Arc<ProcessSpec>>, after: &BTreeMap<Name, 
     changed.map(|(name, _)| name).chain(gone).cloned().collect()
 }
 
-fn log(news: &News) {
+fn tell(news: &News, events: &mut Events) {
     match news {
-        News::Refused { name, .. } => tracing::error!(process = %name, "{news}"),
+        News::Refused { name, diagnostics, .. } => {
+            let why = diagnostics.iter().find(|one| one.severity == Severity::Error).map(Diagnostic::summary);
+            let told = Told::of(name, Reason::FailedValidation, why.unwrap_or_default()).level(Level::Error);
+            events.tell(told, format_args!("{news}"));
+        }
         News::Warned { name, .. } => tracing::warn!(process = %name, "{news}"),
         News::Mended { name } => tracing::info!(process = %name, "{news}"),
         News::Unlisted(_) | News::Distrusted(_) => tracing::error!("{news}"),
@@ -203,22 +212,23 @@ mod tests {
     use super::{ConfigSide, Trigger};
     use crate::config::{Defaults, Directory, Trust};
     use crate::model::{Moment, Stamp, Wall};
+    use crate::supervisor::events::Events;
     use crate::supervisor::meters::Meters;
 
     #[test]
     fn what_was_written_before_a_message_is_read_before_it() {
         let dir = tempfile::tempdir().expect("a directory");
-        let meters = Meters::new(&prometheus::Registry::new()).expect("meters");
+        let (meters, mut events) = (Meters::new(&prometheus::Registry::new()).expect("meters"), Events::default());
         let now = Stamp { at: Moment::ZERO + Duration::from_secs(1), wall: Wall::default() };
         let directory = Directory::new(dir.path(), Defaults::STANDARD, Trust::default());
         let mut side = ConfigSide::new(String::new(), directory, now.at);
-        assert_eq!(side.read(now, &meters), []);
+        assert_eq!(side.read(now, &meters, &mut events), []);
         side.pace.spend(Duration::from_secs(1));
         std::fs::write(dir.path().join("web"), r#"{"args": ["/bin/true"]}"#).expect("a file");
         side.want(Trigger::Event);
-        assert_eq!(side.read(now, &meters), [], "there was much to read lately");
+        assert_eq!(side.read(now, &meters, &mut events), [], "there was much to read lately");
         side.hurry();
-        let read: Vec<String> = side.read(now, &meters).iter().map(ToString::to_string).collect();
+        let read: Vec<String> = side.read(now, &meters, &mut events).iter().map(ToString::to_string).collect();
         assert_eq!(read, ["web"]);
         side.want(Trigger::Event);
         assert!(side.wake_at(now.at).is_some_and(|at| at > now.at), "once, and the next waits again");

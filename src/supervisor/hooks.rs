@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::Wakes;
+use super::events::{Level, Told};
 use super::host::Host;
+use super::telling::killing;
 use crate::health::{GetError, http_get};
-use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, StartError};
+use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, Reason, StartError};
 use crate::process;
 use crate::reconcile::{Cut, Fact, Hook, HookEnd, Why};
 
@@ -79,7 +81,7 @@ impl Host {
                 Hook::UnderWay
             }
             Err(error) => {
-                POST_START.tell_failure(name, run, &format!("cannot start it: {error}"));
+                self.tell_hook_failed(&POST_START, name, run, &format!("cannot start it: {error}"));
                 Hook::Over
             }
         }
@@ -88,12 +90,13 @@ impl Host {
     /// Begins what is to be done before a run is asked to end.
     pub(super) fn begin_pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         let Some(hook) = &spec.stop.pre_stop else { return Hook::Over };
-        tracing::info!(process = %name, run = run.get(), "preStop of {name} ({}): {}", words(hook), why.as_str());
+        let told = Told::of(name, killing(why), why.as_str()).run(run).level(Level::Info);
+        self.events.tell(told, format_args!("preStop of {name} ({}): {}", words(hook), why.as_str()));
         let doing = match hook {
             PreStop::Exec(argv) => match self.start_helper(name, run, spec, argv) {
                 Ok(helper) => Doing::Exec(helper),
                 Err(error) => {
-                    PRE_STOP.tell_failure(name, run, &format!("cannot start it: {error}"));
+                    self.tell_hook_failed(&PRE_STOP, name, run, &format!("cannot start it: {error}"));
                     return Hook::Over;
                 }
             },
@@ -107,7 +110,7 @@ impl Host {
     /// Ends it before it is over.
     pub(super) fn cut_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
         match cut {
-            Cut::TimeUp => PRE_STOP.tell_failure(name, run, "it took all of its time, and is ended"),
+            Cut::TimeUp => self.tell_hook_failed(&UNFINISHED, name, run, "it took all of its time, and is ended"),
             Cut::MainGone => {
                 tracing::info!(process = %name, run = run.get(), "the preStop of {name} is ended with its main process");
             }
@@ -126,7 +129,7 @@ impl Host {
             if self.hooks.under_way.remove(&run).is_some() {
                 match result {
                     Ok(status) => PRE_STOP.tell_success(&name, run, &format!("status {status}")),
-                    Err(error) => PRE_STOP.tell_failure(&name, run, &error.to_string()),
+                    Err(error) => self.tell_hook_failed(&PRE_STOP, &name, run, &error.to_string()),
                 }
                 facts.push(Fact::PreStopOver(name, run));
             }
@@ -144,15 +147,31 @@ impl Host {
     ) -> Option<Fact> {
         self.capture.helper_ended(helper);
         if self.hooks.post_starts.remove(&helper).is_some() {
-            return Some(Fact::PostStartOver(name.clone(), run, POST_START.tell(name, run, exit)));
+            return Some(Fact::PostStartOver(name.clone(), run, self.tell_hook_end(&POST_START, name, run, exit)));
         }
         match self.hooks.under_way.get(&run) {
             Some(Doing::Exec(of)) if *of == helper => {}
             Some(Doing::Exec(_) | Doing::HttpGet(_) | Doing::Sleep) | None => return None,
         }
         self.hooks.under_way.remove(&run);
-        PRE_STOP.tell(name, run, exit);
+        self.tell_hook_end(&PRE_STOP, name, run, exit);
         Some(Fact::PreStopOver(name.clone(), run))
+    }
+
+    fn tell_hook_end(&mut self, kind: &Kind, name: &Name, run: Incarnation, exit: Exit) -> HookEnd {
+        if exit.is_success() {
+            kind.tell_success(name, run, &exit.to_string());
+            HookEnd::Well
+        } else {
+            self.tell_hook_failed(kind, name, run, &exit.to_string());
+            HookEnd::Failed
+        }
+    }
+
+    fn tell_hook_failed(&mut self, kind: &Kind, name: &Name, run: Incarnation, how: &str) {
+        let Kind { key, failed, then } = kind;
+        let told = Told::of(name, *failed, format!("{how}; {then}")).run(run);
+        self.events.tell(told, format_args!("{key} of {name} failed: {how}; {then}"));
     }
 
     /// A helper prints as its run does.
@@ -188,32 +207,18 @@ fn words(hook: &PreStop) -> String {
 /// How hooks of one kind are told of.
 struct Kind {
     key: &'static str,
-    /// The kubelet's word for a failure.
-    reason: &'static str,
+    /// How a failure is told.
+    failed: Reason,
     /// What a failure leads to.
     then: &'static str,
 }
 
-const POST_START: Kind = Kind { key: "postStart", reason: "FailedPostStartHook", then: "it is ended" };
-const PRE_STOP: Kind = Kind { key: "preStop", reason: "FailedPreStopHook", then: "the stop goes on" };
+const POST_START: Kind = Kind { key: "postStart", failed: Reason::FailedPostStartHook, then: "it is ended" };
+const PRE_STOP: Kind = Kind { key: "preStop", failed: Reason::FailedPreStopHook, then: "the stop goes on" };
+const UNFINISHED: Kind = Kind { failed: Reason::UnfinishedPreStopHook, ..PRE_STOP };
 
 impl Kind {
-    fn tell(&self, name: &Name, run: Incarnation, exit: Exit) -> HookEnd {
-        if exit.is_success() {
-            self.tell_success(name, run, &exit.to_string());
-            HookEnd::Well
-        } else {
-            self.tell_failure(name, run, &exit.to_string());
-            HookEnd::Failed
-        }
-    }
-
     fn tell_success(&self, name: &Name, run: Incarnation, how: &str) {
         tracing::info!(process = %name, run = run.get(), "{} of {name} is done: {how}", self.key);
-    }
-
-    fn tell_failure(&self, name: &Name, run: Incarnation, how: &str) {
-        let Kind { key, reason, then } = self;
-        tracing::warn!(process = %name, run = run.get(), reason, "{key} of {name} failed: {how}; {then}");
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Wakes;
+use super::events::{Events, Told};
 use super::hooks::Hooks;
 use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use super::probes::Probes;
 use crate::health::{Beats, Look, Seen};
-use crate::model::{Exit, Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Signal, StartError, Wall};
+use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
 use crate::output::Capture;
 use crate::process::{self, Children, Event, Reach, Weigher};
 use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Until, Why};
@@ -36,6 +37,8 @@ pub(super) struct Host {
     pub(super) journal: Journal,
     /// The same, one file each.
     pub(super) pid_files: PidFiles,
+    /// What happens to them.
+    pub(super) events: Events,
     /// When the colony ends without being told to: whose last lines may be wanted.
     pub(super) until: Until,
     /// What becomes of output when no file says so.
@@ -43,13 +46,13 @@ pub(super) struct Host {
     /// The runs that are, by number.
     names: HashMap<Incarnation, Name>,
     /// Those of them that were told to end, so that their end is no surprise.
-    told_to_end: HashSet<Incarnation>,
+    pub(super) told_to_end: HashSet<Incarnation>,
     /// What the looks at heartbeats have shown, to be shown.
     sights: HashMap<Incarnation, Sight>,
     /// A start that failed is told in full once, and again when it fails differently.
-    told: BTreeMap<Name, StartError>,
+    pub(super) told: BTreeMap<Name, StartError>,
     /// A run that does not die is told of now and then.
-    undying: HashMap<Incarnation, Instant>,
+    pub(super) undying: HashMap<Incarnation, Instant>,
     /// Whether the colony ends, and nothing is started again.
     pub(super) is_ending: bool,
 }
@@ -61,8 +64,6 @@ struct Sight {
     mtime: Option<Wall>,
     /// Why there is nothing to see.
     trouble: Option<String>,
-    /// What was last said of that, and when.
-    told: Option<(String, Instant)>,
 }
 
 /// How often a trouble that lasts is told.
@@ -93,6 +94,7 @@ impl Host {
             probes: Probes::default(),
             journal,
             pid_files,
+            events: Events::default(),
             default_output,
             until: Until::default(),
             names,
@@ -113,6 +115,7 @@ impl Host {
         for (name, past) in remembered {
             if living.contains(&past.run) {
                 tracing::warn!(process = %name, pid = past.pid, "a run of an earlier monitor is left; it is ended before a new one begins");
+                self.events.admit(&name);
                 self.names.insert(past.run, name.clone());
                 found.push((name, past.run));
             } else {
@@ -175,7 +178,7 @@ impl Host {
                 self.limits.ended(run);
                 self.sights.remove(&run);
                 self.pid_files.ended(&name);
-                self.log_exit(&name, run, exit, rest);
+                self.tell_exit(&name, run, exit, rest);
                 if !rest {
                     self.close(run);
                 }
@@ -187,7 +190,8 @@ impl Host {
             }
             Event::OomKilled(run) => {
                 let name = self.names.get(&run)?.clone();
-                tracing::warn!(process = %name, run = run.get(), "{name}: the kernel killed it for want of memory");
+                let why = Why::OomKilled.as_str();
+                self.events.tell(Told::of(&name, Reason::OomKilling, why).run(run), format_args!("{name}: {why}"));
                 Some(Fact::OomKilled(name, run))
             }
             Event::Emptied(run) => {
@@ -221,22 +225,17 @@ impl Host {
                 Some(Fact::NoBeat(name, look.run))
             }
             Seen::Refused(why) => {
-                sight.tell(&name, format!("its heartbeat cannot be taken: {why}"));
+                let trouble = format!("its heartbeat cannot be taken: {why}");
+                sight.trouble = Some(trouble.clone());
+                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, trouble).run(look.run));
                 Some(Fact::NoBeat(name, look.run))
             }
             Seen::Unknown => {
                 let why = "the file system of its heartbeat does not answer; until it does, no beat counts as missed";
-                sight.tell(&name, why.to_string());
+                sight.trouble = Some(why.to_string());
+                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, why).run(look.run));
                 Some(Fact::Blind(name, look.run))
             }
-        }
-    }
-
-    fn log_exit(&self, name: &Name, run: Incarnation, exit: Exit, rest: bool) {
-        let after = if rest { "; something that it started is left" } else { "" };
-        match exit.is_success() || self.told_to_end.contains(&run) {
-            true => tracing::info!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
-            false => tracing::warn!(process = %name, run = run.get(), "{name} ended: {exit}{after}"),
         }
     }
 
@@ -262,41 +261,14 @@ impl Host {
         }
         started
     }
-
-    fn tell_undying(&mut self, name: &Name, run: Incarnation) {
-        let lately = self.undying.get(&run).is_some_and(|at| at.elapsed() < REPEAT);
-        if !lately {
-            self.undying.insert(run, Instant::now());
-            let then = if self.is_ending { "" } else { "; it is not started again before it does" };
-            tracing::error!(process = %name, run = run.get(), "{name} does not die of SIGKILL{then}");
-        }
-    }
-
-    fn tell_failure(&mut self, name: &Name, error: &StartError) {
-        if self.told.get(name) != Some(error) {
-            tracing::error!(process = %name, "cannot start {name}: {error}; it is tried again with a growing delay");
-            self.told.insert(name.clone(), error.clone());
-        }
-    }
-}
-
-impl Sight {
-    /// Says what is wrong, but not at every look.
-    fn tell(&mut self, name: &Name, trouble: String) {
-        let is_told = self.told.as_ref().is_some_and(|(told, at)| *told == trouble && at.elapsed() < REPEAT);
-        if !is_told {
-            tracing::warn!(process = %name, "{trouble}");
-            self.told = Some((trouble.clone(), Instant::now()));
-        }
-        self.trouble = Some(trouble);
-    }
 }
 
 impl Machine for Host {
     fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError> {
         match self.begin(name, spec) {
             Ok((run, pid)) => {
-                tracing::info!(process = %name, run = run.get(), pid, "started {name}: {}", why.as_str());
+                let told = Told::of(name, Reason::Started, why.as_str()).run(run).pid(pid);
+                self.events.tell(told, format_args!("started {name}: {}", why.as_str()));
                 self.names.insert(run, name.clone());
                 self.told.remove(name);
                 self.pid_files.started(name, pid);
@@ -335,13 +307,7 @@ impl Machine for Host {
         if why != Why::Shutdown && reach == Reach::Main {
             self.children.remember_escaped(run);
         }
-        let what = format!("{signal} to the {} of {name}: {why}", target.as_str());
-        match (why, is_trouble(why)) {
-            (Why::Undying, _) => self.tell_undying(name, run),
-            (_, true) => tracing::warn!(process = %name, run = run.get(), "{what}"),
-            (_, false) => tracing::info!(process = %name, run = run.get(), "{what}"),
-        }
-        self.told_to_end.insert(run);
+        self.tell_signal(name, run, signal, why, target);
         self.hooks.forget(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
@@ -373,44 +339,16 @@ impl Machine for Host {
     }
 
     fn adopted(&mut self, name: &Name) {
-        tracing::info!(process = %name, "the edited file of {name} is in force; it runs on");
+        let told = Told::of(name, Reason::Updated, "its edited file is in force; it runs on");
+        self.events.tell(told, format_args!("the edited file of {name} is in force; it runs on"));
     }
 
     fn forget(&mut self, name: &Name) {
         self.capture.forget(name);
         self.told.remove(name);
         self.limits.forget(name);
-        tracing::info!(process = %name, "{name} is gone");
-    }
-}
-
-/// Whether somebody may want to know why this came to be needed.
-fn is_trouble(why: Why) -> bool {
-    match why {
-        Why::HeartbeatStale
-        | Why::ProbeFailed(_)
-        | Why::PostStartFailed
-        | Why::DeadlineExceeded
-        | Why::MemoryExceeded(_)
-        | Why::OomKilled
-        | Why::GraceOver
-        | Why::CutShort
-        | Why::Undying => true,
-        Why::Created
-        | Why::Ended
-        | Why::BackoffOver
-        | Why::Scheduled
-        | Why::Triggered
-        | Why::Replaced
-        | Why::Requested
-        | Why::Removed
-        | Why::Suspended
-        | Why::Stopped
-        | Why::SpecChanged
-        | Why::WantedAgain
-        | Why::Shutdown
-        | Why::Inherited
-        | Why::LeftBehind
-        | Why::Hurried => false,
+        let told = Told::of(name, Reason::SuccessfulDelete, "nothing of it is left");
+        self.events.tell(told, format_args!("{name} is gone"));
+        self.events.forget(name);
     }
 }

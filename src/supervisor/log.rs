@@ -1,7 +1,8 @@
 //! The monitor's own log: through the same way out as the processes' lines, so that nobody's not reading can stop it.
 //!
-//! As text, `2026-11-22T20:15:38.123456Z INFO ncolony: started web: it is new process=web run=1 pid=123`; as JSON, one
-//! object a line with `time`, `level`, `message`, and, where it is about one, `process`, `run` and `pid`.
+//! As text, `2026-11-22T20:15:38.123456Z INFO ncolony: started web: it is new process=web run=1 pid=123 reason=Started`; as
+//! JSON, one object a line with `time`, `level`, `message`, and, where it is about one, `process`, `run` and `pid`; of an
+//! event also its `reason`, and, where not each is told, its `count`.
 
 use std::fmt;
 use std::time::SystemTime;

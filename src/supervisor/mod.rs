@@ -3,6 +3,7 @@
 mod config_side;
 mod directories;
 mod ending;
+mod events;
 mod farewell;
 mod hooks;
 mod host;
@@ -19,6 +20,7 @@ mod pid_files;
 mod probes;
 mod schedules;
 mod signals;
+mod telling;
 mod termination;
 mod turn;
 mod watch_side;
@@ -41,8 +43,8 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Listen, OutputFlag, RunArgs};
 use crate::config::{Defaults, Directory, Trust};
-use crate::http::{self, Ask};
-use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Snapshot, Stamp, Wall};
+use crate::http::{self, Ask, Question};
+use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Stamp, Wall};
 use crate::output::{Capture, Sink};
 use crate::process::{self, Children};
 use crate::reconcile::Until;
@@ -241,7 +243,7 @@ async fn turn_until_done(
     mut supervisor: Supervisor,
     mut signals: Signals,
     wakes: &Wakes,
-    mut asked: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+    mut asked: mpsc::Receiver<Question>,
 ) -> Result<Supervisor, Error> {
     let output = output_descriptor(&supervisor)?;
     loop {
@@ -261,10 +263,7 @@ async fn turn_until_done(
                 Asked::Look | Asked::Nothing => {}
             },
             () = wakes.notify.notified() => {}
-            Some(answer) = asked.recv() => {
-                // Whoever asked may have gone.
-                let _ = answer.send(supervisor.snapshot(clocks()));
-            }
+            Some(question) = asked.recv() => answer(&supervisor, question),
             ready = output.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
         }
@@ -274,6 +273,14 @@ async fn turn_until_done(
         if wakes.messages.swap(false, Ordering::Acquire) {
             supervisor.messages_hint();
         }
+    }
+}
+
+/// Whoever asked may have gone.
+fn answer(supervisor: &Supervisor, question: Question) {
+    match question {
+        Question::Snapshot(answer) => drop(answer.send(supervisor.snapshot(clocks()))),
+        Question::Events(asked, answer) => drop(answer.send(supervisor.host.events.answer(&asked))),
     }
 }
 

@@ -115,6 +115,7 @@ impl Supervisor {
             termination,
         } = parts;
         host.until = until;
+        host.events.begin_turn(now);
         let mut observed = Observed::until(until);
         for (name, progress) in schedules.remembered() {
             observed.observe(Fact::Remembered(name.clone(), progress.clone()), now);
@@ -228,6 +229,7 @@ impl Supervisor {
     /// Does all that is to be done now.
     pub(super) fn turn(&mut self, now: Stamp) -> Turn {
         let began = Instant::now();
+        self.host.events.begin_turn(now);
         self.notice_stall(now);
         self.collect_facts(now);
         self.tick(now);
@@ -380,7 +382,7 @@ impl Supervisor {
             if self.messages.has_work() {
                 self.config.hurry();
             }
-            let edited = self.config.read(now, &self.meters);
+            let edited = self.config.read(now, &self.meters, &mut self.host.events);
             if !edited.is_empty() {
                 self.desired.processes.clone_from(self.config.processes());
                 self.observed.arrange(&self.desired, now.at);

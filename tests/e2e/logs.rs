@@ -235,7 +235,7 @@ fn the_log_as_json_is_one_object_a_line_with_the_same_names_always() {
     colony.wait("the line", || colony.stdout().contains("\"log\":\"hi\"").then_some(()));
     let (status, log) = colony.end();
     assert!(status.success());
-    let names = ["time", "level", "message", "process", "run", "pid"];
+    let names = ["time", "level", "message", "process", "run", "pid", "reason", "count"];
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     for line in &lines {
         let line = line.as_object().expect("an object");
@@ -248,8 +248,12 @@ fn the_log_as_json_is_one_object_a_line_with_the_same_names_always() {
     let started = find("started web: it is new");
     assert_eq!((&started["level"], &started["process"]), (&"INFO".into(), &"web".into()));
     assert!(started["pid"].is_u64() && started["run"].is_u64());
-    assert_eq!(find("web ended: exit code 3")["level"], "WARN", "nobody asked it to end");
-    assert_eq!(find("cannot start none")["level"], "ERROR");
+    let is =
+        |line: &Value, level: &str, reason: &str| (&line["level"], &line["reason"]) == (&level.into(), &reason.into());
+    assert!(is(started, "INFO", "Started"), "{started}");
+    assert!(is(find("web ended: exit code 3"), "WARN", "Exited"), "nobody asked it to end");
+    assert!(is(find("cannot start none"), "ERROR", "Failed"));
+    assert!(is(find("bad:1:"), "ERROR", "FailedValidation"));
     assert!(find("bad:1:")["message"].as_str().is_some_and(|text| text.contains("is not started until")));
 }
 
