@@ -16,6 +16,8 @@ pub(super) enum Least {
     Zero,
     /// A period of zero would spin.
     Millisecond,
+    /// Nobody needs to be asked more often.
+    Twentieth,
     /// Less than this cannot be kept.
     Second,
 }
@@ -182,6 +184,7 @@ impl Report<'_> {
         let least = match least {
             Least::Zero => 0.0,
             Least::Millisecond => 0.001,
+            Least::Twentieth => 0.05,
             Least::Second => 1.0,
         };
         self.number(path, node, least, LONGEST, "seconds").map(Duration::from_secs_f64)

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Output, PreStop, Probe,
-    ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
+    Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Notify, Output,
+    PreStop, Probe, ProbeKind, ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
 };
 
 use super::birth::{self, Command, Line};
@@ -152,7 +152,7 @@ impl Draft {
             "envFrom" => self.env_from = keys::env::files(report, path, node),
             "env_inherit" | "envInherit" => self.env_inherit.extend(keys::env::inherited(report, path, node)),
             // null is what NColony takes for "not set".
-            "uid" | "gid" | "ncolony.beatcheck" if matches!(node.value, Value::Null) => {}
+            "uid" | "gid" | "ncolony.beatcheck" | "ncolony.httpcheck" if matches!(node.value, Value::Null) => {}
             "uid" => self.security.uid = report.id(path, node).map(|id| (id, node.span)),
             "gid" => self.security.gid = report.id(path, node).map(|id| (id, node.span)),
             "securityContext" => self.security.take(report, path, node),
@@ -175,6 +175,10 @@ impl Draft {
             "suspend" => self.suspend = report.flag(path, node),
             "readinessGate" => self.readiness_gate = report.flag(path, node),
             "ncolony.beatcheck" => self.heartbeat = keys::heartbeat::heartbeat(report, path, node),
+            "ncolony.httpcheck" => self.probes.extend(keys::http_check::http_check(report, path, node)),
+            "startupProbe" => self.probe(report, path, node, ProbeKind::Startup),
+            "livenessProbe" => self.probe(report, path, node, ProbeKind::Liveness),
+            "readinessProbe" => self.probe(report, path, node, ProbeKind::Readiness),
             "output" => self.output = keys::output::output(report, path, node),
             "restartPolicyRules" => self.restart_rules = keys::restart::rules(report, path, node),
             "dependsOn" => {
@@ -183,24 +187,22 @@ impl Draft {
             "essential" => self.essential = report.flag(path, node),
             "replicas" => self.replicas = keys::order::replicas(report, path, node),
             "resources" => self.limits = keys::resources::limits(report, path, entry),
-            key => self.foreign(report, key, entry),
+            key => self.extra(report, key, entry),
         }
     }
 
-    /// A key that is not acted on here: the application's, another program's, or a later version's.
-    fn foreign(&mut self, report: &mut Report<'_>, key: &str, entry: &Entry) {
-        match schema::kind_of(key) {
-            KeyKind::Ours | KeyKind::Elsewhere => {}
-            KeyKind::Later => keys::not_yet(report, &Path::top(key), entry),
-            KeyKind::Extra => {
-                self.extras += 1;
-                let meant = if self.extras <= MISSPELLINGS { schema::misspelling_of(key) } else { None };
-                if let Some(meant) = meant {
-                    let message = format!("unknown key \"{}\", taken for one of the application's own", shown(key));
-                    report.warning(&"", entry.key_span, message, Some(format!("did you mean \"{meant}\"?")));
-                }
-            }
+    /// A key that is the application's own.
+    fn extra(&mut self, report: &mut Report<'_>, key: &str, entry: &Entry) {
+        self.extras += 1;
+        let meant = if self.extras <= MISSPELLINGS { schema::misspelling_of(key) } else { None };
+        if let Some(meant) = meant {
+            let message = format!("unknown key \"{}\", taken for one of the application's own", shown(key));
+            report.warning(&"", entry.key_span, message, Some(format!("did you mean \"{meant}\"?")));
         }
+    }
+
+    fn probe(&mut self, report: &mut Report<'_>, path: &Path<'_>, node: &Node, kind: ProbeKind) {
+        self.probes.extend(keys::probe::probe(report, path, node, kind));
     }
 
     fn backoff(&mut self, report: &mut Report<'_>, path: &Path<'_>, node: &Node) {
@@ -231,7 +233,13 @@ impl Draft {
         }
     }
 
-    fn finish(self, report: &mut Report<'_>, root: &Node, config: String, defaults: &Defaults) -> Option<ProcessSpec> {
+    fn finish(
+        mut self,
+        report: &mut Report<'_>,
+        root: &Node,
+        config: String,
+        defaults: &Defaults,
+    ) -> Option<ProcessSpec> {
         let security = self.security.finish(report);
         let command = Command {
             head: self.command,
@@ -252,6 +260,7 @@ impl Draft {
         if self.replicas.is_some() {
             keys::order::replicas_fit(report, root, schedule.as_ref());
         }
+        self.probes.sort_by_key(|probe| probe.kind);
         Some(ProcessSpec {
             birth: Birth {
                 argv,
@@ -268,6 +277,7 @@ impl Draft {
                 umask: self.umask,
                 limits: self.limits,
                 output: self.output,
+                sd_notify: Notify::of(&self.probes),
                 // The file is one process to its reader; whoever reads the directory makes as many of it as it says.
                 replica: None,
             },
@@ -332,11 +342,12 @@ fn fingerprints(spec: &ProcessSpec, entries: &[Entry]) -> (Fingerprint, Fingerpr
         umask,
         limits,
         output,
+        sd_notify,
         replica: _,
     } = &spec.birth;
     let mut hasher = DefaultHasher::new();
     (argv, references, env, env_from, env_inherit, security, working_dir).hash(&mut hasher);
-    (rlimits, nice, oom_score_adj, umask, limits).hash(&mut hasher);
+    (rlimits, nice, oom_score_adj, umask, limits, sd_notify).hash(&mut hasher);
     output.map(|output| (output.format as u8, output.on_full as u8)).hash(&mut hasher);
     hash_sorted(entries.iter().filter(|entry| schema::kind_of(&entry.key) == KeyKind::Extra), &mut hasher);
     let born = hasher.finish();

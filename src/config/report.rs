@@ -165,12 +165,17 @@ fn secrets(root: &[Entry], span: Span) -> Vec<Span> {
             ("env", _, Value::List(items)) => masks.extend(items.iter().flat_map(value_of)),
             ("env", _, _) | (_, schema::KeyKind::Extra, _) => masks.push(entry.node.span),
             ("args" | "command", _, _) if !is_about => masks.push(entry.node.span),
-            ("lifecycle", _, hooks) if is_about => header_values(hooks, &mut masks),
-            ("lifecycle", _, _) => masks.push(entry.node.span),
+            (key, _, asked) if asks(key) && is_about => header_values(asked, &mut masks),
+            (key, _, _) if asks(key) => masks.push(entry.node.span),
             (_, _, _) => {}
         }
     }
     masks
+}
+
+/// Whether the key holds commands and requests, which may hold secrets.
+fn asks(key: &str) -> bool {
+    matches!(key, "lifecycle" | "livenessProbe" | "readinessProbe" | "startupProbe" | "ncolony.httpcheck")
 }
 
 /// The values of `httpHeaders`, at any depth: a token, often.

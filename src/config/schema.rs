@@ -1,8 +1,8 @@
-//! The words of a process file: which keys are ours, which we do not act on yet, and what a misspelling was meant to be.
+//! The words of a process file: which keys are ours, and what a misspelling was meant to be.
 
 use crate::model;
 
-/// The keys that this version acts on.
+/// The keys that we act on.
 pub(super) const OURS: &[&str] = &[
     "args",
     "command",
@@ -30,7 +30,11 @@ pub(super) const OURS: &[&str] = &[
     "startingDeadlineSeconds",
     "suspend",
     "readinessGate",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
     "ncolony.beatcheck",
+    "ncolony.httpcheck",
     "output",
     "securityContext",
     "rlimits",
@@ -39,9 +43,6 @@ pub(super) const OURS: &[&str] = &[
     "umask",
     "resources",
 ];
-
-/// Keys that mean something to ncolony, but nothing yet to this version.
-const LATER: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe"];
 
 /// Parts of our objects that are easily taken for keys of their own, and how they are written.
 const PARTS: &[(&str, &str)] = &[
@@ -60,42 +61,26 @@ const PARTS: &[(&str, &str)] = &[
     ("backoff.maxSeconds", "backoff: {maxSeconds: …}"),
 ];
 
-/// A key that another program of NColony's acts on.
-const ELSEWHERE: &str = "ncolony.httpcheck";
-
 /// What a top-level key is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum KeyKind {
     /// Acted on.
     Ours,
-    /// Known, and not acted on.
-    Later,
-    /// Known, and the affair of a checker program.
-    Elsewhere,
     /// The application's own.
     Extra,
 }
 
 /// What a top-level key is.
 pub(super) fn kind_of(key: &str) -> KeyKind {
-    if OURS.contains(&key) {
-        KeyKind::Ours
-    } else if LATER.contains(&key) {
-        KeyKind::Later
-    } else if key == ELSEWHERE {
-        KeyKind::Elsewhere
-    } else {
-        KeyKind::Extra
-    }
+    if OURS.contains(&key) { KeyKind::Ours } else { KeyKind::Extra }
 }
 
 /// The key of ours that an extra key looks like, or the object that it is a part of, if there is one.
 pub(super) fn misspelling_of(key: &str) -> Option<&'static str> {
     let is_it = |path: &str| path == key || path.split_once('.').is_some_and(|(_, part)| part == key);
     let part = PARTS.iter().find(|(path, _)| is_it(path)).map(|(_, written)| *written);
-    let known = OURS.iter().chain(LATER).copied();
     // Short words are near to everything: they must be nearer.
-    part.or_else(|| nearest(key, known, if key.chars().count() <= 4 { 1 } else { 2 }))
+    part.or_else(|| nearest(key, OURS.iter().copied(), if key.chars().count() <= 4 { 1 } else { 2 }))
 }
 
 /// The word that `text` comes nearest to, at most `limit` edits away; case and separators do not count.
@@ -153,8 +138,7 @@ mod tests {
     fn every_key_has_one_kind() {
         assert_eq!(kind_of("args"), KeyKind::Ours);
         assert_eq!(kind_of("output"), KeyKind::Ours);
-        assert_eq!(kind_of("livenessProbe"), KeyKind::Later);
-        assert_eq!(kind_of("ncolony.httpcheck"), KeyKind::Elsewhere);
+        assert_eq!(kind_of("ncolony.httpcheck"), KeyKind::Ours);
         assert_eq!(kind_of("ncolony.mine"), KeyKind::Extra);
         assert_eq!(kind_of("Args"), KeyKind::Extra);
     }

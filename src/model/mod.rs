@@ -30,7 +30,7 @@ pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use expand::expand;
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
-pub use probe::{Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict};
+pub use probe::{Notify, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict};
 pub use request::Request;
 pub use rlimit::{Resource, Rlimit};
 pub use security::{Account, Capabilities, CapabilitySet, Security};

@@ -69,6 +69,13 @@ pub enum ProbeHandler {
     Notify,
 }
 
+/// What a run that is to speak of itself by sd_notify(3) is told at its birth.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Notify {
+    /// How long it may be silent once it runs: `WATCHDOG_USEC`. `None` where nobody waits for `WATCHDOG=1`.
+    pub watchdog: Option<Duration>,
+}
+
 /// What one probe has shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ProbeResult {
@@ -114,6 +121,17 @@ impl ProbeKind {
             ProbeKind::Readiness => "Readiness",
             ProbeKind::HttpCheck => "HttpCheck",
         }
+    }
+}
+
+impl Notify {
+    /// What these probes need a run to be told. The silence that is one too long is the one that the liveness probe ends
+    /// it for.
+    pub fn of(probes: &[Probe]) -> Option<Notify> {
+        let mut notified = probes.iter().filter(|probe| probe.handler == ProbeHandler::Notify).peekable();
+        notified.peek()?;
+        let liveness = notified.find(|probe| probe.kind == ProbeKind::Liveness);
+        Some(Notify { watchdog: liveness.map(|probe| probe.period.saturating_mul(probe.failure_threshold)) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Calendar, EnvFrom, Exit, Inherited, Name, Probe, References, Resource, Rlimit, Security, Signal, Variable,
+    Calendar, EnvFrom, Exit, Inherited, Name, Notify, Probe, References, Resource, Rlimit, Security, Signal, Variable,
 };
 
 /// The desired state of one process.
@@ -106,6 +106,8 @@ pub struct Birth {
     pub limits: Limits,
     /// What becomes of its output; `None`: as the monitor's flag says.
     pub output: Option<Output>,
+    /// What it is told of sd_notify(3), where a probe waits for what it tells.
+    pub sd_notify: Option<Notify>,
     /// Which of a file's `replicas` it is: `NCOLONY_REPLICA` for the child.
     pub replica: Option<u32>,
 }

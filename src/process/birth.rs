@@ -77,6 +77,7 @@ fn traits(birth: &Birth, uid: u32) -> Result<Option<Traits>, StartError> {
         umask,
         limits: _,
         output: _,
+        sd_notify: _,
         replica: _,
     } = birth;
     let asks = !rlimits.is_empty()

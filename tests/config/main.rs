@@ -7,6 +7,7 @@ mod golden;
 mod hostile;
 mod order;
 mod parse;
+mod probes;
 mod replicas;
 mod trust;
 mod watch;

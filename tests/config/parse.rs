@@ -364,22 +364,13 @@ fn bytes_that_are_no_text_are_told_with_their_offset() {
 // C05: but a key that is near to none of ours is the application's own, as it is with NColony.
 #[test]
 fn the_applications_own_keys_are_kept_and_misspellings_of_ours_are_warned_of() {
-    assert_eq!(warnings("args: [a]\nport: 3\nncolony.httpcheck: {url: x}\nmy.own/key: {}\n"), [""; 0]);
+    assert_eq!(warnings("args: [a]\nport: 3\nncolony.mine: {url: x}\nmy.own/key: {}\n"), [""; 0]);
     assert_eq!(
         warnings("args: [a]\nworking_dir: /x\n"),
         ["web:2:1: warning: unknown key \"working_dir\", taken for one of the application's own"]
     );
     let found = bad("{\"arsg\": [\"a\"]}");
     assert_eq!(found.len(), 2, "{found:?}");
-}
-
-#[test]
-fn keys_of_later_versions_are_warned_of() {
-    let text = "args: [a]\nlivenessProbe: {exec: {command: [x]}}\nstartupProbe: {}\n";
-    let found = warnings(text);
-    assert_eq!(found.len(), 2);
-    assert_eq!(found[0], "web:2:1: warning: livenessProbe: this version does not act on it");
-    assert_eq!(found[1], "web:3:1: warning: startupProbe: this version does not act on it");
 }
 
 #[test]

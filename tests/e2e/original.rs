@@ -222,14 +222,21 @@ fn the_originals_httpcheck_runs_under_our_monitor_and_is_obeyed() {
     let Some(original) = Original::find() else { return };
     let setup = Setup::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    // In a directory of its own, so that the verdict is surely the original's.
+    let checked = setup.path("checked");
+    fs::create_dir(&checked).expect("a directory");
     let web = json!({
         "args": ["sleep", "1000"],
         "ncolony.httpcheck": {"url": format!("http://{free}/"), "period": 0.5, "timeout": 0.5, "maxBad": 0, "grace": 1},
     });
-    let (config, messages) = (setup.path("config"), setup.path("messages"));
-    let flags = ["--config", text(&config), "--messages", text(&messages), "--freq", "0.2"];
+    write_file(&checked, "web", &web.to_string());
+    let messages = setup.path("messages");
+    let flags = ["--config", text(&checked), "--messages", text(&messages), "--freq", "0.2"];
     let args = [&[original.python(), "-c", HTTPCHECK][..], &flags[..]].concat();
-    let colony = setup.file("web", &web.to_string()).file("httpcheck", &json!({"args": args}).to_string()).start();
+    let colony = setup
+        .file("web", r#"{"args": ["sleep", "1000"]}"#)
+        .file("httpcheck", &json!({"args": args}).to_string())
+        .start();
     let first = colony.wait_pid("web", None);
     colony.wait_log("(RESTART) is carried out");
     colony.wait_pid("web", Some(first));

@@ -38,30 +38,25 @@ pub(in crate::config) fn exec(report: &mut Report<'_>, path: &Path<'_>, node: &N
 pub(in crate::config) fn http_get(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<HttpGet> {
     const KEYS: [&str; 5] = ["path", "port", "host", "scheme", "httpHeaders"];
     let (mut asked, mut port, mut host) = (Some("/".to_string()), None, Some(LOCAL.to_string()));
-    let (mut headers, mut is_http, mut has_port) = (Some(Vec::new()), true, false);
+    let (mut headers, mut is_http) = (Some(Vec::new()), true);
     for entry in report.map(path, node, "a map with the key \"port\"")? {
         let (path, node) = (&path.key(&entry.key), &entry.node);
         match entry.key.as_str() {
             "path" => asked = target(report, path, node),
-            "port" => {
-                has_port = true;
-                port = port_number(report, path, node);
-            }
+            "port" => port = port_number(report, path, node),
             "host" => host = host_name(report, path, node),
             "scheme" => is_http = scheme(report, path, node),
             "httpHeaders" => headers = http_headers(report, path, node),
             _ => report.unknown_key(path, entry, &KEYS),
         }
     }
-    if !has_port {
-        report.error(path, node.span, "expected the key \"port\", a number from 1 to 65535");
-    }
+    needs_port(report, path, node);
     is_http.then_some(())?;
     Some(HttpGet { host: host?, port: port?, path: asked?, headers: headers? })
 }
 
 /// Where a process of this container is found.
-const LOCAL: &str = "127.0.0.1";
+pub(super) const LOCAL: &str = "127.0.0.1";
 
 fn target(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<String> {
     let text = report.text(path, node)?;
@@ -74,8 +69,15 @@ fn target(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Strin
     is_good.then(|| text.to_string())
 }
 
+/// Reports a handler that has no `port`.
+pub(super) fn needs_port(report: &mut Report<'_>, path: &Path<'_>, node: &Node) {
+    if !node.has_key("port") {
+        report.error(path, node.span, "expected the key \"port\", a number from 1 to 65535");
+    }
+}
+
 /// A port, as a number.
-pub(in crate::config) fn port_number(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<u16> {
+pub(super) fn port_number(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<u16> {
     let expected = "expected a number from 1 to 65535";
     let port = match &node.value {
         Value::Number(literal) => literal.parse::<u16>().ok().filter(|port| *port > 0),
@@ -99,7 +101,7 @@ pub(in crate::config) fn port_number(report: &mut Report<'_>, path: &Path<'_>, n
     port
 }
 
-fn host_name(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<String> {
+pub(super) fn host_name(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<String> {
     let text = report.text(path, node)?;
     let of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let is_good = (!text.is_empty() && text.chars().all(of_a_name)) || text.parse::<Ipv6Addr>().is_ok();

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::decode::Least;
-use crate::config::node::Node;
+use crate::config::node::{Node, Span};
 use crate::config::report::{Path, Report};
 use crate::model::Heartbeat;
 
 /// What the time stamps of the coarsest file systems are in step with.
-const COARSE: Duration = Duration::from_secs(2);
+pub(super) const COARSE: Duration = Duration::from_secs(2);
 
 /// `ncolony.beatcheck`. NColony wants all three of its keys.
 pub(in crate::config) fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Heartbeat> {
@@ -22,8 +22,7 @@ pub(in crate::config) fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, nod
             "period" => {
                 period = report.seconds(path, &entry.node, Least::Millisecond);
                 if period.is_some_and(|period| period < COARSE) {
-                    let message = "shorter than the time stamps of some file systems (FAT, NFS), where two beats may look like one";
-                    report.warning(path, entry.node.span, message, Some("2 or more is safe everywhere".into()));
+                    warn_of_coarse(report, path, entry.node.span);
                 }
             }
             // In periods. A million of them is longer than any start.
@@ -38,4 +37,10 @@ pub(in crate::config) fn heartbeat(report: &mut Report<'_>, path: &Path<'_>, nod
         report.error(path, node.span, format!("missing: {}", missing.join(", ")));
     }
     Some(Heartbeat { period: period?, grace: grace?, file: file? })
+}
+
+/// Says that a period is shorter than [`COARSE`].
+pub(super) fn warn_of_coarse(report: &mut Report<'_>, path: &Path<'_>, span: Span) {
+    let message = "shorter than the time stamps of some file systems (FAT, NFS), where two beats may look like one";
+    report.warning(path, span, message, Some("2 or more is safe everywhere".into()));
 }

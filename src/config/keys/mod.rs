@@ -4,9 +4,11 @@ pub(super) mod born;
 pub(super) mod env;
 pub(super) mod handler;
 pub(super) mod heartbeat;
+pub(super) mod http_check;
 pub(super) mod lifecycle;
 pub(super) mod order;
 pub(super) mod output;
+pub(super) mod probe;
 pub(super) mod resources;
 pub(super) mod restart;
 pub(super) mod schedule;
@@ -14,7 +16,7 @@ pub(super) mod security;
 
 use std::path::PathBuf;
 
-use super::node::{Entry, Node};
+use super::node::Node;
 use super::report::{Path, Report};
 
 pub(super) fn absolute(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<PathBuf> {
@@ -24,9 +26,4 @@ pub(super) fn absolute(report: &mut Report<'_>, path: &Path<'_>, node: &Node) ->
         return None;
     }
     Some(PathBuf::from(text))
-}
-
-/// A key that a later version will act on must not look as if it did something.
-pub(super) fn not_yet(report: &mut Report<'_>, path: &Path<'_>, entry: &Entry) {
-    report.warning(path, entry.key_span, "this version does not act on it", None);
 }
