@@ -21,6 +21,7 @@ mod mistakes;
 mod order;
 mod orders;
 mod original;
+mod page;
 mod panics;
 mod pid1;
 mod policy;
