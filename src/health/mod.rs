@@ -1,9 +1,17 @@
 //! Whether processes that run are well.
 
 mod beat;
-mod http_get;
+mod dial;
+mod h2;
+mod http;
+mod inbox;
+mod probe;
+mod resolver;
 mod stat;
+mod stop_get;
 
 pub use beat::{Beats, Look, Seen};
-pub use http_get::{GetError, http_get};
+pub use probe::{Outcome, any_answer, grpc, http_get, tcp_socket};
+pub use resolver::Resolver;
 pub use stat::Stat;
+pub use stop_get::{GetError, stop_get};

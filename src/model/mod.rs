@@ -16,6 +16,7 @@ mod probe;
 mod request;
 mod rlimit;
 mod security;
+mod shown;
 mod snapshot;
 mod spec;
 mod time;
@@ -34,6 +35,7 @@ pub use probe::{Notify, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdic
 pub use request::Request;
 pub use rlimit::{Resource, Rlimit};
 pub use security::{Account, Capabilities, CapabilitySet, Security};
+pub use shown::shown;
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,
     WatchView,

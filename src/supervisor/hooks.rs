@@ -12,7 +12,7 @@ use super::Wakes;
 use super::events::{Level, Told};
 use super::host::Host;
 use super::telling::killing;
-use crate::health::{GetError, http_get};
+use crate::health::{GetError, Resolver, stop_get};
 use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, Reason, StartError};
 use crate::process;
 use crate::reconcile::{Cut, Fact, Hook, HookEnd, Why};
@@ -25,6 +25,7 @@ pub(super) struct Hooks {
     post_starts: HashMap<HelperId, Incarnation>,
     /// What came of requests.
     answers: (Sender<Answer>, Receiver<Answer>),
+    resolver: Resolver,
     wakes: Arc<Wakes>,
 }
 
@@ -43,16 +44,22 @@ enum Doing {
 
 impl Hooks {
     /// None yet; `wakes` is told of each that is over.
-    pub(super) fn new(wakes: &Arc<Wakes>) -> Hooks {
-        Hooks { under_way: HashMap::new(), post_starts: HashMap::new(), answers: channel(), wakes: Arc::clone(wakes) }
+    pub(super) fn new(wakes: &Arc<Wakes>, resolver: &Resolver) -> Hooks {
+        Hooks {
+            under_way: HashMap::new(),
+            post_starts: HashMap::new(),
+            answers: channel(),
+            resolver: resolver.clone(),
+            wakes: Arc::clone(wakes),
+        }
     }
 
     /// Begins a request, whose answer will be among [`Host::hooks_answered`]. Must be called from within the runtime.
     fn ask(&self, name: &Name, run: Incarnation, what: &HttpGet, limit: Duration) -> AbortHandle {
         let (name, what) = (name.clone(), what.clone());
-        let (answers, wakes) = (self.answers.0.clone(), Arc::clone(&self.wakes));
+        let (answers, wakes, resolver) = (self.answers.0.clone(), Arc::clone(&self.wakes), self.resolver.clone());
         let asking = async move {
-            let result = http_get(&what, limit).await;
+            let result = stop_get(&resolver, &what, limit).await;
             // Nobody listens any more when the loop has ended.
             let _ = answers.send(Answer { name, run, result });
             wakes.notify.notify_one();

@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use super::probes::Probes;
-use crate::health::{Beats, Look, Seen};
+use crate::health::{Beats, Look, Resolver, Seen};
 use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
 use crate::output::Capture;
 use crate::process::{self, Children, Event, Reach, Weigher};
@@ -85,12 +85,13 @@ impl Host {
             let wakes = Arc::clone(wakes);
             move || wakes.notify.notify_one()
         };
+        let resolver = Resolver::default();
         Host {
             children,
             capture,
             beats: Beats::start(wake()),
             limits: LimitsSide::new(Weigher::new(wake())),
-            hooks: Hooks::new(wakes),
+            hooks: Hooks::new(wakes, &resolver),
             probes: Probes::default(),
             journal,
             pid_files,
