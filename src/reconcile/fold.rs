@@ -67,12 +67,13 @@ impl Record {
         }
     }
 
-    pub(super) fn post_start_over(&mut self, end: HookEnd) {
+    pub(super) fn post_start_over(&mut self, end: HookEnd, now: Moment) {
         if let Some(run) = self.life.run_mut() {
             run.post_start = match end {
                 HookEnd::Well => PostStart::Done,
                 HookEnd::Failed => PostStart::Failed,
             };
+            run.is_asked_from(now);
         }
     }
 

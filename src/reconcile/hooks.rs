@@ -76,14 +76,14 @@ pub(super) enum Next {
 /// The least that is left of a grace for the main process.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// What is next for a run that is being stopped, and is killed at the `latest` then; `None` when it was asked already.
-pub(super) fn next(run: &Run, stopping: &Stopping, latest: Moment, now: Moment) -> Option<Next> {
+/// What is next for a run that is being stopped, has this grace, and is killed at the `latest` then; `None` when it was
+/// asked already.
+pub(super) fn next(run: &Run, stopping: &Stopping, grace: Duration, latest: Moment, now: Moment) -> Option<Next> {
     match stopping.stage {
         Stage::Asked => None,
         Stage::PreStopOver => Some(Next::Ask),
         Stage::PreStop => {
-            let grace = run.grace(stopping.why).min(latest.since(stopping.asked_at));
-            let limit = limit(&run.spec.stop, grace);
+            let limit = limit(&run.spec.stop, grace.min(latest.since(stopping.asked_at)));
             let until = stopping.asked_at + limit;
             let is_over = until <= now;
             Some(match run.spec.stop.pre_stop {

@@ -128,7 +128,7 @@ impl Observed {
             Fact::Inherited(name, id, spec) => self.record(name).inherited(id, spec, now),
             Fact::Adopted(name, spec) => self.record(name).adopted(spec, now.at),
             Fact::PostStart(name, id, hook) => self.of_run(&name, id, |record| record.post_start(hook)),
-            Fact::PostStartOver(name, id, end) => self.of_run(&name, id, |record| record.post_start_over(end)),
+            Fact::PostStartOver(name, id, end) => self.of_run(&name, id, |record| record.post_start_over(end, now.at)),
             Fact::PreStop(name, id, why, hook) => {
                 let is_turn = why == Why::HeartbeatStale && self.is_up(&name, id);
                 self.of_run(&name, id, |record| record.pre_stop(why, hook, now.at));

@@ -420,7 +420,8 @@ impl Case<'_> {
 
     fn await_main(&self, run: &Run, stopping: &Stopping) -> Verdict {
         let latest = self.observed.order.latest(self.name);
-        match (hooks::next(run, stopping, latest, self.now.at), stopping.killed_at) {
+        let next = hooks::next(run, stopping, self.grace(run, stopping), latest, self.now.at);
+        match (next, stopping.killed_at) {
             (None, Some(at)) => self.await_death(run, at),
             (None, None) => self.escalate(run, stopping),
             (Some(_), _) if self.desired.ending == Some(Haste::Now) => self.kill(run, Why::Hurried),
@@ -448,13 +449,21 @@ impl Case<'_> {
     }
 
     fn escalate(&self, run: &Run, stopping: &Stopping) -> Verdict {
-        let grace_ends = stopping.asked_at + run.grace(stopping.why);
+        let grace_ends = stopping.asked_at + self.grace(run, stopping);
         let deadline = grace_ends.min(self.observed.order.latest(self.name));
         match self.desired.ending {
             Some(Haste::Now) => self.kill(run, Why::Hurried),
             None | Some(Haste::Graceful) if grace_ends <= self.now.at => self.kill(run, Why::GraceOver),
             None | Some(Haste::Graceful) if deadline <= self.now.at => self.kill(run, Why::CutShort),
             None | Some(Haste::Graceful) => Verdict::Wait(Some(deadline)),
+        }
+    }
+
+    /// What is not wanted at all has no more than its own grace, as with a Pod that is deleted.
+    fn grace(&self, run: &Run, stopping: &Stopping) -> Duration {
+        match self.desired.processes.contains_key(self.name) {
+            true => run.grace(stopping.why),
+            false => run.grace(stopping.why).min(run.spec.stop.grace),
         }
     }
 

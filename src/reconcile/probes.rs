@@ -1,14 +1,19 @@
 //! Probes, as the kubelet has them (`pkg/kubelet/prober/worker.go`): the first one after the initial delay, then one each
-//! period; so many equal results in a row make a verdict; until the startup probe has succeeded once there are no others; a
-//! run whose startup or liveness probe has failed is ended, and not asked again.
+//! period; so many equal results in a row make a verdict; until the startup probe has succeeded once there are no others,
+//! and none at all until postStart is done; a run whose startup or liveness probe has failed is ended, and not asked again.
+//! What follows is what follows a crash, code 0 or not: the back-off, and no other run where `restartPolicy` is `Never`,
+//! whose process has then failed for good.
 //!
-//! Two things differ. A probe comes at the initial delay, not at the first full period after it. And what only listens
+//! Three things differ. A probe comes at the initial delay, not at the first full period after it. What only listens
 //! (`heartbeat`, `notify`) gives a process one whole period before it counts anything, also after the monitor itself did
-//! not run.
+//! not run; and a failure of what was under way while it did not is none, though those that were told before it are. And
+//! probes may be edited: one that is not the same begins anew, its initial delay counted from the run's start as ever, and
+//! leaves a ready run ready until it has shown something else.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hooks::PostStart;
 use super::record::{Record, Run};
 use crate::model::{Moment, Probe, ProbeKind, ProbeResult, ProbeVerdict, ProcessSpec};
 
@@ -55,23 +60,21 @@ pub(super) enum Probed {
     Wait(Moment),
 }
 
-/// Judges a run by its probes.
+/// Judges a run by its probes. A verdict comes first; of what is due, what has been due for longest.
 pub(super) fn judge(run: &Run, stalled_at: Option<Moment>, now: Moment) -> Probed {
-    let mut wait = Moment::NEVER;
-    for (probe, probing) in pairs(run) {
-        if !is_asked(run, probe.kind) {
-            continue;
-        }
-        if probe.kind != ProbeKind::Readiness && probing.verdict == ProbeVerdict::Failure {
-            return Probed::Failed(probe.kind);
-        }
-        match (probing.asked_at, due(probe, probing, stalled_at)) {
-            (Some(_), _) => {}
-            (None, due) if due <= now => return Probed::Due(probe.kind),
-            (None, due) => wait = wait.min(due),
-        }
+    let asked = || pairs(run).filter(|(probe, _)| is_asked(run, probe.kind));
+    let has_failed = |(probe, probing): &(&Probe, &Probing)| {
+        probe.kind != ProbeKind::Readiness && probing.verdict == ProbeVerdict::Failure
+    };
+    if let Some((probe, _)) = asked().find(has_failed) {
+        return Probed::Failed(probe.kind);
     }
-    Probed::Wait(wait)
+    let open = asked().filter(|(_, probing)| probing.asked_at.is_none());
+    match open.map(|(probe, probing)| (due(probe, probing, stalled_at), probe.kind)).min() {
+        Some((due, kind)) if due <= now => Probed::Due(kind),
+        Some((due, _)) => Probed::Wait(due),
+        None => Probed::Wait(Moment::NEVER),
+    }
 }
 
 /// Whether a run has started, and is ready, by its probes.
@@ -84,9 +87,9 @@ pub(super) fn unready(run: &Run) -> Option<&Probing> {
     run.probing.iter().find(|probing| probing.kind == ProbeKind::Readiness && probing.verdict != ProbeVerdict::Success)
 }
 
-/// Startup comes first, and alone.
+/// Startup comes first, and alone; and before it what is done right after the start.
 fn is_asked(run: &Run, kind: ProbeKind) -> bool {
-    (kind == ProbeKind::Startup) != run.has_started
+    run.post_start == PostStart::Done && (kind == ProbeKind::Startup) != run.has_started
 }
 
 fn pairs(run: &Run) -> impl Iterator<Item = (&Probe, &Probing)> {
@@ -102,7 +105,7 @@ fn due(probe: &Probe, probing: &Probing, stalled_at: Option<Moment>) -> Moment {
 
 /// What is known of a run by its probes at its start.
 pub(super) fn begin(spec: &ProcessSpec, now: Moment) -> Vec<Probing> {
-    spec.probes.iter().map(|probe| Probing::new(probe, now)).collect()
+    spec.probes.iter().map(|probe| Probing::new(probe, now, now)).collect()
 }
 
 /// Whether a run counts as started from its beginning.
@@ -111,8 +114,9 @@ pub(super) fn starts_at_once(spec: &ProcessSpec) -> bool {
 }
 
 impl Probing {
-    fn new(probe: &Probe, now: Moment) -> Probing {
-        let first = now + probe.initial_delay;
+    /// Of a run that began at `since`.
+    fn new(probe: &Probe, since: Moment, now: Moment) -> Probing {
+        let first = (since + probe.initial_delay).max(now);
         let due = if probe.handler.is_passive() { first + probe.period } else { first };
         Probing { kind: probe.kind, verdict: ProbeVerdict::Unknown, why: None, due, asked_at: None, streak: None }
     }
@@ -132,10 +136,24 @@ impl Probing {
     }
 }
 
+/// From now on more is asked than before: what only listens gives a whole period.
+fn listen_anew(probes: &[Probe], probing: &mut [Probing], now: Moment) {
+    for (probe, probing) in probes.iter().zip(probing) {
+        if probe.handler.is_passive() {
+            probing.due = probing.due.max(now + probe.period);
+        }
+    }
+}
+
 impl Run {
+    /// What is done right after its start is done.
+    pub(super) fn is_asked_from(&mut self, now: Moment) {
+        listen_anew(&self.spec.probes, &mut self.probing, now);
+    }
+
     /// Another spec governs it: a probe that is not the same begins anew. What was known of its readiness holds until more is.
     pub(super) fn probe_as(&mut self, spec: &ProcessSpec, now: Moment) {
-        let before = std::mem::take(&mut self.probing);
+        let (before, since) = (std::mem::take(&mut self.probing), self.since.at);
         let kept = |probe: &Probe| {
             let at = self.spec.probes.iter().position(|old| old.kind == probe.kind)?;
             Some((self.spec.probes[at] == *probe, before.get(at)?))
@@ -143,23 +161,21 @@ impl Run {
         let after = spec.probes.iter().map(|probe| match kept(probe) {
             Some((true, probing)) => probing.clone(),
             Some((false, Probing { verdict: verdict @ ProbeVerdict::Success, .. })) => {
-                Probing { verdict: *verdict, ..Probing::new(probe, now) }
+                Probing { verdict: *verdict, ..Probing::new(probe, since, now) }
             }
-            Some((false, _)) | None => Probing::new(probe, now),
+            Some((false, _)) | None => Probing::new(probe, since, now),
         });
         self.probing = after.collect();
-        self.has_started |= starts_at_once(spec);
+        if !self.has_started && starts_at_once(spec) {
+            self.has_started = true;
+            listen_anew(&spec.probes, &mut self.probing, now);
+        }
     }
 
     fn started_up(&mut self, now: Moment) {
-        if self.has_started {
-            return;
-        }
-        self.has_started = true;
-        for (probe, probing) in self.spec.probes.iter().zip(&mut self.probing) {
-            if probe.handler.is_passive() {
-                probing.due = probing.due.max(now + probe.period);
-            }
+        if !self.has_started {
+            self.has_started = true;
+            listen_anew(&self.spec.probes, &mut self.probing, now);
         }
     }
 
@@ -189,7 +205,7 @@ impl Record {
         let Some((probe, probing)) = run.probing_mut(kind) else { return };
         let Some(asked_at) = probing.asked_at.take() else { return };
         probing.due = (asked_at + probe.period).max(now);
-        let is_late = matches!(result, ProbeResult::Failure(_)) && stalled_at.is_some_and(|at| asked_at <= at);
+        let is_late = matches!(result, ProbeResult::Failure(_)) && stalled_at.is_some_and(|at| asked_at < at);
         let result = if is_late { ProbeResult::Unknown } else { result };
         match &result {
             ProbeResult::Success => probing.count(probe, true),

@@ -5,6 +5,7 @@ mod answered;
 mod hearts;
 mod order;
 mod policy;
+mod probes;
 mod requests;
 mod schedules;
 

@@ -100,14 +100,14 @@ pub(super) fn too_long_at(run: &Run) -> Moment {
     run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline)
 }
 
-/// The longest that a run may take to end, from now.
+/// The longest that a run that is not wanted may take to end, from now.
 pub(super) fn grace_left(life: &Life, now: Moment) -> Duration {
     match life {
         Life::Down => Duration::ZERO,
         Life::Up(run) => run.spec.stop.grace,
         Life::Stopping(_, stopping) | Life::Leaving(_, stopping) if stopping.killed_at.is_some() => Duration::ZERO,
         Life::Stopping(run, stopping) | Life::Leaving(run, stopping) => {
-            (stopping.asked_at + run.grace(stopping.why)).since(now)
+            (stopping.asked_at + run.grace(stopping.why).min(run.spec.stop.grace)).since(now)
         }
     }
 }

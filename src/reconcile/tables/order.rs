@@ -30,7 +30,7 @@ fn dependency(text: &str) -> Dependency {
     Dependency { name: name_of(name), condition }
 }
 
-fn name_of(text: &str) -> Name {
+pub(super) fn name_of(text: &str) -> Name {
     Name::parse(text).expect("a valid name")
 }
 
@@ -40,14 +40,17 @@ fn where_(mut desired: Desired, name: &str, change: impl FnOnce(&mut ProcessSpec
     desired
 }
 
-/// A colony at work: what the core orders is done, and told, `+name` for a start, `-name` for a stop, `!name` for SIGKILL.
+/// A colony at work: what the core orders is done, and told, `+name` for a start, `-name` for a stop, `!name` for SIGKILL,
+/// `?name` for a probe.
 #[derive(Default)]
-struct Stage {
+pub(super) struct Stage {
     desired: Desired,
     observed: Observed,
     told: Vec<String>,
     runs: u64,
     now: f64,
+    /// How much one turn may begin.
+    pub(super) most: usize,
 }
 
 impl crate::reconcile::Machine for Stage {
@@ -79,7 +82,9 @@ impl crate::reconcile::Machine for Stage {
 
     fn hold(&mut self, _: &Name, _: Duration) {}
 
-    fn probe(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec, _: ProbeKind) {}
+    fn probe(&mut self, name: &Name, _: Incarnation, _: &ProcessSpec, kind: ProbeKind) {
+        self.told.push(format!("?{name} {}", kind.as_str()));
+    }
 
     fn weigh(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec) {}
 
@@ -91,8 +96,8 @@ impl crate::reconcile::Machine for Stage {
 }
 
 impl Stage {
-    fn of(desired: Desired) -> Stage {
-        let mut stage = Stage::default();
+    pub(super) fn of(desired: Desired) -> Stage {
+        let mut stage = Stage { most: 100, ..Stage::default() };
         stage.want(desired);
         stage
     }
@@ -110,31 +115,33 @@ impl Stage {
         self.want(desired);
     }
 
-    fn id(&self, name: &str) -> Incarnation {
+    pub(super) fn observe(&mut self, fact: Fact) {
+        self.observed.observe(fact, stamp(self.now));
+    }
+
+    pub(super) fn id(&self, name: &str) -> Incarnation {
         self.observed.records[name].life.run().expect("it lives").id
     }
 
-    fn exit(&mut self, name: &str, code: u8) {
-        let fact = Fact::Exited(name_of(name), self.id(name), Exit::Code(code), false);
-        self.observed.observe(fact, stamp(self.now));
+    pub(super) fn exit(&mut self, name: &str, code: u8) {
+        self.observe(Fact::Exited(name_of(name), self.id(name), Exit::Code(code), false));
     }
 
     fn beat(&mut self, name: &str) {
-        let fact = Fact::Beat(name_of(name), self.id(name));
-        self.observed.observe(fact, stamp(self.now));
+        self.observe(Fact::Beat(name_of(name), self.id(name)));
     }
 
     /// What is done at this moment, by those alone that are dirty or due.
-    fn at(&mut self, now: f64) -> String {
+    pub(super) fn at(&mut self, now: f64) -> String {
         self.now = now;
         let (desired, mut observed) = (self.desired.clone(), std::mem::take(&mut self.observed));
-        settle(&desired, &mut observed, self, stamp(now), 100);
+        settle(&desired, &mut observed, self, stamp(now), self.most);
         self.observed = observed;
         std::mem::take(&mut self.told).join(" ")
     }
 
     /// Why a process does not run.
-    fn why(&self, name: &str) -> String {
+    pub(super) fn why(&self, name: &str) -> String {
         let views = view(&self.desired, &self.observed, stamp(self.now));
         let view = views.into_iter().find(|view| view.name.as_str() == name).expect("it is known");
         format!("{:?} {}: {}", view.state, view.reason, view.message)
