@@ -25,6 +25,7 @@ mod page;
 mod panics;
 mod pid1;
 mod policy;
+mod prometheus;
 mod replicas;
 mod requests;
 mod sandbox;
