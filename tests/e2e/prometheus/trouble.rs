@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Colony, Setup};
+use crate::support::{Colony, Setup, send};
 
 /// One process.
 pub(crate) struct Trouble {
@@ -74,6 +75,21 @@ pub(crate) fn troubles(dir: &Path) -> Vec<Trouble> {
             ill: with(sh(succeeds_once, &dir.join("once")), json!({"schedule": {"every": 1}})),
             well: with(sh("true", dir), json!({"schedule": {"every": 1}})),
         },
+        // Its runs last longer than its times are apart.
+        Trouble {
+            process: "late",
+            ill: with(sh("sleep 1.5", dir), json!({"schedule": {"every": 0.5}})),
+            well: with(sh("true", dir), json!({"schedule": {"every": 1}})),
+        },
+        // Deaf for longer than any test, so that an edit has to wait.
+        Trouble {
+            process: "deaf",
+            ill: with(
+                sh("trap '' TERM; while :; do sleep 1; done", dir),
+                json!({"terminationGracePeriodSeconds": 1000}),
+            ),
+            well: steady(),
+        },
         Trouble { process: "refused", ill: json!({"args": ["sleep", "1000"], "nice": "very"}), well: steady() },
     ]
 }
@@ -102,10 +118,18 @@ pub(crate) fn start() -> (Colony, Unread) {
     (setup.start_as(command), Unread(File::from(OwnedFd::from(reader))))
 }
 
+/// Edits the process that is deaf.
+pub(crate) fn edit(colony: &Colony) {
+    colony.wait_pid("deaf", None);
+    let deaf = troubles(colony.dir.path()).into_iter().find(|trouble| trouble.process == "deaf").expect("there is one");
+    colony.write("deaf", &with(deaf.ill, json!({"env": {"EDITED": "yes"}})).to_string());
+}
+
 /// Mends all.
 pub(crate) fn mend(colony: &Colony, unread: Unread) {
     for trouble in troubles(colony.dir.path()) {
         colony.write(trouble.process, &trouble.well.to_string());
     }
+    send(colony.wait_pid("deaf", None), Signal::SIGKILL);
     unread.drain();
 }
