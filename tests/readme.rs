@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use ncolony::cli::Cli;
-use ncolony::model::Request;
+use ncolony::model::{Reason, Request};
 
 const README: &str = include_str!("../README.md");
 
@@ -181,6 +181,45 @@ fn every_message_and_verb_is_explained() {
         let said = format!("$ ncolony ctl --config DIR --messages DIR {}", verb.get_name());
         assert!(README.lines().any(|line| line.starts_with(&said)), "{said}");
     }
+}
+
+#[test]
+fn every_event_is_explained_with_its_type() {
+    let rows = table("| event | type | when |");
+    let explained: Vec<(&str, &str)> = rows.iter().flat_map(|row| words(row[0]).map(|word| (word, row[1]))).collect();
+    let mut events = Reason::ALL.map(|reason| (reason.as_str(), reason.kind().as_str())).to_vec();
+    events.sort_by_key(|(word, _)| explained.iter().position(|(explained, _)| explained == word));
+    assert_eq!(explained, events);
+}
+
+#[test]
+fn every_field_of_the_log_as_json_is_explained() {
+    let mut fields = BTreeSet::from(["time", "level", "message"].map(str::to_string));
+    for file in sources(&root().join("src")) {
+        let text = fs::read_to_string(&file).expect("a source");
+        for (at, _) in text.match_indices("tracing::") {
+            // What stands between the macro's parenthesis and the message: `process = %name, pid, %error`.
+            let Some((level, rest)) = text[at + "tracing::".len()..].split_once("!(") else { continue };
+            if ["debug", "info", "warn", "error"].contains(&level) {
+                let named = rest.split('"').next().unwrap_or_default().split(',');
+                let named = named.filter_map(|field| field.split('=').next()).map(|name| name.trim().trim_matches('%'));
+                fields.extend(named.filter(|name| !name.is_empty()).map(str::to_string));
+            }
+        }
+    }
+    let explained: BTreeSet<String> =
+        first_column("| field | in | meaning |").into_iter().map(str::to_string).collect();
+    assert_eq!(explained, fields);
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => vec![path],
+        })
+        .collect()
 }
 
 #[test]

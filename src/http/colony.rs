@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::span::Span;
 use super::verdict::{self, Outcome};
-use crate::model::{FileError, Phase, ProcessView, Snapshot, State, Wall};
+use crate::model::{FileError, Phase, ProcessEvent, ProcessView, Snapshot, State, Wall};
 
 /// The most reasons that are listed; `/healthz` has them all.
 const MOST_REASONS: usize = 6;
@@ -29,6 +29,8 @@ pub(super) struct Colony<'a> {
     /// Files that are refused.
     pub(super) refused: Vec<Refused<'a>>,
     pub(super) processes: Vec<Row<'a>>,
+    /// The newest first.
+    pub(super) events: Vec<EventRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -55,8 +57,22 @@ pub(super) struct Row<'a> {
     pub(super) observed_generation: u64,
 }
 
+/// What happened, as kubectl shows it.
+#[derive(Serialize)]
+pub(super) struct EventRow<'a> {
+    pub(super) process: &'a str,
+    /// `Normal`, `Warning`
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) message: &'a str,
+    pub(super) count: u32,
+    /// How long ago, as `2m`, or `2m (x5 over 10m)`.
+    pub(super) seen: String,
+}
+
 impl<'a> Colony<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, fresh: Duration) -> Colony<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot, events: &'a [ProcessEvent], fresh: Duration) -> Colony<'a> {
         let why = reasons(snapshot, fresh);
         let ready = why.is_empty();
         let verdict = match (snapshot.phase, ready) {
@@ -74,6 +90,7 @@ impl<'a> Colony<'a> {
             monitor: monitor(snapshot),
             refused: snapshot.config.errors.iter().map(refused).collect(),
             processes: snapshot.processes.iter().map(|view| row(view, now)).collect(),
+            events: events.iter().rev().map(|event| event_row(event, now)).collect(),
         }
     }
 
@@ -84,6 +101,21 @@ impl<'a> Colony<'a> {
 
 fn refused(error: &FileError) -> Refused<'_> {
     Refused { file: &error.file, why: &error.summary }
+}
+
+fn event_row(ProcessEvent { process, event }: &ProcessEvent, now: Wall) -> EventRow<'_> {
+    let last = Span(since(now, event.last));
+    EventRow {
+        process: process.as_str(),
+        kind: event.reason.kind().as_str(),
+        reason: event.reason.as_str(),
+        message: &event.message,
+        count: event.count,
+        seen: match event.count {
+            0 | 1 => last.to_string(),
+            count => format!("{last} (x{count} over {})", Span(since(now, event.first))),
+        },
+    }
 }
 
 fn reasons(snapshot: &Snapshot, fresh: Duration) -> Vec<String> {
@@ -202,8 +234,8 @@ mod tests {
     use std::time::Duration;
 
     use super::Colony;
-    use crate::http::sample::{ago, ahead, colony, process};
-    use crate::model::{EndView, Exit, ExitReason, HeartbeatView, Phase, ProcessView, State};
+    use crate::http::sample::{ago, ahead, colony, event, process};
+    use crate::model::{EndView, Exit, ExitReason, HeartbeatView, Phase, ProcessView, Reason, State};
 
     const FRESH: Duration = Duration::from_secs(30);
 
@@ -216,7 +248,7 @@ mod tests {
         view.heartbeat = Some(HeartbeatView { last: Some(ago(4)), timeout: 30.0, misses: 0 });
         view.next_start = Some(ahead(8));
         let snapshot = colony(vec![view, process("quiet")]);
-        let shown = Colony::of(&snapshot, FRESH);
+        let shown = Colony::of(&snapshot, &[], FRESH);
         let [web, quiet] = shown.processes.as_slice() else { panic!("two rows") };
         assert_eq!((web.restarts.as_str(), web.age.as_str()), ("3 (2m ago)", "119s"));
         assert_eq!((web.last_exit.as_str(), web.next_start.as_str()), ("exit code 1, 2m ago", "in 8s"));
@@ -228,15 +260,15 @@ mod tests {
     fn the_verdict_names_the_phase_and_the_reasons() {
         let failed = |n: usize| ProcessView { ready: false, state: State::Failed, ..process(&format!("p{n}")) };
         let mut snapshot = colony((0..9).map(failed).collect());
-        let shown = Colony::of(&snapshot, FRESH);
+        let shown = Colony::of(&snapshot, &[], FRESH);
         assert_eq!((shown.ready, shown.verdict, shown.why.len()), (false, "Not ready", 6));
         assert_eq!((shown.why[0].as_str(), shown.why[5].as_str()), ("p0: failed", "and 4 more"));
         assert_eq!(shown.summary, "9 processes: 9 failed");
         snapshot.phase = Phase::ShuttingDown;
-        assert_eq!(Colony::of(&snapshot, FRESH).verdict, "Shutting down");
+        assert_eq!(Colony::of(&snapshot, &[], FRESH).verdict, "Shutting down");
         snapshot.phase = Phase::Running;
         snapshot.processes.clear();
-        let shown = Colony::of(&snapshot, FRESH);
+        let shown = Colony::of(&snapshot, &[], FRESH);
         assert_eq!(
             (shown.ready, shown.verdict, shown.summary.as_str()),
             (true, "Ready", "no processes; their files belong in /etc/ncolony/processes")
@@ -247,8 +279,18 @@ mod tests {
     fn an_edit_that_is_not_in_force_yet_is_told() {
         let view = ProcessView { generation: 3, observed_generation: 2, ..process("web") };
         let snapshot = colony(vec![view]);
-        let shown = Colony::of(&snapshot, FRESH);
+        let shown = Colony::of(&snapshot, &[], FRESH);
         assert_eq!(shown.processes[0].why, "edited: generation 3 is to come, 2 is in force");
+    }
+
+    #[test]
+    fn events_are_shown_as_kubectl_does_and_the_newest_first() {
+        let events = [event("web", Reason::Started, "it is new", 1), event("db", Reason::Exited, "exit code 1", 3)];
+        let snapshot = colony(Vec::new());
+        let shown = Colony::of(&snapshot, &events, FRESH);
+        let [db, web] = shown.events.as_slice() else { panic!("two events") };
+        assert_eq!((db.process, db.kind, db.reason, db.seen.as_str()), ("db", "Warning", "Exited", "2m (x3 over 10m)"));
+        assert_eq!((web.process, web.kind, web.message, web.seen.as_str()), ("web", "Normal", "it is new", "2m"));
     }
 
     #[test]
@@ -257,8 +299,11 @@ mod tests {
         let expected = concat!(
             r#"{"ready":true,"verdict":"Ready","why":[],"summary":"1 process: 1 running","monitor":"up 10m","#,
             r#""refused":[],"processes":[{"name":"a \"b\"","state":"running","why":"","restarts":"0","age":"5m","#,
-            r#""last_exit":"","next_start":"","heartbeat":"","generation":1,"observed_generation":1}]}"#
+            r#""last_exit":"","next_start":"","heartbeat":"","generation":1,"observed_generation":1}],"#,
+            r#""events":[{"process":"web","type":"Warning","reason":"BackOff","message":"a \"b\"","count":5,"#,
+            r#""seen":"2m (x5 over 10m)"}]}"#
         );
-        assert_eq!(Colony::of(&snapshot, FRESH).to_json(), expected);
+        let events = [event("web", Reason::BackOff, "a \"b\"", 5)];
+        assert_eq!(Colony::of(&snapshot, &events, FRESH).to_json(), expected);
     }
 }

@@ -12,11 +12,14 @@ use super::colony::Colony;
 use super::query::Query;
 use super::verdict::{self, Finding};
 use super::{Stuck, health, metrics, page, query};
-use crate::model::Snapshot;
+use crate::model::{EventsAsked, ProcessEvent, Snapshot};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
+
+/// So many events of the colony are shown to people: what fits below its processes.
+const SHOWN_EVENTS: usize = 20;
 
 /// What there is to be asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +63,14 @@ impl Route {
             Route::Readyz => "/readyz",
             Route::Livez => "/livez",
             Route::Startupz => "/startupz",
+        }
+    }
+
+    /// Which events it shows, if it shows any.
+    pub(super) fn shown_events(self) -> Option<EventsAsked> {
+        match self {
+            Route::Page | Route::Colony => Some(EventsAsked { of: None, newest: SHOWN_EVENTS }),
+            Route::Metrics | Route::Healthz | Route::Readyz | Route::Livez | Route::Startupz => None,
         }
     }
 
@@ -110,19 +121,20 @@ fn not_found() -> Reply {
     Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body }
 }
 
-/// The answer that a snapshot gives. `fresh` is how old the loop's last full look may be.
+/// The answer that a snapshot gives, and the events that the route [`shows`](Route::shown_events). `fresh` is how old the loop's last full look may be.
 pub(super) fn answer(
     wanted: &Wanted,
     query: Option<&str>,
     snapshot: &Snapshot,
+    events: &[ProcessEvent],
     fresh: Duration,
     registry: &Registry,
 ) -> Reply {
     let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
     let checked = |findings| checked(wanted, findings, query);
     match wanted.route {
-        Route::Page => ok(HTML, page::render(&Colony::of(snapshot, fresh))),
-        Route::Colony => ok(JSON, Colony::of(snapshot, fresh).to_json()),
+        Route::Page => ok(HTML, page::render(&Colony::of(snapshot, events, fresh))),
+        Route::Colony => ok(JSON, Colony::of(snapshot, events, fresh).to_json()),
         Route::Metrics => ok(metrics::CONTENT_TYPE, metrics::render(snapshot, registry)),
         Route::Healthz | Route::Readyz => match wanted.check.as_deref() {
             Some(name) => checked(verdict::ready_one(snapshot, fresh, name)),
@@ -196,7 +208,7 @@ mod tests {
 
     fn ask(path: &str, query: &str, snapshot: &Snapshot) -> Reply {
         let wanted = find(&Method::GET, path).expect("it has an answer");
-        answer(&wanted, Some(query), snapshot, Duration::from_secs(30), &Registry::new())
+        answer(&wanted, Some(query), snapshot, &[], Duration::from_secs(30), &Registry::new())
     }
 
     #[test]

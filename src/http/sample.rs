@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::{ConfigView, ExitReason, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
+use crate::model::{
+    ConfigView, Event, ExitReason, Moment, Name, Phase, ProcessEvent, ProcessView, Reason, Snapshot, Stamp, State,
+    Wall, WatchView,
+};
 
 /// Ten minutes after the colony began.
 const NOW: Wall = Wall::from_nanos(1_790_000_600_250_000_000);
@@ -77,4 +80,10 @@ pub(super) fn process(name: &str) -> ProcessView {
         file: format!("{name}.yaml"),
         file_error: None,
     }
+}
+
+/// Something that happened to it: first ten minutes before the snapshot was taken, last two.
+pub(super) fn event(process: &str, reason: Reason, message: &str, count: u32) -> ProcessEvent {
+    let event = Event { reason, message: message.to_string().into(), count, first: ago(600), last: ago(120) };
+    ProcessEvent { process: Name::parse(process).expect("a good name"), event }
 }

@@ -170,8 +170,15 @@ async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, wanted: &Wan
         // The connection's one request has come, so the seat was empty.
         let _ = seat.set(permit);
     }
-    match site.ask.snapshot().await {
-        Ok(snapshot) => routes::answer(wanted, query, &snapshot, site.fresh, &site.registry),
+    let seen = async {
+        let events = match wanted.route.shown_events() {
+            Some(asked) => site.ask.events(asked).await?,
+            None => Vec::new(),
+        };
+        Ok((site.ask.snapshot().await?, events))
+    };
+    match seen.await {
+        Ok((snapshot, events)) => routes::answer(wanted, query, &snapshot, &events, site.fresh, &site.registry),
         Err(stuck) => routes::stuck(wanted.route, stuck),
     }
 }

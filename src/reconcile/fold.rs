@@ -14,15 +14,17 @@ impl Record {
         if self.tried != Some(tried) {
             self.streak = 0;
         }
+        let missed_before = self.tally.missed;
         if let Some(schedule) = &spec.schedule {
             self.take_time(schedule, now);
         }
+        let missed = self.tally.missed - missed_before;
         self.tried = Some(tried);
         self.failed = None;
         self.asked = None;
         self.triggered = false;
         self.tally.starts += 1;
-        self.life = Life::Up(Run { generation: self.generation, ..Run::new(id, spec, now) });
+        self.life = Life::Up(Run { generation: self.generation, missed, ..Run::new(id, spec, now) });
     }
 
     pub(super) fn start_failed(&mut self, spec: &ProcessSpec, error: StartError, now: Stamp) {

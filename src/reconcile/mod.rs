@@ -19,6 +19,7 @@ mod probes;
 mod record;
 mod rolling;
 mod schedule;
+mod setback;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use plan::{Action, Plan, Target, Why, reconcile};
 pub use probes::{ProbeTally, Probing};
 pub use record::{Ask, Life, Record, Run};
 pub use schedule::{NoTrigger, Progress, may_trigger};
+pub use setback::Setback;
 pub use view::view;
 pub use weight::{Excess, Scales, Weight};

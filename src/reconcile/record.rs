@@ -64,6 +64,8 @@ pub struct Run {
     pub generation: u64,
     /// When it began.
     pub since: Stamp,
+    /// How many times of its schedule were missed before the one that it is for.
+    pub missed: u64,
     /// Whether it was started by a monitor before this one.
     pub inherited: bool,
     /// What is done right after its start.
@@ -200,6 +202,7 @@ impl Run {
             spec,
             generation: 0,
             since: now,
+            missed: 0,
             inherited: false,
             post_start,
             pulse,

@@ -97,6 +97,7 @@ impl Host {
     /// Begins what is to be done before a run is asked to end.
     pub(super) fn begin_pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         let Some(hook) = &spec.stop.pre_stop else { return Hook::Over };
+        self.note_unhealthy(name, run, why);
         let told = Told::of(name, killing(why), why.as_str()).run(run).level(Level::Info);
         self.events.tell(told, format_args!("preStop of {name} ({}): {}", words(hook), why.as_str()));
         let doing = match hook {

@@ -1,13 +1,13 @@
 //! The machine that the core's plans are executed on: processes, their output, their heartbeats, the journal. The only
 //! place that logs what is done to a process.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Wakes;
-use super::events::{Events, Told};
+use super::events::{Events, Level, Told};
 use super::hooks::Hooks;
 use super::journal::Journal;
 use super::limits::LimitsSide;
@@ -53,6 +53,10 @@ pub(super) struct Host {
     pub(super) told: BTreeMap<Name, StartError>,
     /// A run that does not die is told of now and then.
     pub(super) undying: HashMap<Incarnation, Instant>,
+    /// Whose run was over, or whose start failed, in this turn.
+    pub(super) set_back: BTreeSet<Name>,
+    /// Of which a run by the clock was begun in this turn.
+    pub(super) by_the_clock: Vec<Name>,
     /// Whether the colony ends, and nothing is started again.
     pub(super) is_ending: bool,
 }
@@ -103,6 +107,8 @@ impl Host {
             sights,
             told,
             undying,
+            set_back: BTreeSet::new(),
+            by_the_clock: Vec::new(),
             is_ending: false,
         }
     }
@@ -205,7 +211,7 @@ impl Host {
     }
 
     fn close(&mut self, run: Incarnation) {
-        self.names.remove(&run);
+        self.set_back.extend(self.names.remove(&run));
         self.hooks.forget(run);
         self.undying.remove(&run);
         self.told_to_end.remove(&run);
@@ -277,10 +283,12 @@ impl Machine for Host {
                     self.beats.born(run, name, heartbeat);
                 }
                 self.note_limits(name, run, spec.birth.limits);
+                self.by_the_clock.extend(spec.schedule.is_some().then(|| name.clone()));
                 Ok(run)
             }
             Err(error) => {
                 self.tell_failure(name, &error);
+                self.set_back.insert(name.clone());
                 Err(error)
             }
         }
@@ -334,9 +342,12 @@ impl Machine for Host {
 
     fn hold(&mut self, name: &Name, period: Duration) {
         let seconds = period.as_secs_f64();
-        tracing::error!(
+        let message = "its heartbeat stopped, as most have at once; it is held, and restarted when it is its turn";
+        let told = Told::of(name, Reason::Unhealthy, message).level(Level::Error);
+        let line = format_args!(
             "most hearts have stopped at once, that of {name} among them: rather the machine's or the file system's fault (a full disk?); nothing is restarted for that for {seconds} s, and then one after the other"
         );
+        self.events.tell(told, line);
     }
 
     fn adopted(&mut self, name: &Name) {

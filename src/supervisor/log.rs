@@ -111,3 +111,113 @@ impl Visit for Fields {
         self.0.insert(field.name().to_string(), value.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::num::NonZeroU64;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use tracing_subscriber::fmt::FormatEvent;
+    use tracing_subscriber::fmt::format::DefaultFields;
+    use tracing_subscriber::registry::Registry;
+
+    use super::{Json, Text, line};
+    use crate::cli::LogFormat;
+    use crate::model::{Incarnation, Moment, Name, Reason, Stamp, Wall};
+    use crate::supervisor::events::{Events, Level, Told};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panicked").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that the log has of what is told.
+    fn lines(format: impl FormatEvent<Registry, DefaultFields> + Send + Sync + 'static, tell: fn()) -> Vec<String> {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .event_format(format)
+            .finish();
+        tracing::subscriber::with_default(subscriber, tell);
+        let bytes = written.0.lock().expect("nobody panicked").clone();
+        String::from_utf8(bytes).expect("UTF-8").lines().map(str::to_string).collect()
+    }
+
+    /// A start, a trouble that repeats, and something that is about no process.
+    fn tell() {
+        let mut events = Events::default();
+        let web = Name::parse("web \"1\"").expect("a name");
+        let run = Incarnation::new(NonZeroU64::MIN);
+        events.tell(
+            Told::of(&web, Reason::Started, "it is new").run(run).pid(123),
+            format_args!("started {web}: it is new"),
+        );
+        for second in [0, 1, 61] {
+            let at = Moment::ZERO + Duration::from_secs(second);
+            events.begin_turn(Stamp { at, wall: Wall::default() });
+            events.tell_now_and_then(Told::of(&web, Reason::Unhealthy, "Liveness probe failed:\n\"no\"").run(run));
+        }
+        events.tell(Told::of(&web, Reason::Failed, "").level(Level::Error), format_args!("cannot"));
+        events.note(Told::of(&web, Reason::Created, "the log does not need it"));
+        tracing::info!("message 1 (RESTART) is carried out");
+    }
+
+    #[test]
+    fn a_line_as_json_is_one_object_whose_fields_have_these_names_and_types() {
+        let mut objects: Vec<Value> =
+            lines(Json, tell).iter().map(|line| serde_json::from_str(line).expect(line)).collect();
+        for object in &mut objects {
+            let time = object.as_object_mut().expect("an object").remove("time");
+            let time = time.as_ref().and_then(Value::as_str).expect("a time");
+            assert!(time.len() == "2026-11-22T20:15:38.123456Z".len() && time.ends_with('Z'), "{time}");
+        }
+        let unhealthy = json!({
+            "level": "WARN", "message": "web \"1\": Liveness probe failed: \"no\"", "process": "web \"1\"", "run": 1,
+            "reason": "Unhealthy",
+        });
+        let mut again = unhealthy.clone();
+        again["count"] = 3.into();
+        let expected = [
+            json!({
+                "level": "INFO", "message": "started web \"1\": it is new", "process": "web \"1\"", "run": 1,
+                "pid": 123, "reason": "Started",
+            }),
+            unhealthy,
+            again,
+            json!({"level": "ERROR", "message": "cannot", "process": "web \"1\"", "reason": "Failed"}),
+            json!({"level": "INFO", "message": "message 1 (RESTART) is carried out"}),
+        ];
+        assert_eq!(objects, expected);
+        let last_words = line(LogFormat::Json, tracing::Level::ERROR, "internal\nerror".to_string());
+        let object: Value = serde_json::from_str(last_words.trim_end()).expect("one object");
+        assert_eq!((&object["level"], &object["message"]), (&"ERROR".into(), &"internal\nerror".into()));
+        assert!(object["time"].is_string() && !last_words.trim_end().contains('\n'));
+    }
+
+    #[test]
+    fn a_line_as_text_has_the_same_fields_behind_the_message() {
+        let told: Vec<String> =
+            lines(Text, tell).iter().map(|line| line.split_once(' ').expect("a time").1.to_string()).collect();
+        let expected = [
+            "INFO ncolony: started web \"1\": it is new process=web \"1\" run=1 pid=123 reason=Started",
+            "WARN ncolony: web \"1\": Liveness probe failed: \"no\" process=web \"1\" run=1 reason=Unhealthy",
+            "WARN ncolony: web \"1\": Liveness probe failed: \"no\" process=web \"1\" run=1 reason=Unhealthy count=3",
+            "ERROR ncolony: cannot process=web \"1\" reason=Failed",
+            "INFO ncolony: message 1 (RESTART) is carried out",
+        ];
+        assert_eq!(told, expected);
+    }
+}

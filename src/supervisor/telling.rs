@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::events::{Level, Told};
 use super::host::{Host, REPEAT};
 use crate::model::{Exit, Incarnation, Name, Reason, Signal, StartError};
-use crate::reconcile::{Target, Why};
+use crate::reconcile::{Setback, Target, Why};
 
 impl Host {
     pub(super) fn tell_exit(&mut self, name: &Name, run: Incarnation, exit: Exit, rest: bool) {
@@ -42,9 +42,38 @@ impl Host {
         }
     }
 
+    /// A start that failed was told with that, so the log needs no more.
+    pub(super) fn tell_setback(&mut self, name: &Name, setback: Setback) {
+        match setback {
+            Setback::Start => {
+                self.events.note(Told::of(name, Reason::BackOff, "back-off restarting: it cannot be started"))
+            }
+            Setback::Run(cause) => {
+                let message = format!("back-off restarting: {cause}");
+                self.events.tell_now_and_then(Told::of(name, Reason::BackOff, message));
+            }
+        }
+    }
+
+    pub(super) fn tell_missed(&mut self, name: &Name, run: Incarnation, missed: u64) {
+        let times = u32::try_from(missed).unwrap_or(u32::MAX);
+        let told = Told::of(name, Reason::MissSchedule, "nothing was run for times of its schedule").run(run);
+        self.events.tell_now_and_then(told.times(times));
+    }
+
+    /// Files what is wrong with a run, before the end that comes of it.
+    pub(super) fn note_unhealthy(&mut self, name: &Name, run: Incarnation, why: Why) {
+        if why == Why::HeartbeatStale {
+            self.events.note(Told::of(name, Reason::Unhealthy, why.as_str()).run(run));
+        }
+    }
+
     /// Says that a signal is sent, to the end of the run. What is filed is the beginning of that, and SIGKILL.
     pub(super) fn tell_signal(&mut self, name: &Name, run: Incarnation, signal: Signal, why: Why, target: Target) {
         let is_first = self.told_to_end.insert(run);
+        if is_first {
+            self.note_unhealthy(name, run, why);
+        }
         let level = if is_trouble(why) { Level::Warn } else { Level::Info };
         let told = Told::of(name, killing(why), why.as_str()).run(run).level(level);
         let line = format_args!("{signal} to the {} of {name}: {why}", target.as_str());

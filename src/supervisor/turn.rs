@@ -236,6 +236,7 @@ impl Supervisor {
         self.notice_the_drained(now.at);
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
+        self.tell_what_follows(now);
         self.save_schedules();
         failpoint::reach("turn");
         self.notice_the_end(now.at);
@@ -248,6 +249,21 @@ impl Supervisor {
         self.farewell.listens_again(now.at + began.elapsed());
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
         turn
+    }
+
+    /// Tells what the core has made of what ended and began in this turn.
+    fn tell_what_follows(&mut self, now: Stamp) {
+        for name in std::mem::take(&mut self.host.set_back) {
+            if let Some(setback) = self.observed.setback(&self.desired, &name, now) {
+                self.host.tell_setback(&name, setback);
+            }
+        }
+        for name in std::mem::take(&mut self.host.by_the_clock) {
+            let run = self.observed.records().get(&name).and_then(|record| record.life.run());
+            if let Some(run) = run.filter(|run| run.missed > 0) {
+                self.host.tell_missed(&name, run.id, run.missed);
+            }
+        }
     }
 
     /// Writes down how far calendars have been followed. At the end all is forgotten, and that is not written down.

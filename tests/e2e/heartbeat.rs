@@ -134,7 +134,7 @@ fn a_beat_may_be_a_file_of_its_name_in_a_directory() {
 
 // H07, G11
 #[test]
-fn what_cannot_be_a_heartbeat_is_said_once_a_run_and_counts_as_none() {
+fn what_cannot_be_a_heartbeat_is_said_now_and_then_and_counts_as_none() {
     let setup = Setup::new();
     nix::unistd::mkfifo(&setup.path("status"), Mode::S_IRWXU).expect("a FIFO");
     let text = beating(&setup, "exec sleep 1000", 2.0, 1.0);

@@ -222,6 +222,9 @@ fn a_flood_from_one_keeps_the_restart_of_another_short() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
+/// The fields that a line of the log may have; the README explains them.
+const FIELDS: &[&str] = &["time", "level", "message", "process", "run", "pid", "reason", "count", "error"];
+
 #[test]
 fn the_log_as_json_is_one_object_a_line_with_the_same_names_always() {
     let setup = Setup::new()
@@ -235,12 +238,11 @@ fn the_log_as_json_is_one_object_a_line_with_the_same_names_always() {
     colony.wait("the line", || colony.stdout().contains("\"log\":\"hi\"").then_some(()));
     let (status, log) = colony.end();
     assert!(status.success());
-    let names = ["time", "level", "message", "process", "run", "pid", "reason", "count"];
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     for line in &lines {
         let line = line.as_object().expect("an object");
-        assert!(names[..3].iter().all(|name| line[*name].is_string()), "{line:?}");
-        assert!(line.keys().all(|key| names.contains(&key.as_str())), "{line:?}");
+        assert!(FIELDS[..3].iter().all(|name| line[*name].is_string()), "{line:?}");
+        assert!(line.keys().all(|key| FIELDS.contains(&key.as_str())), "{line:?}");
     }
     let find = |text: &str| {
         lines.iter().find(|line| line["message"].as_str().is_some_and(|message| message.contains(text))).expect(text)

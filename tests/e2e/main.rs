@@ -10,6 +10,7 @@ mod demo;
 mod descendants;
 mod endings;
 mod environment;
+mod events;
 mod exits;
 mod health;
 mod heartbeat;

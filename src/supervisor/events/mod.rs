@@ -37,6 +37,7 @@ pub(super) struct Told<'a> {
     reason: Reason,
     message: Cow<'static, str>,
     level: Level,
+    times: u32,
 }
 
 /// How loud the log says it.
@@ -57,7 +58,7 @@ impl<'a> Told<'a> {
             EventKind::Normal => Level::Info,
             EventKind::Warning => Level::Warn,
         };
-        Told { process, run: None, pid: None, reason, message: message.into(), level }
+        Told { process, run: None, pid: None, reason, message: message.into(), level, times: 1 }
     }
 
     /// To this run of it.
@@ -68,6 +69,11 @@ impl<'a> Told<'a> {
     /// Whose main process, or whatever it is about, is this.
     pub(super) fn pid(self, pid: i32) -> Told<'a> {
         Told { pid: Some(pid), ..self }
+    }
+
+    /// So many times.
+    pub(super) fn times(self, times: u32) -> Told<'a> {
+        Told { times, ..self }
     }
 
     /// As loud as this.
@@ -111,12 +117,7 @@ impl Events {
 
     /// Files it. The log has it in another line, or does not need it.
     pub(super) fn note(&mut self, told: Told<'_>) {
-        self.note_times(told, 1);
-    }
-
-    /// Files that it happened so many times.
-    pub(super) fn note_times(&mut self, told: Told<'_>, times: u32) {
-        let Told { process, reason, message, .. } = told;
+        let Told { process, reason, message, times, .. } = told;
         let now = self.now.wall;
         self.with_record(process, |record| record.add(reason, kept(message), times, now));
     }
@@ -127,7 +128,7 @@ impl Events {
         let now = self.now;
         let message = kept(told.message.clone());
         let (count, is_to_be_told) = self.with_record(told.process, |record| {
-            let count = record.add(told.reason, message.clone(), 1, now.wall);
+            let count = record.add(told.reason, message.clone(), told.times, now.wall);
             (count, record.is_to_be_told(told.reason, &message, now.at))
         });
         if is_to_be_told {
