@@ -161,6 +161,7 @@ mod tests {
         let mut events = Events::default();
         let web = Name::parse("web \"1\"").expect("a name");
         let run = Incarnation::new(NonZeroU64::MIN);
+        events.admit(&web);
         events.tell(
             Told::of(&web, Reason::Started, "it is new").run(run).pid(123),
             format_args!("started {web}: it is new"),

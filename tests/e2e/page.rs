@@ -13,7 +13,10 @@ fn browse(colony: &Colony, picture: &Path) -> (String, String) {
     let browser = |what: &str| {
         let flags = ["--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1280,900"];
         let profile = format!("--user-data-dir={}", picture.with_extension("profile").display());
-        let output = Command::new(BROWSER).args(flags).args([&profile, what, &url]).stdin(Stdio::null()).output();
+        // In virtual time, so that the script has polled and shown what it got.
+        let polled = "--virtual-time-budget=5000";
+        let output =
+            Command::new(BROWSER).args(flags).args([&profile, polled, what, &url]).stdin(Stdio::null()).output();
         let output = output.expect("the browser runs");
         assert!(output.status.success(), "{output:?}");
         (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -78,6 +81,9 @@ fn a_browser_shows_who_is_in_trouble_since_when_and_why() {
         "the key \"args\" is missing",
         "ago<",
         "&lt;b&gt;evil",
+        "<b>BackOff</b><span>back-off restarting: exit code 7</span>",
+        "<b>FailedValidation</b><span>refused:1:1: the key",
+        ">Warning</td>",
     ];
     // One that crashes is up for a moment now and then.
     let dom = colony.wait("the browser to show all the trouble", || {
@@ -86,4 +92,6 @@ fn a_browser_shows_who_is_in_trouble_since_when_and_why() {
         shown.iter().all(|text| dom.contains(text)).then_some(dom)
     });
     assert!(!dom.contains("<b>evil"), "{dom}");
+    let polls = colony.metric(r#"ncolony_http_requests_total{code="200",path="/colony.json"}"#);
+    assert!(polls >= Some(1.0), "what the script has shown was looked at: {polls:?}");
 }

@@ -10,6 +10,7 @@
 
 mod departed;
 mod record;
+mod said;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -19,12 +20,15 @@ use std::fmt;
 use crate::model::{Event, EventKind, EventsAsked, Incarnation, Name, ProcessEvent, Reason, Stamp, Wall};
 use departed::Departed;
 use record::{Record, kept};
+use said::Said;
 
 /// The records of all processes, and the one way to tell of them.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     living: BTreeMap<Name, Record>,
     departed: Departed,
+    /// Of those that live, and of which something is told now and then.
+    said: BTreeMap<Name, Said>,
     now: Stamp,
 }
 
@@ -99,6 +103,7 @@ impl Events {
 
     /// There is none any more. Its record is kept for a while.
     pub(super) fn forget(&mut self, name: &Name) {
+        self.said.remove(name);
         if let Some(record) = self.living.remove(name) {
             self.departed.put(name.clone(), record, self.now.at);
         }
@@ -125,14 +130,15 @@ impl Events {
     /// Files what may happen each second. The log says it at first, when the message changes, and then once a minute,
     /// with how often it has happened.
     pub(super) fn tell_now_and_then(&mut self, told: Told<'_>) {
-        let now = self.now;
+        let Stamp { at, wall } = self.now;
+        let Told { process, reason, times, .. } = told;
         let message = kept(told.message.clone());
-        let (count, is_to_be_told) = self.with_record(told.process, |record| {
-            let count = record.add(told.reason, message.clone(), told.times, now.wall);
-            (count, record.is_to_be_told(told.reason, &message, now.at))
-        });
-        if is_to_be_told {
-            told.log(Some(count).filter(|count| *count > 1), format_args!("{}: {message}", told.process));
+        let count = self.with_record(process, |record| record.add(reason, message.clone(), times, wall));
+        // Of what is no process not enough is told to be worth remembering.
+        let is_news = !self.living.contains_key(process)
+            || self.said.entry(process.clone()).or_default().is_news(reason, &message, at);
+        if is_news {
+            told.log(Some(count).filter(|count| *count > 1), format_args!("{process}: {message}"));
         }
     }
 

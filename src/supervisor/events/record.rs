@@ -1,24 +1,10 @@
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::model::{Event, Moment, Reason, Wall};
-use crate::supervisor::host::REPEAT;
+use crate::model::{Event, Reason, Wall};
 
 /// What happened to one process, in the order in which it last did.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    events: Vec<Event>,
-    said: Vec<Said>,
-}
-
-/// What the log was told for one reason since some moment, for no longer than [`REPEAT`].
-#[derive(Debug)]
-struct Said {
-    reason: Reason,
-    since: Moment,
-    /// The hashes of the messages: that two are alike costs a line of the log.
-    messages: Vec<u64>,
-}
+pub(super) struct Record(Vec<Event>);
 
 /// The most events of one process. What happened longest ago is forgotten first.
 const MOST: usize = 20;
@@ -26,55 +12,35 @@ const MOST: usize = 20;
 const MOST_TEXT: usize = 4 * Event::MOST_BYTES;
 /// Most processes have two events, and room for no more.
 const ROOM: usize = 2;
-/// So many different messages for one reason are told within [`REPEAT`]: some have a time in them, or a number.
-const MOST_SAID: usize = 6;
 
 impl Record {
     /// Files what happened `times` more times. Returns how often it has by now.
     pub(super) fn add(&mut self, reason: Reason, message: Cow<'static, str>, times: u32, now: Wall) -> u32 {
-        let same = self.events.iter().position(|event| event.reason == reason && event.message == message);
+        let same = self.0.iter().position(|event| event.reason == reason && event.message == message);
         let mut event = match same {
-            Some(index) => self.events.remove(index),
+            Some(index) => self.0.remove(index),
             None => Event { reason, message, count: 0, first: now, last: now },
         };
         event.count = event.count.saturating_add(times);
         event.last = now;
         let count = event.count;
-        if self.events.len() == self.events.capacity() {
-            self.events.reserve_exact(ROOM);
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(ROOM);
         }
-        self.events.push(event);
+        self.0.push(event);
         self.forget_the_oldest();
         count
     }
 
-    /// Whether the log is to be told: of each message once in [`REPEAT`], while there are not too many.
-    pub(super) fn is_to_be_told(&mut self, reason: Reason, message: &str, now: Moment) -> bool {
-        let index = self.said.iter().position(|said| said.reason == reason).unwrap_or_else(|| {
-            self.said.push(Said { reason, since: now, messages: Vec::new() });
-            self.said.len() - 1
-        });
-        let said = &mut self.said[index];
-        if now.since(said.since) >= REPEAT {
-            (said.since, said.messages) = (now, Vec::new());
-        }
-        let hash = hash(message);
-        let is_told = said.messages.contains(&hash) || said.messages.len() >= MOST_SAID;
-        if !is_told {
-            said.messages.push(hash);
-        }
-        !is_told
-    }
-
     /// What happened, the last at the end.
     pub(super) fn events(&self) -> &[Event] {
-        &self.events
+        &self.0
     }
 
     fn forget_the_oldest(&mut self) {
-        let mut text: usize = self.events.iter().map(owned).sum();
-        while self.events.len() > MOST || (text > MOST_TEXT && self.events.len() > 1) {
-            text -= owned(&self.events.remove(0));
+        let mut text: usize = self.0.iter().map(owned).sum();
+        while self.0.len() > MOST || (text > MOST_TEXT && self.0.len() > 1) {
+            text -= owned(&self.0.remove(0));
         }
     }
 }
@@ -85,12 +51,6 @@ fn owned(event: &Event) -> usize {
         Cow::Borrowed(_) => 0,
         Cow::Owned(text) => text.len(),
     }
-}
-
-fn hash(message: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    message.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A message as a record keeps it: on one line, and no longer than it may be.
@@ -111,11 +71,9 @@ const ELLIPSIS: char = '…';
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
-    use std::time::Duration;
 
-    use super::{MOST, MOST_SAID, MOST_TEXT, Record, kept, owned};
-    use crate::model::{Event, Moment, Reason, Wall};
-    use crate::supervisor::host::REPEAT;
+    use super::{MOST, MOST_TEXT, Record, kept, owned};
+    use crate::model::{Event, Reason, Wall};
 
     fn add(record: &mut Record, reason: Reason, message: &str, second: u64) -> u32 {
         record.add(reason, message.to_string().into(), 1, Wall::from_secs(second))
@@ -143,6 +101,17 @@ mod tests {
         assert_eq!(shown(&record), expected, "in the order in which they last happened");
         let again = &record.events()[2];
         assert_eq!((again.first, again.last), (Wall::from_secs(10), Wall::from_secs(40)));
+    }
+
+    // A thousand processes that run shall not cost more than some 200 KiB.
+    #[test]
+    fn a_process_that_was_created_and_started_costs_little() {
+        let mut record = Record::default();
+        for reason in [Reason::Created, Reason::Started] {
+            record.add(reason, kept("it is new".into()), 1, Wall::from_secs(1));
+        }
+        assert_eq!((record.0.capacity(), record.0.iter().map(owned).sum::<usize>()), (2, 0));
+        assert!(size_of::<Event>() <= 48 && size_of::<Record>() <= 24);
     }
 
     #[test]
@@ -188,30 +157,5 @@ mod tests {
     fn a_message_is_one_line_and_a_static_one_is_not_copied() {
         assert_eq!(kept("a\nb\r\u{1b}[31m\tc\u{85}".into()), "a b  [31m c ");
         assert!(matches!(kept(Cow::Borrowed("it is new")), Cow::Borrowed("it is new")));
-    }
-
-    fn at(second: u64) -> Moment {
-        Moment::ZERO + Duration::from_secs(1000 + second)
-    }
-
-    #[test]
-    fn what_repeats_is_told_at_first_when_it_changes_and_once_a_minute() {
-        let mut record = Record::default();
-        let told: Vec<u64> =
-            (0..200).filter(|second| record.is_to_be_told(Reason::Unhealthy, "timed out", at(*second))).collect();
-        assert_eq!(told, [0, REPEAT.as_secs(), 2 * REPEAT.as_secs(), 3 * REPEAT.as_secs()]);
-        assert!(record.is_to_be_told(Reason::Unhealthy, "refused", at(200)), "it changed");
-        assert!(!record.is_to_be_told(Reason::Unhealthy, "timed out", at(201)), "it changed back within the minute");
-        assert!(record.is_to_be_told(Reason::BackOff, "timed out", at(201)), "of another reason");
-    }
-
-    #[test]
-    fn messages_that_are_never_the_same_do_not_flood_the_log() {
-        let mut record = Record::default();
-        let minutes = 10;
-        let told = (0..minutes * REPEAT.as_secs())
-            .filter(|second| record.is_to_be_told(Reason::Unhealthy, &format!("at {second}"), at(*second)))
-            .count();
-        assert_eq!(told, MOST_SAID * minutes as usize);
     }
 }

@@ -105,3 +105,18 @@ fn a_million_names_that_come_and_go_leave_no_more_than_a_hundred() {
     assert_eq!(events.answer(&asked(None, usize::MAX)).len(), MOST + 1);
     assert_eq!(shown(&events, Some("p999999"), 9).len(), 1, "the last are the ones that are kept");
 }
+
+#[test]
+fn what_was_said_of_a_process_is_forgotten_with_it() {
+    let mut events = Events::default();
+    let web = name("web");
+    for _ in 0..3 {
+        events.admit(&web);
+        events.tell_now_and_then(Told::of(&web, Reason::BackOff, "again"));
+        assert_eq!(events.said.len(), 1);
+        events.forget(&web);
+        assert_eq!(events.said.len(), 0);
+    }
+    events.tell_now_and_then(Told::of(&web, Reason::BackOff, "again"));
+    assert_eq!((events.said.len(), shown(&events, Some("web"), 9)[0].2), (0, 4));
+}
