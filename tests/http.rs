@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ncolony::cli::Listen;
 use ncolony::http::{Ask, Question, bind, fresh, serve};
-use ncolony::model::{ConfigView, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
+use ncolony::model::{Account, ConfigView, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use prometheus::Registry;
@@ -112,7 +112,20 @@ fn rest(stream: &mut TcpStream) -> String {
 
 fn split(answer: &str) -> (String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    (head.to_string(), body.to_string())
+    let body = if head.contains("transfer-encoding: chunked") { whole(body) } else { body.to_string() };
+    (head.to_string(), body)
+}
+
+/// What chunks make together, as far as they have come.
+fn whole(mut chunks: &str) -> String {
+    let mut text = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).expect("a hexadecimal number");
+        let piece = &rest[..length.min(rest.len())];
+        text.push_str(piece);
+        chunks = rest[piece.len()..].trim_start_matches("\r\n");
+    }
+    text
 }
 
 /// Whether the server has closed this connection, without waiting.
@@ -154,6 +167,7 @@ fn process(name: &str) -> ProcessView {
         scheduled: false,
         last_scheduled: None,
         missed: 0,
+        lag: None,
         task: false,
         generation: 1,
         observed_generation: 1,
@@ -181,6 +195,8 @@ fn process(name: &str) -> ProcessView {
         log_bytes: [0, 0],
         log_dropped: [0, 0],
         file: format!("{name}.yaml"),
+        config_hash: 0xc0ffee,
+        user: Some(Account::Id(1000)),
         file_error: None,
     }
 }
@@ -244,10 +260,33 @@ fn other_methods_are_405_and_the_promised_body_is_not_waited_for() {
 
 #[test]
 fn http_1_0_is_answered() {
-    let server = Server::start(Some(colony(1)));
+    let server = Server::start(Some(colony(1000)));
     let (head, body) = server.exchange(b"GET /healthz HTTP/1.0\r\n\r\n");
     assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
     assert_eq!(body, "ok");
+    // It knows no chunks; the end of the connection is the end of the text.
+    let (head, body) = server.exchange(b"GET /metrics HTTP/1.0\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.0 200 OK") && !head.contains("chunked"), "{head}");
+    assert!(
+        body.starts_with("# HELP ") && body.lines().last().is_some_and(|line| line.starts_with("process_threads "))
+    );
+}
+
+#[test]
+fn a_large_exposition_comes_whole() {
+    let server = Server::start(Some(colony(1000)));
+    let (_, body) = server.get("/metrics");
+    for start in ["ncolony_process_up{", "ncolony_process_starts_total{", "ncolony_process_start_time_seconds{"] {
+        assert_eq!(body.lines().filter(|line| line.starts_with(start)).count(), 1000, "{start}");
+    }
+    let is_line = |line: &str| {
+        line.starts_with("# ") || line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok())
+    };
+    let torn: Vec<&str> = body.lines().filter(|line| !is_line(line)).collect();
+    assert!(torn.is_empty(), "{torn:?}");
+    let (head, body) = server.exchange(b"HEAD /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert_eq!(body, "");
 }
 
 #[test]

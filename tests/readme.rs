@@ -183,6 +183,26 @@ fn every_message_and_verb_is_explained() {
     }
 }
 
+/// The metrics that the sources name: what is between quotes and looks like one.
+fn metrics() -> BTreeSet<String> {
+    let files = ["families.rs", "monitor.rs", "server.rs"].map(|file| root().join("src/http").join(file));
+    let files = files.into_iter().chain([root().join("src/supervisor/meters.rs")]);
+    let sources: String = files.map(|file| fs::read_to_string(file).expect("a source")).collect();
+    let is_name = |word: &&str| {
+        let is_ours = word.starts_with("ncolony_") || word.starts_with("process_");
+        is_ours && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    sources.split('"').filter(is_name).map(str::to_string).collect()
+}
+
+#[test]
+fn every_metric_is_explained_once() {
+    let explained: BTreeSet<String> =
+        first_column("| metric | labels | meaning |").into_iter().map(str::to_string).collect();
+    assert!(explained.len() > 50, "{explained:?}");
+    assert_eq!(explained, metrics());
+}
+
 #[test]
 fn every_event_is_explained_with_its_type() {
     let rows = table("| event | type | when |");
@@ -224,11 +244,12 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_metric_and_every_link_leads_somewhere() {
-    let sources = ["src/http/families.rs", "src/http/metrics.rs", "src/supervisor/meters.rs"];
-    let sources: String = sources.iter().map(|file| fs::read_to_string(root().join(file)).expect("a source")).collect();
-    for word in words(README).filter(|word| word.starts_with("ncolony_") || word.starts_with("http_")) {
-        let name = word.split('{').next().unwrap_or(word);
-        assert!(sources.contains(&format!("\"{name}\"")), "there is no metric {name}");
+    let metrics = metrics();
+    for text in words(README) {
+        let is_of_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        for name in text.split(|c: char| !is_of_name(c)).filter(|name| name.starts_with("ncolony_")) {
+            assert!(metrics.contains(name), "there is no metric {name}");
+        }
     }
     let anchors: BTreeSet<String> = README.lines().filter(|line| line.starts_with("##")).map(anchor).collect();
     let links: Vec<&str> = README.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();

@@ -1,197 +1,240 @@
-//! The families that need no label of their own: what they are called, what they say of a process or of the colony.
+//! What `/metrics` says of a process, of a schedule and of the colony.
 
-use super::exposition::{Family, Kind};
-use crate::model::{ProcessView, Snapshot};
+use super::exposition::{Family, Samples, counter, gauge};
+use crate::model::{Account, ExitReason, ProcessView, Snapshot, State};
 
-/// Families with the label `process` alone.
-pub(super) const PROCESS: &[Family<ProcessView>] = &[
-    Family {
-        name: "ncolony_process_desired",
-        kind: Kind::Gauge,
-        help: "Whether the desired state wants the process running.",
-        value: |view| flag(view.desired),
-    },
-    Family {
-        name: "ncolony_process_generation",
-        kind: Kind::Gauge,
-        help: "Generation of what is desired of the process; grows with each change to it.",
-        value: |view| count(view.generation),
-    },
-    Family {
-        name: "ncolony_process_observed_generation",
-        kind: Kind::Gauge,
-        help: "Generation that governs the process; lags while a run goes on that an edit is to end.",
-        value: |view| count(view.observed_generation),
-    },
-    Family {
-        name: "ncolony_process_up",
-        kind: Kind::Gauge,
-        help: "Whether the process is running now.",
-        value: |view| flag(view.up),
-    },
-    Family {
-        name: "ncolony_process_ready",
-        kind: Kind::Gauge,
-        help: "Whether the process is ready; equals up where no readiness check is set.",
-        value: |view| flag(view.ready),
-    },
-    Family {
-        name: "ncolony_process_start_time_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time of the last start.",
-        value: |view| view.started.map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_process_starts_total",
-        kind: Kind::Counter,
-        help: "Starts, successful spawns only.",
-        value: |view| count(view.starts),
-    },
-    Family {
-        name: "ncolony_process_restarts_total",
-        kind: Kind::Counter,
-        help: "Starts after the first since the process was added.",
-        value: |view| count(view.restarts),
-    },
-    Family {
-        name: "ncolony_process_start_failures_total",
-        kind: Kind::Counter,
-        help: "Spawns that failed (fork, exec, user, directory).",
-        value: |view| count(view.start_failures),
-    },
-    Family {
-        name: "ncolony_process_last_exit_code",
-        kind: Kind::Gauge,
-        help: "Exit code of the last run, 128+n for signal n.",
-        value: |view| view.last_end.as_ref().map(|end| f64::from(end.exit.shell_code())),
-    },
-    Family {
-        name: "ncolony_process_last_exit_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time of the last exit.",
-        value: |view| view.last_end.as_ref().map(|end| end.at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_process_restart_delay_seconds",
-        kind: Kind::Gauge,
-        help: "Delay that precedes the next start.",
-        value: |view| Some(view.restart_delay),
-    },
-    Family {
-        name: "ncolony_process_next_start_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time of the next scheduled start; absent if none.",
-        value: |view| view.next_start.map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_process_kills_total",
-        kind: Kind::Counter,
-        help: "SIGKILLs sent after the stop grace ran out.",
-        value: |view| count(view.kills),
-    },
-    Family {
-        name: "ncolony_process_memory_limit_bytes",
-        kind: Kind::Gauge,
-        help: "Bytes of memory that all processes of a run together may have; absent if there is no limit.",
-        value: |view| view.memory_limit.and_then(count),
-    },
-    Family {
-        name: "ncolony_process_heartbeat_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time at which the last beat was seen.",
-        value: |view| view.heartbeat.as_ref().and_then(|beat| beat.last).map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_process_heartbeat_timeout_seconds",
-        kind: Kind::Gauge,
-        help: "Age at which the heartbeat counts as lost.",
-        value: |view| view.heartbeat.as_ref().map(|beat| beat.timeout),
-    },
-    Family {
-        name: "ncolony_process_heartbeat_misses_total",
-        kind: Kind::Counter,
-        help: "Restarts caused by a lost heartbeat.",
-        value: |view| view.heartbeat.as_ref().and_then(|beat| count(beat.misses)),
-    },
-];
-
-/// Families with the label `schedule` alone, for processes that run at intervals.
-pub(super) const SCHEDULE: &[Family<ProcessView>] = &[
-    Family {
-        name: "ncolony_schedule_last_success_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time of the last success.",
-        value: |view| view.last_success.map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_schedule_last_scheduled_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time for which the last run was begun.",
-        value: |view| view.last_scheduled.map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_schedule_missed_total",
-        kind: Kind::Counter,
-        help: "Scheduled times for which no run was begun, counted when the next one is.",
-        value: |view| count(view.missed),
-    },
-    Family {
-        name: "ncolony_schedule_interval_seconds",
-        kind: Kind::Gauge,
-        help: "Configured interval, or the gap to the next calendar run.",
-        value: |view| view.interval,
-    },
-];
-
-/// Families without labels.
+/// Families of the monitor and of the colony.
 pub(super) const COLONY: &[Family<Snapshot>] = &[
-    Family {
-        name: "ncolony_config_last_load_successful",
-        kind: Kind::Gauge,
-        help: "Whether the directory could be read and every file parsed at the last scan.",
-        value: |snapshot| {
+    gauge("ncolony_build_info", "Version of the running supervisor; always 1.", |samples, _| {
+        let revision = option_env!("NCOLONY_REVISION").unwrap_or("unknown");
+        samples.with("version", env!("CARGO_PKG_VERSION")).with("revision", revision);
+        samples.with("rustc", env!("NCOLONY_RUSTC")).count(1);
+    }),
+    gauge("ncolony_processes", "Processes by state.", |samples, snapshot| {
+        for state in State::ALL {
+            let processes = snapshot.processes.iter().filter(|view| view.state == state).count();
+            samples.with("state", state.as_str()).count(processes as u64);
+        }
+    }),
+    gauge(
+        "ncolony_config_last_load_successful",
+        "Whether the directory could be read and every file parsed at the last scan.",
+        |samples, snapshot| {
             let config = &snapshot.config;
-            flag(config.loaded.is_some() && config.dir_error.is_none() && config.errors.is_empty())
+            samples.flag(config.loaded.is_some() && config.dir_error.is_none() && config.errors.is_empty());
         },
-    },
-    Family {
-        name: "ncolony_config_last_load_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "Unix time of the last complete scan.",
-        value: |snapshot| snapshot.config.loaded.map(|at| at.as_secs_f64()),
-    },
-    Family {
-        name: "ncolony_config_file_errors",
-        kind: Kind::Gauge,
-        help: "Files rejected at the last scan.",
-        value: |snapshot| Some(snapshot.config.errors.len() as f64),
-    },
-    Family {
-        name: "ncolony_config_generation",
-        kind: Kind::Gauge,
-        help: "Generation of the desired state; grows with each change to it.",
-        value: |snapshot| count(snapshot.config.generation),
-    },
-    Family {
-        name: "ncolony_watch_active",
-        kind: Kind::Gauge,
-        help: "Whether inotify is in use (0 = polling only).",
-        value: |snapshot| flag(snapshot.watch.active),
-    },
-    Family {
-        name: "ncolony_strays",
-        kind: Kind::Gauge,
-        help: "Adopted processes that live now and belong to no run.",
-        value: |snapshot| count(snapshot.strays),
-    },
+    ),
+    gauge("ncolony_config_last_load_timestamp_seconds", "Unix time of the last complete scan.", |samples, snapshot| {
+        samples.time(snapshot.config.loaded)
+    }),
+    gauge("ncolony_config_file_errors", "Files rejected at the last scan.", |samples, snapshot| {
+        samples.count(snapshot.config.errors.len() as u64);
+    }),
+    gauge(
+        "ncolony_config_generation",
+        "Generation of the desired state; grows with each change to it.",
+        |samples, snapshot| samples.count(snapshot.config.generation),
+    ),
+    gauge(
+        "ncolony_last_reconcile_timestamp_seconds",
+        "Unix time at which the loop last finished looking at everything.",
+        |samples, snapshot| {
+            let age = snapshot.reconciled.map(|at| snapshot.taken.at.since(at));
+            samples.time(age.map(|age| snapshot.taken.wall.minus(age)));
+        },
+    ),
+    gauge(
+        "ncolony_healthcheck",
+        "Whether a check of the supervisor's own passes; its trouble is told by /healthz?verbose.",
+        |samples, snapshot| {
+            for check in &snapshot.checks {
+                samples.with("name", check.name).flag(check.trouble.is_none());
+            }
+        },
+    ),
+    gauge("ncolony_watch_active", "Whether inotify is in use (0 = polling only).", |samples, snapshot| {
+        samples.flag(snapshot.watch.active);
+    }),
+    gauge("ncolony_strays", "Adopted processes that live now and belong to no run.", |samples, snapshot| {
+        samples.count(snapshot.strays);
+    }),
 ];
 
-#[expect(clippy::unnecessary_wraps, reason = "a value in the tables is an option")]
-fn flag(value: bool) -> Option<f64> {
-    Some(f64::from(u8::from(value)))
-}
+/// Families of a process.
+pub(super) const PROCESS: &[Family<ProcessView>] = &[
+    gauge("ncolony_process_info", "Static facts of a supervised process; always 1.", |samples, view| {
+        let kind = match (view.scheduled, view.task) {
+            (true, _) => "schedule",
+            (false, true) => "task",
+            (false, false) => "daemon",
+        };
+        samples.with("config", &view.file).with("config_hash", &format!("{:016x}", view.config_hash));
+        match &view.user {
+            Some(Account::Id(id)) => _ = samples.with("user", &id.to_string()),
+            Some(Account::Name(name)) => _ = samples.with("user", name),
+            None => {}
+        }
+        samples.with("kind", kind).count(1);
+    }),
+    gauge("ncolony_process_desired", "Whether the desired state wants the process running.", |samples, view| {
+        samples.flag(view.desired);
+    }),
+    gauge(
+        "ncolony_process_generation",
+        "Generation of what is desired of the process; grows with each change to it.",
+        |samples, view| samples.count(view.generation),
+    ),
+    gauge(
+        "ncolony_process_observed_generation",
+        "Generation that governs the process; lags while a run goes on that an edit is to end.",
+        |samples, view| samples.count(view.observed_generation),
+    ),
+    gauge("ncolony_process_up", "Whether the process is running now.", |samples, view| samples.flag(view.up)),
+    gauge(
+        "ncolony_process_ready",
+        "Whether the process is ready; equals up where no readiness check is set.",
+        |samples, view| samples.flag(view.ready),
+    ),
+    gauge(
+        "ncolony_process_state",
+        "1 for the current state, 0 for the others (pending, starting, running, backoff, stopping, stopped, \
+         completed, failed).",
+        |samples, view| {
+            for state in State::ALL {
+                samples.with("state", state.as_str()).flag(view.state == state);
+            }
+        },
+    ),
+    gauge("ncolony_process_start_time_seconds", "Unix time of the last start.", |samples, view| {
+        samples.time(view.started);
+    }),
+    counter("ncolony_process_starts_total", "Starts, successful spawns only.", |samples, view| {
+        samples.count(view.starts);
+    }),
+    counter(
+        "ncolony_process_restarts_total",
+        "Starts after the first since the process was added.",
+        |samples, view| {
+            samples.count(view.restarts);
+        },
+    ),
+    counter(
+        "ncolony_process_start_failures_total",
+        "Spawns that failed (fork, exec, user, directory).",
+        |samples, view| samples.count(view.start_failures),
+    ),
+    counter(
+        "ncolony_process_exits_total",
+        "Exits by reason: completed, error, signal, heartbeat, oom, probe, deadline, requested.",
+        |samples, view| {
+            for (reason, exits) in ExitReason::ALL.into_iter().zip(view.exits) {
+                samples.with("reason", reason.as_str()).count(exits);
+            }
+        },
+    ),
+    gauge("ncolony_process_last_exit_code", "Exit code of the last run, 128+n for signal n.", |samples, view| {
+        samples.real(view.last_end.as_ref().map(|end| f64::from(end.exit.shell_code())));
+    }),
+    gauge("ncolony_process_last_exit_timestamp_seconds", "Unix time of the last exit.", |samples, view| {
+        samples.time(view.last_end.as_ref().map(|end| end.at));
+    }),
+    gauge("ncolony_process_restart_delay_seconds", "Delay that precedes the next start.", |samples, view| {
+        samples.real(Some(view.restart_delay));
+    }),
+    gauge(
+        "ncolony_process_next_start_timestamp_seconds",
+        "Unix time of the next scheduled start; absent if none.",
+        |samples, view| samples.time(view.next_start),
+    ),
+    counter("ncolony_process_kills_total", "SIGKILLs sent after the stop grace ran out.", |samples, view| {
+        samples.count(view.kills);
+    }),
+    counter(
+        "ncolony_process_oom_events_total",
+        "Runs that ended for their memory: more than their limit, or killed by the kernel for want of it.",
+        |samples, view| samples.count(view.exits[ExitReason::Oom as usize]),
+    ),
+    gauge(
+        "ncolony_process_memory_limit_bytes",
+        "Bytes of memory that all processes of a run together may have; absent if there is no limit.",
+        |samples, view| {
+            if let Some(bytes) = view.memory_limit {
+                samples.count(bytes);
+            }
+        },
+    ),
+    gauge(
+        "ncolony_process_heartbeat_timestamp_seconds",
+        "Unix time at which the last beat was seen.",
+        |samples, view| samples.time(view.heartbeat.as_ref().and_then(|beat| beat.last)),
+    ),
+    gauge(
+        "ncolony_process_heartbeat_timeout_seconds",
+        "Age at which the heartbeat counts as lost.",
+        |samples, view| samples.real(view.heartbeat.as_ref().map(|beat| beat.timeout)),
+    ),
+    counter("ncolony_process_heartbeat_misses_total", "Restarts caused by a lost heartbeat.", |samples, view| {
+        if let Some(beat) = &view.heartbeat {
+            samples.count(beat.misses);
+        }
+    }),
+    counter("ncolony_process_log_bytes_total", "Bytes read from stdout and stderr.", |samples, view| {
+        streams(samples, view.log_bytes);
+    }),
+    counter("ncolony_process_log_dropped_bytes_total", "Bytes dropped because the sink was slow.", |samples, view| {
+        streams(samples, view.log_dropped)
+    }),
+];
 
-#[expect(clippy::unnecessary_wraps, reason = "a value in the tables is an option")]
-fn count(value: u64) -> Option<f64> {
-    Some(value as f64)
+/// Families of a process that is run at times.
+pub(super) const SCHEDULE: &[Family<ProcessView>] = &[
+    counter("ncolony_schedule_runs_total", "Runs begun, and those that could not be.", |samples, view| {
+        samples.count(view.starts + view.start_failures)
+    }),
+    counter(
+        "ncolony_schedule_failures_total",
+        "Runs that ended without success and were not asked to end, and those that could not be begun.",
+        |samples, view| {
+            let failed = |reason: &ExitReason| match reason {
+                ExitReason::Completed | ExitReason::Requested => false,
+                ExitReason::Error
+                | ExitReason::Signal
+                | ExitReason::Heartbeat
+                | ExitReason::Oom
+                | ExitReason::Probe
+                | ExitReason::Deadline => true,
+            };
+            let ends = ExitReason::ALL.iter().zip(view.exits).filter(|(reason, _)| failed(reason));
+            samples.count(view.start_failures + ends.map(|(_, exits)| exits).sum::<u64>());
+        },
+    ),
+    gauge("ncolony_schedule_last_success_timestamp_seconds", "Unix time of the last success.", |samples, view| {
+        samples.time(view.last_success);
+    }),
+    gauge(
+        "ncolony_schedule_last_scheduled_timestamp_seconds",
+        "Unix time for which the last run was begun.",
+        |samples, view| samples.time(view.last_scheduled),
+    ),
+    gauge(
+        "ncolony_schedule_lag_seconds",
+        "How long after its scheduled time the last run was begun.",
+        |samples, view| samples.real(view.lag),
+    ),
+    counter(
+        "ncolony_schedule_missed_total",
+        "Scheduled times for which no run was begun, counted when the next one is.",
+        |samples, view| samples.count(view.missed),
+    ),
+    gauge(
+        "ncolony_schedule_interval_seconds",
+        "Configured interval, or the gap to the next calendar run.",
+        |samples, view| samples.real(view.interval),
+    ),
+];
+
+fn streams(samples: &mut Samples<'_>, bytes: [u64; 2]) {
+    for (stream, bytes) in ["stdout", "stderr"].into_iter().zip(bytes) {
+        samples.with("stream", stream).count(bytes);
+    }
 }

@@ -1,140 +1,121 @@
-//! `/metrics`: what a snapshot tells, then what the other rooms count, then the monitor's own process.
+//! `/metrics`: what a snapshot tells, then what the other rooms count, then the monitor's own process; piece by piece, as
+//! the client takes them, so that neither the loop waits for the whole nor memory holds it.
 //!
 //! The families of the first part are made anew from each snapshot, so that none outlives its process.
 
+use hyper::body::Bytes;
 use prometheus::{Registry, TextEncoder};
 
-use super::exposition::{Exposition, Kind, With, label};
+use super::exposition::{Family, label};
 use super::families::{COLONY, PROCESS, SCHEDULE};
 use super::monitor;
-use crate::model::{ExitReason, ProcessView, Snapshot, State};
+use crate::model::{ProcessView, Snapshot};
 
 /// Prometheus 3 refuses a scrape without it.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const STREAMS: [&str; 2] = ["stdout", "stderr"];
+/// A piece is about so long: some 50 µs of work, which is how long an exit may have to wait for it.
+const PIECE: usize = 48 * 1024;
 
-/// The whole exposition.
-pub(super) fn render(snapshot: &Snapshot, registry: &Registry) -> String {
-    let mut exposition = Exposition(String::with_capacity(4096 * (snapshot.processes.len() + 4)));
-    build_info(&mut exposition);
-    processes(&mut exposition, snapshot);
-    for family in COLONY {
-        exposition.single(family.name, family.kind, family.help, (family.value)(snapshot));
+/// An exposition in pieces.
+pub(super) struct Exposition {
+    snapshot: Snapshot,
+    registry: Registry,
+    /// The label of each process, escaped once and not once a sample.
+    labels: Vec<Vec<u8>>,
+    part: usize,
+    /// How many processes the present part is done with.
+    done: usize,
+    /// Whether the present part has been mentioned.
+    is_headed: bool,
+}
+
+/// What an exposition consists of.
+#[derive(Clone, Copy)]
+enum Part {
+    Colony(&'static Family<Snapshot>),
+    Process(&'static Family<ProcessView>),
+    Schedule(&'static Family<ProcessView>),
+    Counted,
+    Monitor,
+}
+
+impl Exposition {
+    pub(super) fn new(snapshot: Snapshot, registry: Registry) -> Exposition {
+        let labels = snapshot.processes.iter().map(|view| label("process", view.name.as_str())).collect();
+        Exposition { snapshot, registry, labels, part: 0, done: 0, is_headed: false }
     }
-    counted(&mut exposition.0, registry);
-    monitor::write(&mut exposition, snapshot.started);
-    exposition.0
-}
 
-fn build_info(exposition: &mut Exposition) {
-    let version = label("version", env!("CARGO_PKG_VERSION"));
-    let revision = option_env!("NCOLONY_REVISION").unwrap_or("unknown");
-    exposition.family(
-        "ncolony_build_info",
-        Kind::Gauge,
-        "Version of the running supervisor; always 1.",
-        [(With(&version, "revision", revision), 1.0)],
-    );
-}
-
-fn processes(exposition: &mut Exposition, snapshot: &Snapshot) {
-    let views = &snapshot.processes;
-    // Escaped once, not once a sample.
-    let labels: Vec<String> = views.iter().map(|view| label("process", view.name.as_str())).collect();
-    info(exposition, views, &labels);
-    for family in PROCESS {
-        let samples = views.iter().zip(&labels).filter_map(|(view, label)| Some((label, (family.value)(view)?)));
-        exposition.family(family.name, family.kind, family.help, samples);
+    /// Writes of a part as much as the piece has room for. Says whether that was all.
+    fn write(&mut self, part: Part, text: &mut Vec<u8>) -> bool {
+        match part {
+            Part::Colony(family) => family.write(text, &mut self.is_headed, b"", &self.snapshot),
+            Part::Process(_) | Part::Schedule(_) => return self.write_processes(part, text),
+            Part::Counted => counted(text, &self.registry),
+            Part::Monitor => monitor::write(text, self.snapshot.started),
+        }
+        true
     }
-    states(exposition, views, &labels);
-    exits(exposition, views, &labels);
-    streams(exposition, views, &labels);
-    schedules(exposition, views);
-}
 
-fn info(exposition: &mut Exposition, views: &[ProcessView], labels: &[String]) {
-    let samples = views.iter().zip(labels).map(|(view, process)| {
-        let kind = match (view.scheduled, view.task) {
-            (true, _) => "schedule",
-            (false, true) => "task",
-            (false, false) => "daemon",
-        };
-        (format!("{process},{},kind=\"{kind}\"", label("config", &view.file)), 1.0)
-    });
-    let help = "Static facts of a supervised process; always 1.";
-    exposition.family("ncolony_process_info", Kind::Gauge, help, samples);
-}
-
-fn states(exposition: &mut Exposition, views: &[ProcessView], labels: &[String]) {
-    let is = |view: &ProcessView, state| f64::from(u8::from(view.state == state));
-    let each = views
-        .iter()
-        .zip(labels)
-        .flat_map(|(view, process)| State::ALL.map(|state| (With(process, "state", state.as_str()), is(view, state))));
-    let help = "1 for the current state, 0 for the others (pending, starting, running, backoff, stopping, stopped, \
-                completed, failed).";
-    exposition.family("ncolony_process_state", Kind::Gauge, help, each);
-
-    let sums = State::ALL.map(|state| {
-        let processes = views.iter().filter(|view| view.state == state).count();
-        (label("state", state.as_str()), processes as f64)
-    });
-    exposition.family("ncolony_processes", Kind::Gauge, "Processes by state.", sums);
-}
-
-fn exits(exposition: &mut Exposition, views: &[ProcessView], labels: &[String]) {
-    let samples = views.iter().zip(labels).flat_map(|(view, process)| {
-        ExitReason::ALL
-            .iter()
-            .zip(view.exits)
-            .map(move |(reason, exits)| (With(process, "reason", reason.as_str()), exits as f64))
-    });
-    let help = "Exits by reason: completed, error, signal, heartbeat, oom, probe, deadline, requested.";
-    exposition.family("ncolony_process_exits_total", Kind::Counter, help, samples);
-}
-
-fn streams(exposition: &mut Exposition, views: &[ProcessView], labels: &[String]) {
-    type Bytes = fn(&ProcessView) -> [u64; 2];
-    let families: [(&str, &str, Bytes); 2] = [
-        ("ncolony_process_log_bytes_total", "Bytes read from stdout and stderr.", |view| view.log_bytes),
-        ("ncolony_process_log_dropped_bytes_total", "Bytes dropped because the sink was slow.", |view| {
-            view.log_dropped
-        }),
-    ];
-    for (name, help, bytes) in families {
-        let samples = views.iter().zip(labels).flat_map(|(view, process)| {
-            STREAMS.iter().zip(bytes(view)).map(move |(stream, bytes)| (With(process, "stream", stream), bytes as f64))
-        });
-        exposition.family(name, Kind::Counter, help, samples);
+    fn write_processes(&mut self, part: Part, text: &mut Vec<u8>) -> bool {
+        while let Some(view) = self.snapshot.processes.get(self.done) {
+            if text.len() >= PIECE {
+                return false;
+            }
+            match part {
+                Part::Process(family) => family.write(text, &mut self.is_headed, &self.labels[self.done], view),
+                Part::Schedule(family) if view.scheduled => {
+                    family.write(text, &mut self.is_headed, &label("schedule", view.name.as_str()), view);
+                }
+                Part::Schedule(_) | Part::Colony(_) | Part::Counted | Part::Monitor => {}
+            }
+            self.done += 1;
+        }
+        true
     }
 }
 
-fn schedules(exposition: &mut Exposition, views: &[ProcessView]) {
-    let scheduled: Vec<(String, &ProcessView)> =
-        views.iter().filter(|view| view.scheduled).map(|view| (label("schedule", view.name.as_str()), view)).collect();
-    for family in SCHEDULE {
-        let samples = scheduled.iter().filter_map(|(label, view)| Some((label, (family.value)(view)?)));
-        exposition.family(family.name, family.kind, family.help, samples);
+impl Iterator for Exposition {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let mut text = Vec::with_capacity(PIECE + 4096);
+        while text.len() < PIECE
+            && let Some(part) = Part::at(self.part)
+        {
+            if self.write(part, &mut text) {
+                (self.part, self.done, self.is_headed) = (self.part + 1, 0, false);
+            }
+        }
+        (!text.is_empty()).then(|| Bytes::from(text))
+    }
+}
+
+impl Part {
+    fn at(index: usize) -> Option<Part> {
+        let colony = COLONY.iter().map(Part::Colony);
+        let processes = PROCESS.iter().map(Part::Process).chain(SCHEDULE.iter().map(Part::Schedule));
+        colony.chain(processes).chain([Part::Counted, Part::Monitor]).nth(index)
     }
 }
 
 /// Appends what the registry holds: all of it, or nothing.
-fn counted(text: &mut String, registry: &Registry) {
-    let before = text.len();
-    if let Err(error) = TextEncoder::new().encode_utf8(&registry.gather(), text) {
-        tracing::warn!(%error, "/metrics lacks the registered metrics");
-        text.truncate(before);
+fn counted(text: &mut Vec<u8>, registry: &Registry) {
+    let mut families = String::new();
+    match TextEncoder::new().encode_utf8(&registry.gather(), &mut families) {
+        Ok(()) => text.extend_from_slice(families.as_bytes()),
+        Err(error) => tracing::warn!(%error, "/metrics lacks the registered metrics"),
     }
 }
-
 #[cfg(test)]
 mod tests {
     use prometheus::{IntCounter, Registry};
 
-    use super::render;
+    use super::{Exposition, PIECE};
     use crate::http::sample::{ago, ahead, colony, process};
-    use crate::model::{EndView, Exit, ExitReason, FileError, HeartbeatView, ProcessView, Signal, Snapshot, State};
+    use crate::model::{
+        Account, Check, EndView, Exit, ExitReason, FileError, HeartbeatView, ProcessView, Signal, Snapshot, State,
+    };
 
     fn crashing() -> ProcessView {
         let exit = Exit::Killed { signal: Signal::KILL, core_dumped: false };
@@ -149,6 +130,7 @@ mod tests {
             exits: [0, 2, 1, 1, 3, 0, 0, 0],
             last_end: Some(EndView { exit, reason: ExitReason::Signal, at: ago(2), lasted: 0.25 }),
             restart_delay: 8.0,
+            user: Some(Account::Name("www-\"data\"".to_string())),
             next_start: Some(ahead(6)),
             kills: 1,
             memory_limit: Some(128 << 20),
@@ -169,6 +151,10 @@ mod tests {
             interval: Some(3600.0),
             last_scheduled: Some(ago(3541)),
             missed: 2,
+            lag: Some(1.25),
+            starts: 9,
+            start_failures: 1,
+            exits: [4, 1, 1, 0, 0, 0, 1, 2],
             last_success: Some(ago(3540)),
             ..process("nightly")
         }
@@ -179,7 +165,18 @@ mod tests {
         snapshot.config.errors.push(FileError { file: "x.yaml".to_string(), summary: "x.yaml:1:1: bad".to_string() });
         snapshot.watch.active = false;
         snapshot.strays = 2;
+        let check = |name, trouble| Check { name, trouble, gates: false };
+        snapshot.checks = vec![check("journal", Some("the disk is full".to_string())), check("watch", None)];
         snapshot
+    }
+
+    fn pieces(snapshot: &Snapshot, registry: &Registry) -> Vec<String> {
+        let pieces = Exposition::new(snapshot.clone(), registry.clone());
+        pieces.map(|piece| String::from_utf8(piece.to_vec()).expect("UTF-8")).collect()
+    }
+
+    fn render(snapshot: &Snapshot, registry: &Registry) -> String {
+        pieces(snapshot, registry).concat()
     }
 
     fn registry() -> Registry {
@@ -195,6 +192,7 @@ mod tests {
         let text = render(&troubled(), &registry());
         let (of_the_colony, _) = text.split_once("# HELP process_").expect("the monitor's own follows");
         let golden = include_str!("golden.prom").replace("VERSION", env!("CARGO_PKG_VERSION"));
+        let golden = golden.replace("RUSTC", env!("NCOLONY_RUSTC"));
         for (got, expected) in of_the_colony.lines().zip(golden.lines()) {
             assert_eq!(got, expected);
         }
@@ -203,11 +201,25 @@ mod tests {
 
     // W08
     #[test]
-    fn a_thousand_processes_are_3_mb_at_most() {
-        let views = (0..1000).map(|n| process(&format!("process-{n}"))).collect();
-        let text = render(&colony(views), &Registry::new());
-        assert!(text.len() < 3_000_000, "{}", text.len());
-        assert_eq!(text.lines().filter(|line| line.starts_with("ncolony_process_up{")).count(), 1000);
+    fn a_thousand_processes_are_rendered_in_small_pieces_of_which_each_family_is_whole() {
+        let views =
+            (0..1000).map(|n| ProcessView { scheduled: n % 2 == 0, ..process(&format!("process-{n}")) }).collect();
+        let pieces = pieces(&colony(views), &Registry::new());
+        assert!(pieces.len() > 30, "{}", pieces.len());
+        for piece in &pieces {
+            assert!(piece.len() < PIECE + 4096 && piece.ends_with('\n'), "{}", piece.len());
+        }
+        let text = pieces.concat();
+        assert!(text.len() < 4_000_000, "{}", text.len());
+        for (start, samples) in
+            [("ncolony_process_up{", 1000), ("ncolony_process_state{", 8000), ("ncolony_schedule_runs_total{", 500)]
+        {
+            assert_eq!(text.lines().filter(|line| line.starts_with(start)).count(), samples, "{start}");
+        }
+        let mut heads: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        let all = heads.len();
+        heads.dedup();
+        assert_eq!(heads.len(), all, "a family is mentioned once");
     }
 
     // W09

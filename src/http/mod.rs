@@ -27,6 +27,7 @@ mod health;
 mod metrics;
 mod monitor;
 mod page;
+mod pieces;
 mod query;
 mod routes;
 #[cfg(test)]

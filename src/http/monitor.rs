@@ -5,30 +5,48 @@ use std::fs;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeVal;
 
-use super::exposition::{Exposition, Kind};
+use super::exposition::{Family, Samples, counter, gauge};
 use crate::model::Wall;
 
-/// Writes what can be learned; what cannot is left out.
-pub(super) fn write(exposition: &mut Exposition, started: Wall) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let bytes = |key| field(&status, key).map(|kilobytes| kilobytes * 1024.0);
-    let rows = [
-        ("process_cpu_seconds_total", Kind::Counter, "User and system CPU time of the supervisor.", cpu_seconds()),
-        ("process_resident_memory_bytes", Kind::Gauge, "Resident memory of the supervisor.", bytes("VmRSS:")),
-        ("process_virtual_memory_bytes", Kind::Gauge, "Virtual memory of the supervisor.", bytes("VmSize:")),
-        (
-            "process_start_time_seconds",
-            Kind::Gauge,
-            "Unix time of the supervisor's start.",
-            Some(started.as_secs_f64()),
-        ),
-        ("process_open_fds", Kind::Gauge, "Open descriptors of the supervisor.", open_fds()),
-        ("process_max_fds", Kind::Gauge, "Descriptors that the supervisor may have open.", max_fds()),
-        ("process_threads", Kind::Gauge, "Threads of the supervisor.", field(&status, "Threads:")),
-    ];
-    for (name, kind, help, value) in rows {
-        exposition.single(name, kind, help, value);
+/// What can be learned; what cannot is left out.
+struct Monitor {
+    started: Wall,
+    /// The text of /proc/self/status.
+    status: String,
+}
+
+/// Appends what can be learned of the monitor's own process.
+pub(super) fn write(text: &mut Vec<u8>, started: Wall) {
+    let monitor = Monitor { started, status: fs::read_to_string("/proc/self/status").unwrap_or_default() };
+    for family in FAMILIES {
+        family.write(text, &mut false, b"", &monitor);
     }
+}
+
+const FAMILIES: &[Family<Monitor>] = &[
+    counter("process_cpu_seconds_total", "User and system CPU time of the supervisor.", |samples, _| {
+        samples.real(cpu_seconds());
+    }),
+    gauge("process_resident_memory_bytes", "Resident memory of the supervisor.", |samples, monitor| {
+        kilobytes(samples, monitor, "VmRSS:");
+    }),
+    gauge("process_virtual_memory_bytes", "Virtual memory of the supervisor.", |samples, monitor| {
+        kilobytes(samples, monitor, "VmSize:");
+    }),
+    gauge("process_start_time_seconds", "Unix time of the supervisor's start.", |samples, monitor| {
+        samples.time(Some(monitor.started));
+    }),
+    gauge("process_open_fds", "Open descriptors of the supervisor.", |samples, _| samples.real(open_fds())),
+    gauge("process_max_fds", "Descriptors that the supervisor may have open.", |samples, _| {
+        samples.real(max_fds());
+    }),
+    gauge("process_threads", "Threads of the supervisor.", |samples, monitor| {
+        samples.real(field(&monitor.status, "Threads:"));
+    }),
+];
+
+fn kilobytes(samples: &mut Samples<'_>, monitor: &Monitor, key: &str) {
+    samples.real(field(&monitor.status, key).map(|kilobytes| kilobytes * 1024.0));
 }
 
 /// The number behind a key of /proc/self/status.
@@ -58,7 +76,7 @@ fn max_fds() -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exposition, field, write};
+    use super::{field, write};
     use crate::model::Wall;
 
     #[test]
@@ -72,11 +90,12 @@ mod tests {
 
     #[test]
     fn the_monitor_tells_of_itself() {
-        let mut exposition = Exposition(String::new());
-        write(&mut exposition, Wall::from_nanos(1_500_000_000));
+        let mut text = Vec::new();
+        write(&mut text, Wall::from_nanos(1_500_000_000));
+        let text = String::from_utf8(text).expect("UTF-8");
         for name in ["process_cpu_seconds_total ", "process_open_fds ", "process_max_fds ", "process_threads "] {
-            assert!(exposition.0.contains(&format!("\n{name}")), "{name}");
+            assert!(text.contains(&format!("\n{name}")), "{name}");
         }
-        assert!(exposition.0.contains("\nprocess_start_time_seconds 1.5\n"));
+        assert!(text.contains("\nprocess_start_time_seconds 1.5\n"));
     }
 }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use prometheus::Registry;
 
 use super::colony::Colony;
+use super::metrics::{self, Exposition};
+use super::pieces::Pieces;
 use super::query::Query;
 use super::verdict::{self, Finding};
-use super::{Stuck, health, metrics, page, query};
+use super::{Stuck, health, page, query};
 use crate::model::{EventsAsked, ProcessEvent, Snapshot};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -42,12 +44,21 @@ pub(super) struct Wanted {
 }
 
 /// An answer, but for what HTTP adds to it.
-#[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
-    pub(super) body: String,
+    pub(super) content: Content,
 }
+
+/// What an answer says.
+pub(super) enum Content {
+    Text(String),
+    /// What is made as it is sent.
+    Metrics(Box<Exposition>),
+}
+
+/// What an answer says, as HTTP has it.
+pub(super) type Body = Either<Full<Bytes>, Pieces>;
 
 impl Route {
     pub(super) const ALL: [Route; 7] =
@@ -96,9 +107,8 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Wanted, (&'static str,
     if method == Method::GET || method == Method::HEAD {
         return Ok(wanted);
     }
-    let route = wanted.route;
     let body = "only GET and HEAD are answered here\n".to_string();
-    Err((route.path(), Reply { status: StatusCode::METHOD_NOT_ALLOWED, content_type: TEXT, body }))
+    Err((wanted.route.path(), text(StatusCode::METHOD_NOT_ALLOWED, body)))
 }
 
 /// What is asked for, if it is by this route.
@@ -118,30 +128,36 @@ fn not_found() -> Reply {
         body.push_str(route.path());
         body.push_str(if route.has_checks() { "[/NAME]\n" } else { "\n" });
     }
-    Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body }
+    text(StatusCode::NOT_FOUND, body)
+}
+
+fn text(status: StatusCode, body: String) -> Reply {
+    Reply { status, content_type: TEXT, content: Content::Text(body) }
 }
 
 /// The answer that a snapshot gives, and the events that the route [`shows`](Route::shown_events). `fresh` is how old the loop's last full look may be.
 pub(super) fn answer(
     wanted: &Wanted,
     query: Option<&str>,
-    snapshot: &Snapshot,
+    snapshot: Snapshot,
     events: &[ProcessEvent],
     fresh: Duration,
     registry: &Registry,
 ) -> Reply {
-    let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
+    let ok = |content_type, content| Reply { status: StatusCode::OK, content_type, content };
     let checked = |findings| checked(wanted, findings, query);
     match wanted.route {
-        Route::Page => ok(HTML, page::render(&Colony::of(snapshot, events, fresh))),
-        Route::Colony => ok(JSON, Colony::of(snapshot, events, fresh).to_json()),
-        Route::Metrics => ok(metrics::CONTENT_TYPE, metrics::render(snapshot, registry)),
+        Route::Page => ok(HTML, Content::Text(page::render(&Colony::of(&snapshot, events, fresh)))),
+        Route::Colony => ok(JSON, Content::Text(Colony::of(&snapshot, events, fresh).to_json())),
+        Route::Metrics => {
+            ok(metrics::CONTENT_TYPE, Content::Metrics(Box::new(Exposition::new(snapshot, registry.clone()))))
+        }
         Route::Healthz | Route::Readyz => match wanted.check.as_deref() {
-            Some(name) => checked(verdict::ready_one(snapshot, fresh, name)),
-            None => checked(verdict::ready(snapshot, fresh)),
+            Some(name) => checked(verdict::ready_one(&snapshot, fresh, name)),
+            None => checked(verdict::ready(&snapshot, fresh)),
         },
-        Route::Livez => checked(named(verdict::live(snapshot, fresh), wanted)),
-        Route::Startupz => checked(named(verdict::started(snapshot, fresh), wanted)),
+        Route::Livez => checked(named(verdict::live(&snapshot, fresh), wanted)),
+        Route::Startupz => checked(named(verdict::started(&snapshot, fresh), wanted)),
     }
 }
 
@@ -154,11 +170,11 @@ fn named<'a>(findings: Vec<Finding<'a>>, wanted: &Wanted) -> Vec<Finding<'a>> {
 fn checked(wanted: &Wanted, findings: Vec<Finding<'_>>, query: Option<&str>) -> Reply {
     if let (Some(name), true) = (&wanted.check, findings.is_empty()) {
         let body = format!("no process and no check is called \"{}\"\n", health::OneLine(name));
-        return Reply { status: StatusCode::NOT_FOUND, content_type: TEXT, body };
+        return text(StatusCode::NOT_FOUND, body);
     }
     let (passed, body) = health::report(&wanted.route.path()[1..], &findings, &Query::parse(query));
     let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Reply { status, content_type: TEXT, body }
+    text(status, body)
 }
 
 /// The answer where the loop gives none.
@@ -169,13 +185,16 @@ pub(super) fn stuck(route: Route, stuck: Stuck) -> Reply {
         }
         Route::Page | Route::Colony | Route::Metrics => format!("{stuck}\n"),
     };
-    Reply { status: StatusCode::SERVICE_UNAVAILABLE, content_type: TEXT, body }
+    text(StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
 impl Reply {
     /// The same as HTTP.
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body)));
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(match self.content {
+            Content::Text(text) => Either::Left(Full::new(Bytes::from(text))),
+            Content::Metrics(exposition) => Either::Right(Pieces::of(exposition)),
+        });
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
@@ -197,7 +216,7 @@ mod tests {
     use hyper::{Method, StatusCode};
     use prometheus::Registry;
 
-    use super::{Reply, Route, answer, find, stuck};
+    use super::{Content, Reply, Route, answer, find, stuck};
     use crate::http::Stuck;
     use crate::http::sample::{colony, process};
     use crate::model::{Phase, Snapshot};
@@ -207,8 +226,15 @@ mod tests {
     }
 
     fn ask(path: &str, query: &str, snapshot: &Snapshot) -> Reply {
-        let wanted = find(&Method::GET, path).expect("it has an answer");
-        answer(&wanted, Some(query), snapshot, &[], Duration::from_secs(30), &Registry::new())
+        let wanted = find(&Method::GET, path).ok().expect("it has an answer");
+        answer(&wanted, Some(query), snapshot.clone(), &[], Duration::from_secs(30), &Registry::new())
+    }
+
+    fn body(reply: Reply) -> String {
+        match reply.content {
+            Content::Text(text) => text,
+            Content::Metrics(pieces) => pieces.map(|piece| String::from_utf8_lossy(&piece).into_owned()).collect(),
+        }
     }
 
     #[test]
@@ -245,12 +271,13 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_there_is() {
-        let (_, missing) = find(&Method::GET, "/status").expect_err("there is none");
+        let refusal = |method, path| find(&method, path).expect_err("it is refused").1;
+        let missing = body(refusal(Method::GET, "/status"));
         for route in Route::ALL {
             let is_told = |line: &str| line.trim_end_matches("[/NAME]") == route.path();
-            assert!(missing.body.lines().any(is_told), "{}", missing.body);
+            assert!(missing.lines().any(is_told), "{missing}");
         }
-        let (_, refused) = find(&Method::PUT, "/metrics").expect_err("read-only");
+        let refused = refusal(Method::PUT, "/metrics");
         assert_eq!(refused.into_response().headers()["allow"], "GET, HEAD");
     }
 
@@ -259,9 +286,10 @@ mod tests {
         let mut snapshot = colony(vec![process("web")]);
         snapshot.processes[0].ready = false;
         assert_eq!(get(Route::Healthz, "", &snapshot).status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(get(Route::Readyz, "exclude=web", &snapshot).body, "ok");
+        assert_eq!(body(get(Route::Readyz, "exclude=web", &snapshot)), "ok");
         let live = get(Route::Livez, "verbose", &snapshot);
-        assert_eq!((live.status, live.body.as_str()), (StatusCode::OK, "[+]ping ok\n[+]loop ok\nlivez check passed\n"));
+        assert_eq!(live.status, StatusCode::OK);
+        assert_eq!(body(live), "[+]ping ok\n[+]loop ok\nlivez check passed\n");
     }
 
     #[test]
@@ -282,13 +310,13 @@ mod tests {
         ];
         for (path, status, body) in rows {
             let reply = ask(path, "", &snapshot);
-            assert_eq!((reply.status.as_u16(), reply.body.as_str()), (status, body), "{path}");
+            assert_eq!((reply.status.as_u16(), self::body(reply).as_str()), (status, body), "{path}");
         }
         assert_eq!(get(Route::Healthz, "", &snapshot).status, StatusCode::OK, "it does not gate");
         snapshot.phase = Phase::ShuttingDown;
         let reply = ask("/healthz/web", "", &snapshot);
         let expected = "[-]shutdown failed: the monitor is shutting down\n[+]web ok\nhealthz check failed\n";
-        assert_eq!((reply.status.as_u16(), reply.body.as_str()), (503, expected));
+        assert_eq!((reply.status.as_u16(), body(reply).as_str()), (503, expected));
     }
 
     #[test]
@@ -298,7 +326,7 @@ mod tests {
         let reply = get(Route::Readyz, "", &snapshot);
         let expected = "[+]ping ok\n[+]loop ok\n[+]reconcile ok\n[-]shutdown failed: the monitor is shutting down\n\
                         [+]config ok\n[+]web ok\nreadyz check failed\n";
-        assert_eq!(reply.body, expected);
+        assert_eq!(body(reply), expected);
     }
 
     #[test]
@@ -323,7 +351,7 @@ mod tests {
         for route in Route::ALL {
             let reply = stuck(route, Stuck::Silent);
             assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
-            assert!(reply.body.contains("the loop did not answer within 1 s"), "{}", reply.body);
+            assert!(body(reply).contains("the loop did not answer within 1 s"), "{route:?}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ConfigView, Event, ExitReason, Moment, Name, Phase, ProcessEvent, ProcessView, Reason, Snapshot, Stamp, State,
-    Wall, WatchView,
+    Account, ConfigView, Event, ExitReason, Moment, Name, Phase, ProcessEvent, ProcessView, Reason, Snapshot, Stamp,
+    State, Wall, WatchView,
 };
 
 /// Ten minutes after the colony began.
@@ -51,6 +51,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         scheduled: false,
         last_scheduled: None,
         missed: 0,
+        lag: None,
         task: false,
         generation: 1,
         observed_generation: 1,
@@ -78,6 +79,8 @@ pub(super) fn process(name: &str) -> ProcessView {
         log_bytes: [0, 0],
         log_dropped: [0, 0],
         file: format!("{name}.yaml"),
+        config_hash: 0xc0ffee,
+        user: Some(Account::Id(1000)),
         file_error: None,
     }
 }

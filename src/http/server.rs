@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -19,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Ask;
 use super::connections::{Asked, Connections};
-use super::routes::{self, Reply, Route, Wanted};
+use super::routes::{self, Body, Reply, Route, Wanted};
 use crate::failpoint;
 
 /// The most connections that are open at once.
@@ -126,6 +125,10 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
 
 /// One request and its answer.
 async fn connection(stream: TcpStream, asked: Asked, site: Arc<Site>) {
+    // Else the kernel keeps each piece of a large answer until the one before has arrived.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection to the status server may be slow");
+    }
     // Kept by the service, which lives as long as the connection: until the last byte has left.
     let seat = Arc::new(OnceLock::new());
     let service = service_fn(|request| {
@@ -149,11 +152,7 @@ async fn connection(stream: TcpStream, asked: Asked, site: Arc<Site>) {
     }
 }
 
-async fn respond(
-    site: &Site,
-    seat: &OnceLock<OwnedSemaphorePermit>,
-    request: &Request<Incoming>,
-) -> Response<Full<Bytes>> {
+async fn respond(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, request: &Request<Incoming>) -> Response<Body> {
     failpoint::reach("http");
     let (label, reply) = match routes::find(request.method(), request.uri().path()) {
         Ok(wanted) => (wanted.route.path(), answer(site, seat, &wanted, request.uri().query()).await),
@@ -178,7 +177,7 @@ async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, wanted: &Wan
         Ok((site.ask.snapshot().await?, events))
     };
     match seen.await {
-        Ok((snapshot, events)) => routes::answer(wanted, query, &snapshot, &events, site.fresh, &site.registry),
+        Ok((snapshot, events)) => routes::answer(wanted, query, snapshot, &events, site.fresh, &site.registry),
         Err(stuck) => routes::stuck(wanted.route, stuck),
     }
 }

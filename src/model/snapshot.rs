@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Wall};
+use super::{Account, Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Wall};
 
 /// The colony at one moment.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct ProcessView {
     pub last_scheduled: Option<Wall>,
     /// Times of its schedule that nothing was run for.
     pub missed: u64,
+    /// How long after the time that it was for the last run of its schedule began, in seconds.
+    pub lag: Option<f64>,
     /// Whether it is meant to end: not scheduled, and its `restartPolicy` is not `Always`.
     pub task: bool,
     /// How often what is desired of it has changed, its file's appearance included.
@@ -109,6 +111,10 @@ pub struct ProcessView {
     pub log_dropped: [u64; 2],
     /// The file that describes it.
     pub file: String,
+    /// A hash of what that asks for.
+    pub config_hash: u64,
+    /// Who its runs are.
+    pub user: Option<Account>,
     /// Why its file is refused at present; the last good version is in force.
     pub file_error: Option<String>,
 }

@@ -171,6 +171,8 @@ pub struct Tally {
     pub probes: Vec<ProbeTally>,
     /// Times of a schedule that nothing was run for.
     pub missed: u64,
+    /// How long after its time the last run of a schedule began that was begun for one.
+    pub lag: Option<Duration>,
     /// When a run last ended with success.
     pub last_success: Option<Wall>,
 }

@@ -166,12 +166,15 @@ impl Record {
         match (&schedule.rhythm, &mut self.progress) {
             (Rhythm::Every(every), _) => {
                 let (slot, missed) = slot_at(self.slot, *every, now.at);
-                self.slot = Some(slot);
+                if self.slot.replace(slot) != Some(slot) {
+                    self.tally.lag = Some(now.at.since(slot));
+                }
                 self.tally.missed += missed;
             }
             (Rhythm::Calendar(calendar), Some(progress)) => {
                 if let Some(time) = calendar.latest(progress.owed_from(schedule, now), now.wall) {
                     self.tally.missed += calendar.count(progress.done(now), time, MANY);
+                    self.tally.lag = Some(now.wall.since(time));
                     (progress.up_to, progress.last, progress.since) = (time, Some(time), now);
                 }
             }

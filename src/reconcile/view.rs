@@ -99,6 +99,7 @@ fn one(
             .map(|span| span.as_secs_f64()),
         last_scheduled: schedule.and_then(|schedule| last_time(schedule, record, now)),
         missed: record.tally.missed,
+        lag: record.tally.lag.map(|lag| lag.as_secs_f64()),
         last_success: record.tally.last_success,
         kills: record.tally.kills,
         memory_limit: spec.and_then(|spec| spec.birth.limits.memory),
@@ -111,6 +112,8 @@ fn one(
         log_bytes: [0; 2],
         log_dropped: [0; 2],
         file: String::new(),
+        config_hash: spec.map_or(0, |spec| spec.whole.0),
+        user: spec.and_then(|spec| spec.birth.security.user.clone()),
         file_error: None,
     }
 }

@@ -13,7 +13,7 @@ use super::schedules::Schedules;
 use super::termination::Termination;
 use super::watch_side::WatchSide;
 use crate::failpoint;
-use crate::model::{Check, Moment, Phase, Snapshot, Stamp, Wall};
+use crate::model::{Account, Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
 
@@ -277,6 +277,7 @@ impl Supervisor {
     /// The colony as it is now.
     pub(super) fn snapshot(&self, now: Stamp) -> Snapshot {
         let mut processes = view(&self.desired, &self.observed, now);
+        let us = nix::unistd::Uid::effective().as_raw();
         for process in &mut processes {
             let run = self.observed.records().get(&process.name).and_then(|record| record.life.run());
             process.pid = run.and_then(|run| self.host.pid(run.id));
@@ -294,6 +295,7 @@ impl Supervisor {
             (process.log_bytes, process.log_dropped) = (counts.bytes, counts.dropped);
             process.file = self.config.file_of(&process.name);
             process.file_error = self.config.error_of(&process.name);
+            process.user.get_or_insert(Account::Id(us));
         }
         Snapshot {
             taken: now,

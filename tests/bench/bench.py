@@ -165,6 +165,7 @@ class Bench:
                 self.orphans(contestant)
             self.growth(small_first=turn % 2 == 0)
             self.order(ordered_first=turn % 2 == 0)
+            self.scrape()
         if self.ncolony and "size" in self.options.only:
             self.size()
 
@@ -254,6 +255,22 @@ class Bench:
             self.book.failures["order", self.ncolony.name] = "failed"
             return self.note(f"ncolony, order: {error}.")
         self.book.enter("order", self.ncolony.name, value, disturbed=watch.disturbed)
+
+    def scrape(self):
+        """Scrapes, and kills under scrapes."""
+        if not self.ncolony or "scrape" not in self.options.only or self.book.failed("scrape", self.ncolony.name):
+            return
+        say("ncolony under scrapes")
+        scraped = contestants.Scraped(self.ncolony.program)
+        self.patience.wait_until_quiet()
+        try:
+            with machine.Watch() as watch:
+                found = measures.scraped(self.scratch, scraped, self.options.n, self.kills, next(self.homes))
+        except (measures.Failed, OSError) as error:
+            self.book.failures["scrape", self.ncolony.name] = "failed"
+            return self.note(f"ncolony, scrape: {error}.")
+        for row, value in zip(("scrape", "scrape_p99", "scraped", "scrape_cpu"), found):
+            self.book.enter(row, self.ncolony.name, value, disturbed=watch.disturbed)
 
     def growth(self, small_first):
         """Each colony alone: beside a large one, a small one would also see the machine full."""

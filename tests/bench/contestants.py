@@ -149,6 +149,18 @@ class InOrder(Ncolony):
         file.write_text(json.dumps({"args": colony.argv(number), "dependsOn": before}))
 
 
+class Scraped(Ncolony):
+    """The same with a status server."""
+
+    def configure(self, colony):
+        super().configure(colony)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def command(self, colony):
+        return [self.program, "run", *self.arguments(colony), "--listen", f"127.0.0.1:{self.port}"]
+
+
 class Original(ProcessFiles):
     name = "NColony"
     add_period = 1.0

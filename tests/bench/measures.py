@@ -8,14 +8,19 @@ import shutil
 import signal
 import statistics
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import machine
 from contestants import Colony
+from scrape import scrape_ms
 
 AT_REST = {"memory", "idle", "respawn", "add"}  # what is measured once all throttles are outlived
 PATIENCE = 20.0  # seconds for one change, or for an orphan maker
+SCRAPES = 200  # a round, for their own time
+PER_SECOND = 50  # scrapes while processes are killed
 BUDGET = 10.0  # seconds a round for the kills, and for the additions, of a contestant that is slow
 
 
@@ -256,6 +261,49 @@ def ordered(tools, plain, in_order, count, homes, ordered_first):
         with Life(tools, who, count, next(homes)) as life:
             took[who] = life.launch()
     return took[in_order] / took[plain]
+
+
+def scraped(tools, contestant, count, kills, home):
+    """Scrapes of a colony, and what they cost it.
+
+    Milliseconds of a scrape, median and 99th percentile; how many times as long a kill and the replacement take under
+    scrapes as without; the supervisor's CPU time for a scrape, in milliseconds.
+    """
+    with Life(tools, contestant, count, home) as life:
+        life.launch()
+        life.outlive_throttle()
+        scrape_ms(contestant.port)  # the first one waits for what is not measured otherwise
+        before, taken = machine.cpu_seconds(life.own), []
+        for _ in range(SCRAPES):
+            time.sleep(0.02)
+            taken.append(scrape_ms(contestant.port)[0])
+        cpu = 1000 * (machine.cpu_seconds(life.own) - before) / SCRAPES
+        victims = random.sample(range(count), min(2 * kills, count))
+        quiet, loud = [], []
+        for number, victim in enumerate(victims):
+            if number % 10 == 0:  # ten without, twenty with, ten without
+                silence = contextlib.ExitStack()
+                is_loud = number // 10 % 4 in (1, 2)
+                if is_loud:
+                    silence.callback(_end, _scraper(contestant.port))
+                    time.sleep(0.3)
+            time.sleep(random.uniform(0.02, 0.03))
+            (loud if is_loud else quiet).append(life.kill_one(victim))
+            if number % 10 == 9 or number == len(victims) - 1:
+                silence.close()
+        taken.sort()
+        under = statistics.median(loud) / statistics.median(quiet)
+        return statistics.median(taken), taken[len(taken) * 99 // 100], under, cpu
+
+
+def _scraper(port):
+    script = Path(__file__).with_name("scrape.py")
+    return subprocess.Popen([sys.executable, script, str(port), str(PER_SECOND)])
+
+
+def _end(process):
+    process.kill()
+    process.wait()
 
 
 def version_ms(program, times=20):

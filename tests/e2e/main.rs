@@ -18,6 +18,7 @@ mod hooks;
 mod lifecycle;
 mod limits;
 mod logs;
+mod metrics;
 mod mistakes;
 mod order;
 mod orders;

@@ -287,7 +287,8 @@ pub(crate) fn write_file(dir: &Path, name: &str, text: &str) {
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: colony\r\nConnection: close\r\n\r\n").ok()?;
+    // Of 1.0, so that the body comes as it is, and not in chunks.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: colony\r\n\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -145,3 +145,28 @@ fn a_run_that_lasts_too_long_has_failed_for_good() {
         ]);
     }
 }
+
+#[test]
+fn the_lag_is_how_long_after_its_time_the_last_run_began() {
+    let lag_after = |facts: &[(Stamp, Fact)]| {
+        let mut observed = Observed::default();
+        facts.iter().for_each(|(at, fact)| observed.observe(fact.clone(), *at));
+        observed.records()[&web()].tally.lag.map(|lag| lag.as_secs_f64())
+    };
+    let start = stamp_at(0.0);
+    assert_eq!(lag_after(&[follow(start)]), None);
+    // Noon was at -30.
+    assert_eq!(lag_after(&[follow(start), begun(stamp_at(32.5), cron())]), Some(2.5));
+    let triggered =
+        [follow(start), begun(stamp_at(32.5), cron()), over(stamp_at(33.0), 1), begun(stamp_at(50.0), cron())];
+    assert_eq!(lag_after(&triggered), Some(2.5), "a run that was for no time tells nothing");
+    let late = [triggered.as_slice(), &[over(stamp_at(51.0), 0), begun(stamp_at(209.0), cron())]].concat();
+    assert_eq!(lag_after(&late), Some(59.0), "for the last of the times that have come");
+
+    let every = [begun(start, job()), over(stamp_at(1.0), 0)];
+    assert_eq!(lag_after(&every), Some(0.0), "at once");
+    let early = [every.as_slice(), &[begun(stamp_at(60.0), job()), over(stamp_at(61.0), 0)]].concat();
+    assert_eq!(lag_after(&early), Some(0.0), "asked for before its time");
+    let late = [early.as_slice(), &[begun(stamp_at(105.25), job())]].concat();
+    assert_eq!(lag_after(&late), Some(5.25));
+}
