@@ -1,5 +1,6 @@
 //! The command line: types only. What a flag means is said here, once, and printed by `--help`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -34,6 +35,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Add, remove, restart, stop, start, trigger and signal processes
     Ctl(CtlArgs),
+    /// Run one program as PID 1 does: pass signals on, collect orphans, end with its status
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Reaper(ReaperArgs),
 }
 
 /// `ncolony run`
@@ -131,6 +135,14 @@ pub struct CheckArgs {
     /// Directory of process files, or one process file
     #[arg(value_name = "DIR|FILE", default_value = CONFIG_DIR)]
     pub path: PathBuf,
+}
+
+/// `ncolony reaper`, which reads its words itself
+#[derive(Args, Clone, Debug)]
+pub struct ReaperArgs {
+    /// Options, the program and its arguments; see ncolony reaper --help
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
 }
 
 /// `ncolony ctl`

@@ -1,20 +1,44 @@
-//! The binary: parse, dispatch.
+//! The binary: as whom, parse, dispatch.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use ncolony::cli::{Cli, Command};
+use ncolony::commands::reaper::{self, Guise};
 use ncolony::commands::{check, ctl, demo, run};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
     // Before anything else: a signal that comes too early must be neither lost nor fatal.
-    supervisor::hold_signals();
-    match Cli::parse().command {
+    let mask = supervisor::hold_signals();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // An init is small and quick: nothing is read that it does not need.
+    if let Some(guise) = words.first().and_then(|program| Guise::of(program)) {
+        return reaper::run(guise, words.into_iter().skip(1), mask);
+    }
+    if words.get(1).is_some_and(|word| word == "reaper") {
+        return reaper::run(Guise::Ncolony, words.into_iter().skip(2), mask);
+    }
+    match Cli::parse_from(spelled_out(words)).command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
         Command::Ctl(args) => with_signals(|| ctl::run(&args)),
+        Command::Reaper(args) => reaper::run(Guise::Ncolony, args.words, mask),
+    }
+}
+
+/// Started through a link named `ncolony-ctl`, it is `ncolony ctl`.
+fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
+    let name = words.first().map(|word| word.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default());
+    match name.and_then(|name| name.strip_prefix(b"ncolony-")).map(<[u8]>::to_vec) {
+        Some(command) => {
+            let rest = words.into_iter().skip(1);
+            ["ncolony".into(), OsString::from_vec(command)].into_iter().chain(rest).collect()
+        }
+        None => words,
     }
 }
 

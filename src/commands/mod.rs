@@ -3,4 +3,5 @@
 pub mod check;
 pub mod ctl;
 pub mod demo;
+pub mod reaper;
 pub mod run;

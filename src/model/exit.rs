@@ -53,6 +53,22 @@ const NAMES: [&str; 31] = [
 ];
 
 impl Signal {
+    /// SIGHUP
+    pub const HUP: Signal = Signal(1);
+    /// SIGINT
+    pub const INT: Signal = Signal(2);
+    /// SIGALRM
+    pub const ALRM: Signal = Signal(14);
+    /// SIGCHLD
+    pub const CHLD: Signal = Signal(17);
+    /// SIGSTOP
+    pub const STOP: Signal = Signal(19);
+    /// SIGTSTP
+    pub const TSTP: Signal = Signal(20);
+    /// SIGTTIN
+    pub const TTIN: Signal = Signal(21);
+    /// SIGTTOU
+    pub const TTOU: Signal = Signal(22);
     /// SIGKILL
     pub const KILL: Signal = Signal(9);
     /// SIGTERM

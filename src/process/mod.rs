@@ -17,6 +17,7 @@ mod ghost;
 mod helper;
 mod identity;
 mod proc_fs;
+pub mod solo;
 mod stolen;
 mod sys;
 mod tree;

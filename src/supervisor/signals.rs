@@ -52,10 +52,12 @@ const LET_THROUGH: [signal::Signal; 16] = [
 ];
 
 /// Holds all signals back until the loop has installed handlers to hear them: the first act of `main`, since a signal
-/// that finds no handler ends us, or, as PID 1, is lost.
-pub fn hold() {
+/// that finds no handler ends us, or, as PID 1, is lost. Returns what was held back before.
+pub fn hold() -> SigSet {
+    let mut before = SigSet::empty();
     // It cannot fail: SIG_BLOCK and a full set are valid.
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    before
 }
 
 /// Lets the signals come again, for a program that has no use for [`hold`].

@@ -28,6 +28,7 @@ mod panics;
 mod pid1;
 mod policy;
 mod prometheus;
+mod reaper;
 mod replicas;
 mod requests;
 mod sandbox;

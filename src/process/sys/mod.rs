@@ -10,6 +10,7 @@
 mod child;
 mod nursery;
 mod rights;
+mod solo;
 mod traits;
 mod wait;
 
@@ -19,8 +20,11 @@ pub(super) use child::Failed;
 pub use nursery::Announce;
 pub(super) use nursery::{Blueprint, Nursery};
 pub(super) use rights::{Held, Identity, Rights, held};
+pub(super) use solo::{fork, hear_of_children, leave_terminal, next_signal, stop_here};
 pub(super) use traits::Traits;
-pub(super) use wait::{Wait, Which, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait};
+pub(super) use wait::{
+    Wait, Which, has_child, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait,
+};
 
 /// Marks every descriptor from 3 on as not for children. Whoever started us may have left some open.
 ///

@@ -63,6 +63,14 @@ pub(in crate::process) fn is_child(pid: pid_t) -> bool {
     unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options) == 0 || errno() != libc::ECHILD }
 }
 
+/// Whether there is a child, ended or not.
+pub(in crate::process) fn has_child() -> bool {
+    let mut info: libc::siginfo_t = zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for writing.
+    unsafe { libc::waitid(libc::P_ALL, 0, &mut info, options) == 0 }
+}
+
 /// Whether a process group has a member that is our own child, ended or not; exact, whatever became of its number.
 pub(in crate::process) fn has_child_in_group(group: pid_t) -> bool {
     let mut info: libc::siginfo_t = zeroed();

@@ -1,0 +1,190 @@
+//! `ncolony reaper`: PID 1 for one program. It starts it, passes on every signal that can be, collects whatever is orphaned,
+//! ends with its status, and leaves nothing behind.
+//!
+//! Under the names of tini, dumb-init and catatonit it is what their users know; what differs is said in the README.
+
+mod options;
+mod rest;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use nix::sys::signal::SigSet;
+
+pub use options::Guise;
+use options::{Options, Task};
+
+use crate::model::{Exit, Signal};
+use crate::process::solo::{self, Place, Signals, Solo, Whom};
+
+/// The exit status where it is us who failed; 126 and 127 are the program's, as in shells.
+const OUR_FAULT: u8 = 125;
+const HELP: &str = include_str!("help.txt");
+
+/// Runs it. All signals are blocked, and `mask` is what was when this program began.
+pub fn run(guise: Guise, words: impl IntoIterator<Item = OsString>, mask: SigSet) -> ExitCode {
+    let who = guise.name();
+    match options::parse(guise, words, |name| std::env::var_os(name)) {
+        Ok(Task::Run(options)) => ExitCode::from(look_after(who, &options, mask)),
+        Ok(Task::Pause) => ExitCode::from(pause()),
+        Ok(Task::Help) => print(&HELP.replace("{name}", who)),
+        Ok(Task::Version) => print(&format!("{who} (ncolony {})\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Task::License) => print(include_str!("../../../LICENSE")),
+        Err(misuse) => {
+            eprintln!("{who}: {}; see {who} --help", misuse.0);
+            ExitCode::from(OUR_FAULT)
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(OUR_FAULT),
+    }
+}
+
+fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
+    if let Err(errno) = options.parent_death.map_or(Ok(()), solo::die_with_parent) {
+        eprintln!("{who}: cannot ask for a signal when the parent ends: {}", words(errno));
+        return OUR_FAULT;
+    }
+    if let Err(errno) = solo::become_subreaper() {
+        eprintln!("{who}: neither PID 1 nor a subreaper ({}); orphans of the program are not collected", words(errno));
+    }
+    let signals = if options.resets_signals { Signals::Default } else { Signals::Inherited(mask) };
+    // Before the program begins, which takes the terminal over.
+    let led = options.place == Place::Session && solo::leave_terminal();
+    let solo = match Solo::start(&options.command, options.place, &signals, who) {
+        Ok(solo) => solo,
+        Err(errno) => {
+            eprintln!("{who}: cannot fork: {}", words(errno));
+            return OUR_FAULT;
+        }
+    };
+    // A working directory that is a mount point could not be unmounted while we are in it.
+    let _ = nix::unistd::chdir("/");
+    let echoes = if led { vec![Signal::HUP, Signal::CONT] } else { Vec::new() };
+    let mut reaper = Reaper { who, options, solo, echoes, kill_at: None };
+    reaper.tell(3, &format!("started pid {}", reaper.solo.pid()));
+    let exit = reaper.until_it_ends();
+    reaper.end_the_rest();
+    status(exit, &options.forgiven)
+}
+
+/// What looks after one program.
+struct Reaper<'a> {
+    who: &'static str,
+    options: &'a Options,
+    solo: Solo,
+    /// Signals that come of our leaving the terminal, once each, and are nobody's.
+    echoes: Vec<Signal>,
+    /// When it is killed, since it was asked to end.
+    kill_at: Option<Instant>,
+}
+
+impl Reaper<'_> {
+    fn until_it_ends(&mut self) -> Exit {
+        loop {
+            self.reap();
+            if let Some(exit) = self.solo.exit() {
+                return exit;
+            }
+            let limit = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+            match solo::next_signal(limit) {
+                Some(Signal::CHLD) => {}
+                Some(signal) => self.pass_on(signal),
+                None if self.kill_at.is_some_and(|at| at <= Instant::now()) => self.kill(),
+                // Something that is no signal has ended the wait.
+                None => {}
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        for pid in self.solo.reap() {
+            if self.options.warns {
+                eprintln!("{}: reaped zombie process with pid={pid}", self.who);
+            } else {
+                self.tell(3, &format!("reaped zombie process with pid={pid}"));
+            }
+        }
+    }
+
+    fn pass_on(&mut self, signal: Signal) {
+        if let Some(at) = self.echoes.iter().position(|echo| *echo == signal) {
+            self.echoes.swap_remove(at);
+            return self.tell(3, &format!("{signal} comes of having left the terminal, and is dropped"));
+        }
+        let Some(sent) = self.rewritten(signal) else {
+            return self.tell(3, &format!("{signal} is dropped"));
+        };
+        match self.solo.send(self.options.whom, sent) {
+            Ok(()) => self.tell(3, &format!("passed on {signal} as {sent}")),
+            // It has ended just now.
+            Err(errno) if errno == nix::errno::Errno::ESRCH as i32 => {}
+            Err(errno) => self.tell(1, &format!("cannot pass on {sent}: {}", words(errno))),
+        }
+        if ASKS_TO_END.contains(&signal) && self.kill_at.is_none() {
+            self.kill_at = self.options.killtime.map(|killtime| Instant::now() + killtime);
+        }
+        // Job control: when the program is stopped from the terminal, so are we, and whoever started us sees it.
+        if self.options.place == Place::Session && STOPS.contains(&signal) {
+            solo::stop_here();
+        }
+    }
+
+    /// What a signal becomes, by `--rewrite` first, then by what the terminal means by it.
+    fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        let rewrite = self.options.rewrites.iter().rev().find(|(from, _)| *from == signal);
+        match (rewrite, self.options.place) {
+            (Some((_, to)), _) => *to,
+            // A session without a terminal has no job control: its members would not stop for these.
+            (None, Place::Session) if STOPS.contains(&signal) => Some(Signal::STOP),
+            // The terminal means us, and the program has it.
+            (None, Place::Foreground | Place::Ours) if TERMINAL.contains(&signal) => None,
+            (None, _) => Some(signal),
+        }
+    }
+
+    fn kill(&mut self) {
+        self.tell(1, "the program has had its time, and is killed");
+        self.kill_at = None;
+        // All of its group, where it has one of its own.
+        let _ = self.solo.send(Whom::Group, Signal::KILL);
+    }
+
+    fn tell(&self, level: u8, what: &str) {
+        if self.options.verbosity >= level {
+            eprintln!("{}: {what}", self.who);
+        }
+    }
+}
+
+const ASKS_TO_END: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::ALRM];
+const STOPS: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
+const TERMINAL: [Signal; 2] = [Signal::TTIN, Signal::TTOU];
+
+/// The program's code, or 128 + n; one that is forgiven is 0.
+fn status(exit: Exit, forgiven: &[u8]) -> u8 {
+    let code = u8::try_from(exit.shell_code()).unwrap_or(OUR_FAULT);
+    if forgiven.contains(&code) { 0 } else { code }
+}
+
+/// Collects orphans until it is asked to end.
+fn pause() -> u8 {
+    let _ = solo::become_subreaper();
+    loop {
+        match solo::next_signal(None) {
+            Some(Signal::CHLD) => solo::reap_all(),
+            Some(signal) if ASKS_TO_END.contains(&signal) => return 0,
+            Some(_) | None => {}
+        }
+    }
+}
+
+fn words(errno: i32) -> &'static str {
+    nix::errno::Errno::from_raw(errno).desc()
+}

@@ -1,0 +1,130 @@
+//! One child alone, for a program that does nothing but look after it: made by fork, since there is no second thread and
+//! next to no memory to copy.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use libc::pid_t;
+use nix::sys::signal::SigSet;
+
+use super::{errno, zeroed};
+use crate::model::Signal;
+use crate::process::solo::{Place, Signals};
+
+/// Whether SIGPIPE was ignored when this program began. Rust's runtime ignores it before `main`, so it must be looked at
+/// before that.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// The C library calls this before it calls what Rust calls `main`.
+// SAFETY: the section holds pointers to functions of this kind; this one touches nothing but a flag of its own.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static REMEMBER: extern "C" fn() = remember_pipe;
+
+extern "C" fn remember_pipe() {
+    let mut action: libc::sigaction = zeroed();
+    // SAFETY: `action` is valid for writing, and nothing is changed.
+    if unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &mut action) } == 0 {
+        PIPE_WAS_IGNORED.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+    }
+}
+
+/// Starts `argv`, whose program is looked up in PATH.
+///
+/// # Errors
+/// The errno of fork. That the program cannot be executed is said on stderr, and is the child's status: 127 where there is
+/// none, 126 where it is not to be executed.
+pub(in crate::process) fn fork(argv: &[CString], place: Place, signals: &Signals, who: &str) -> Result<pid_t, i32> {
+    let pointers: Vec<*const c_char> = argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
+    // SAFETY: there is one thread, so the child may do whatever it likes.
+    match unsafe { libc::fork() } {
+        -1 => Err(errno()),
+        0 => {
+            take_place(place);
+            pass_on(signals);
+            // SAFETY: a list of C strings that ends with a null pointer.
+            unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
+            give_up(&argv[0], who)
+        }
+        pid => Ok(pid),
+    }
+}
+
+fn take_place(place: Place) {
+    // SAFETY: none of these has memory in its arguments. A terminal that is not there refuses, and that is all.
+    unsafe {
+        match place {
+            Place::Ours => {}
+            Place::Foreground => {
+                libc::setpgid(0, 0);
+                // SIGTTOU, which this would raise, is still blocked.
+                libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpgrp());
+            }
+            Place::Session => {
+                libc::setsid();
+                libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0);
+            }
+        }
+    }
+}
+
+fn pass_on(signals: &Signals) {
+    let (mask, last) = match signals {
+        Signals::Inherited(mask) => (*mask, None),
+        Signals::Default => (SigSet::empty(), Some(libc::SIGRTMAX())),
+    };
+    // SAFETY: the mask is a valid set; the dispositions are the default ones.
+    unsafe {
+        for signal in 1..=last.unwrap_or(0) {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        if last.is_none() && !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, mask.as_ref(), ptr::null_mut());
+    }
+}
+
+/// The child's end, when there is nothing to execute.
+fn give_up(program: &CStr, who: &str) -> ! {
+    let errno = errno();
+    let reason = nix::errno::Errno::from_raw(errno).desc();
+    eprintln!("{who}: cannot execute {program:?}: {reason}");
+    let status = if errno == libc::ENOENT { 127 } else { 126 };
+    // SAFETY: it ends this process, which is the child.
+    unsafe { libc::_exit(status) }
+}
+
+/// Waits for a signal, all of which must be blocked; `None` when none came for so long.
+pub(in crate::process) fn next_signal(limit: Option<Duration>) -> Option<Signal> {
+    let all = SigSet::all();
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(limit.subsec_nanos() as i32),
+    });
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: a valid set; nothing is wanted of where it came from.
+    let signal: c_int = unsafe { libc::sigtimedwait(all.as_ref(), ptr::null_mut(), limit) };
+    Signal::from_raw(signal)
+}
+
+/// Lets the kernel stop this process, until somebody continues it.
+pub(in crate::process) fn stop_here() {
+    // SAFETY: no memory in the arguments.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// Gives up the terminal that controls this process; says whether it led the session that had it, so that the kernel sends
+/// SIGHUP and SIGCONT now.
+pub(in crate::process) fn leave_terminal() -> bool {
+    // SAFETY: no memory in the arguments.
+    unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCNOTTY) == 0 && libc::getsid(0) == libc::getpid() }
+}
+
+/// SIGCHLD counts only where it is not ignored; whoever started us may have left it so.
+pub(in crate::process) fn hear_of_children() {
+    // SAFETY: the default disposition.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}

@@ -1,0 +1,477 @@
+//! `ncolony reaper`, beside the real tini, dumb-init and catatonit where they do the same: what each documents, in one
+//! table of programs.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{can, lives, send, succeeds, wait_for, wait_gone};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
+
+/// An init: what is called it, and the real one that it is held against.
+struct Init {
+    /// `tini`, `dumb-init`, `catatonit`, or `ncolony reaper`.
+    kind: &'static str,
+    program: PathBuf,
+    first: &'static [&'static str],
+}
+
+impl Init {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(self.first).args(self.separated(words)).stdin(Stdio::null());
+        command
+    }
+
+    /// The real tini of Debian takes options from behind the program's name where nothing separates them.
+    fn separated<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
+        let is_plain = words.first().is_some_and(|word| !word.starts_with('-'));
+        let separator = (self.kind == "tini" && is_plain).then_some("--");
+        separator.into_iter().chain(words.iter().copied()).collect()
+    }
+
+    fn output(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("it starts")
+    }
+
+    /// The exit status, as `wait` tells it.
+    fn code(&self, words: &[&str]) -> Option<i32> {
+        self.output(words).status.code()
+    }
+
+    fn told(&self) -> String {
+        format!("{} {}", self.program.display(), self.first.join(" "))
+    }
+}
+
+fn ours() -> Init {
+    Init { kind: "ncolony reaper", program: BINARY.into(), first: &["reaper"] }
+}
+
+/// Ours under each name, in `dir`, and then each real one, but for catatonit, which will not be anything but PID 1.
+fn all(dir: &Path) -> Vec<Init> {
+    let mut inits = as_pid_1(dir);
+    inits.retain(|init| init.program != Path::new("/usr/bin/catatonit"));
+    inits
+}
+
+/// The same, catatonit included.
+fn as_pid_1(dir: &Path) -> Vec<Init> {
+    let mut inits = vec![ours()];
+    for (kind, real) in
+        [("tini", "/usr/bin/tini"), ("dumb-init", "/usr/bin/dumb-init"), ("catatonit", "/usr/bin/catatonit")]
+    {
+        let link = dir.join(kind);
+        symlink(BINARY, &link).expect("a link can be made");
+        inits.push(Init { kind, program: link, first: &[] });
+        if can(&format!("{real} (Debian's package of that name)"), Path::new(real).exists()) {
+            inits.push(Init { kind, program: real.into(), first: &[] });
+        }
+    }
+    inits
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// A program that writes "ready" to a file once it is, so that no signal comes too early.
+struct Started {
+    child: Child,
+    ready: PathBuf,
+}
+
+impl Started {
+    fn new(mut command: Command, ready: &Path) -> Started {
+        let child = command.spawn().expect("it starts");
+        let started = Started { child, ready: ready.to_path_buf() };
+        wait_for("the program to be ready", || started.text());
+        started
+    }
+
+    fn text(&self) -> Option<String> {
+        std::fs::read_to_string(&self.ready).ok().filter(|text| text.ends_with('\n'))
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    fn end(mut self) -> Option<i32> {
+        wait_for("the init to end", || self.child.try_wait().expect("ours").map(|status| status.code()))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn every_init_ends_with_the_programs_status() {
+    let dir = dir();
+    for init in all(dir.path()) {
+        for code in [0, 1, 7, 42, 127, 128, 255] {
+            assert_eq!(init.code(&["sh", "-c", &format!("exit {code}")]), Some(code), "{}", init.told());
+        }
+        for signal in [1, 9, 11, 15] {
+            let script = format!("ulimit -c 0; kill -{signal} $$");
+            assert_eq!(init.code(&["sh", "-c", &script]), Some(128 + signal), "{}: {signal}", init.told());
+        }
+        assert_eq!(init.code(&["--", "sh", "-c", "exit 3"]), Some(3), "{}", init.told());
+        assert_eq!(
+            init.output(&["printf", "%s|", "-g", "--", "-e", "a b"]).stdout,
+            b"-g|--|-e|a b|",
+            "{}",
+            init.told()
+        );
+    }
+}
+
+// L19
+#[test]
+fn all_256_codes_and_all_signals_are_passed_through() {
+    for code in 0..=255 {
+        assert_eq!(ours().code(&["sh", "-c", &format!("exit {code}")]), Some(code));
+    }
+    // Less what does not end a program.
+    for signal in (1..=64).filter(|n| ![17, 18, 19, 20, 21, 22, 23, 28, 32, 33].contains(n)) {
+        let script = format!(
+            "import os, resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\nimport signal\n\
+             {signal} in (9,) or signal.signal({signal}, signal.SIG_DFL)\nos.kill(os.getpid(), {signal})"
+        );
+        assert_eq!(ours().code(&["python3", "-c", &script]), Some(128 + signal), "{signal}");
+    }
+}
+
+#[test]
+fn what_cannot_be_run_is_told_by_the_codes_of_shells() {
+    let output = ours().output(&["/nowhere/at/all"]);
+    assert_eq!(output.status.code(), Some(127));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("ncolony reaper: cannot execute \"/nowhere/at/all\": No such file"), "{text}");
+    assert_eq!(ours().code(&["no-such-program-in-path"]), Some(127));
+    assert_eq!(ours().code(&["/etc/passwd"]), Some(126));
+    assert_eq!(ours().code(&["/"]), Some(126));
+}
+
+#[test]
+fn a_bad_command_line_is_told_of_and_is_our_own_fault() {
+    let rows: &[(&[&str], &str)] = &[
+        (&[], "no command: expected the program to run"),
+        (&["-x", "true"], "unknown option -x"),
+        (&["--nothing", "true"], "unknown option --nothing"),
+        (&["-e"], "-e takes a value, and there is none"),
+        (&["-e", "256", "true"], "\"256\" is not an exit code: expected a number from 0 to 255"),
+        (&["-e", "x", "true"], "\"x\" is not an exit code"),
+        (
+            &["-p", "TREM", "true"],
+            "\"TREM\" is no signal: expected a name or a number, such as TERM or 15; did you mean SIGTERM?",
+        ),
+        (&["-r", "15", "true"], "\"15\" is no rewriting: expected two signals"),
+        (&["-r", "15:99", "true"], "\"99\" is no signal"),
+        (&["-k", "-1", "true"], "\"-1\" is no number of seconds"),
+        (&["--grace=nan", "true"], "\"nan\" is no number of seconds"),
+        (&["--warn=1", "true"], "--warn takes no value"),
+    ];
+    for (words, expected) in rows {
+        let output = ours().output(words);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(125) && text.contains(expected), "{words:?}: {text}");
+    }
+    let help = ours().output(&["--help"]);
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("--expect-exit-code"));
+}
+
+#[test]
+fn every_init_passes_term_on() {
+    let dir = dir();
+    for (at, init) in all(dir.path()).iter().enumerate() {
+        let ready = dir.path().join(format!("ready-{at}"));
+        let script = format!("trap 'exit 42' TERM; echo $$ > {}; while :; do sleep 0.02; done", ready.display());
+        let started = Started::new(init.command(&["sh", "-c", &script]), &ready);
+        send(started.pid(), Signal::SIGTERM);
+        assert_eq!(started.end(), Some(42), "{}", init.told());
+    }
+}
+
+/// Appends the number of each signal that it gets, and ends at SIGTERM.
+const LISTENER: &str = r#"
+import os, signal, sys
+path = sys.argv[1]
+def heard(number, frame):
+    with open(path + ".heard", "a") as file:
+        file.write(f"{number}\n")
+    if number == signal.SIGTERM:
+        os._exit(0)
+for number in range(1, 65):
+    if number not in (9, 19, 32, 33, 17):
+        signal.signal(number, heard)
+with open(path, "w") as file:
+    file.write("ready\n")
+while True:
+    signal.pause()
+"#;
+
+#[test]
+fn every_signal_that_can_be_is_passed_on() {
+    let dir = dir();
+    let ready = dir.path().join("ready");
+    let started = Started::new(ours().command(&["python3", "-c", LISTENER, &ready.display().to_string()]), &ready);
+    let heard = || std::fs::read_to_string(dir.path().join("ready.heard")).unwrap_or_default();
+    // Less what no program can hear, what faults raise in us, job control's, and the C library's own.
+    let unheard = [4, 5, 7, 8, 9, 11, 15, 17, 19, 21, 22, 31, 32, 33];
+    for signal in (1..=64).filter(|n| !unheard.contains(n)) {
+        // The type that tests have has no real-time signals.
+        assert!(succeeds("kill", &[&format!("-{signal}"), &started.pid().to_string()]));
+        wait_for(&format!("signal {signal}"), || heard().lines().any(|line| line == signal.to_string()).then_some(()));
+    }
+    send(started.pid(), Signal::SIGTERM);
+    assert_eq!(started.end(), Some(0));
+}
+
+#[test]
+fn signals_are_rewritten_and_dropped_as_dumb_init_does_it() {
+    let dir = dir();
+    for (at, init) in all(dir.path()).iter().enumerate() {
+        if !matches!(init.kind, "dumb-init" | "ncolony reaper") {
+            continue;
+        }
+        let ready = dir.path().join(format!("ready-{at}"));
+        let words = ["-r", "1:10", "--rewrite", "12:0", "--", "python3", "-c", LISTENER, &ready.display().to_string()];
+        let started = Started::new(init.command(&words), &ready);
+        for signal in [Signal::SIGUSR2, Signal::SIGHUP, Signal::SIGTERM] {
+            send(started.pid(), signal);
+            if signal == Signal::SIGHUP {
+                let heard = ready.with_extension("heard");
+                wait_for("a signal to be heard", || {
+                    std::fs::read_to_string(&heard).ok().filter(|text| text.ends_with('\n'))
+                });
+            }
+        }
+        assert_eq!(started.end(), Some(0), "{}", init.told());
+        let heard = std::fs::read_to_string(ready.with_extension("heard")).expect("it heard something");
+        assert_eq!(heard.lines().next(), Some("10"), "{}: {heard}", init.told());
+        assert!(!heard.lines().any(|line| line == "1" || line == "12"), "{}: {heard}", init.told());
+    }
+}
+
+#[test]
+fn the_group_hears_where_it_is_asked_for() {
+    let dir = dir();
+    for (at, init) in all(dir.path()).iter().enumerate() {
+        let group: &[&str] = match init.kind {
+            "dumb-init" => &[],
+            _ => &["-g"],
+        };
+        let ready = dir.path().join(format!("ready-{at}"));
+        // The program itself is deaf, and ends when its child has.
+        let script = format!(
+            "trap : TERM; sh -c 'trap \"exit 9\" TERM; echo ready > {}; while :; do sleep 0.02; done' & \
+             wait $!; while kill -0 $! 2>/dev/null; do sleep 0.02; done; exit 5",
+            ready.display()
+        );
+        let words = [group, &["--", "sh", "-c", &script]].concat();
+        let started = Started::new(init.command(&words), &ready);
+        send(started.pid(), Signal::SIGTERM);
+        assert_eq!(started.end(), Some(5), "{}", init.told());
+    }
+}
+
+#[test]
+fn expected_codes_count_as_success_as_with_tini() {
+    let dir = dir();
+    for init in all(dir.path()).iter().filter(|init| matches!(init.kind, "tini" | "ncolony reaper")) {
+        assert_eq!(init.code(&["-e", "143", "-e", "7", "--", "sh", "-c", "exit 7"]), Some(0), "{}", init.told());
+        assert_eq!(init.code(&["-e143", "--", "sh", "-c", "kill -TERM $$"]), Some(0), "{}", init.told());
+        assert_eq!(init.code(&["-e", "143", "--", "sh", "-c", "exit 7"]), Some(7), "{}", init.told());
+    }
+}
+
+/// Pid, group, session, and what is blocked and ignored, of a program that is started through this command.
+fn facts(init: &Init, through: &[&str]) -> (i32, i32, i32, String, String) {
+    let words = init.first.iter().copied().chain(["--", "cat", "/proc/self/status", "/proc/self/stat"]);
+    let mut command = match through {
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(&init.program);
+            command
+        }
+        [] => Command::new(&init.program),
+    };
+    command.args(words).stdin(Stdio::null());
+    let output = command.output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).expect("it is there").trim().to_string();
+    let stat: Vec<&str> = text.lines().last().expect("a line").split_ascii_whitespace().collect();
+    let number = |at: usize| stat[at].parse().expect("a number");
+    // Signals 32 and 33 are the C library's own, and whoever runs the tests may ignore them.
+    let ignored = u64::from_str_radix(&field("SigIgn:"), 16).expect("a mask") & !0x1_8000_0000;
+    (number(0), number(4), number(5), field("SigBlk:"), format!("{ignored:016x}"))
+}
+
+#[test]
+fn the_program_has_its_own_group_or_session_as_each_gives_it() {
+    let dir = dir();
+    let own_session = nix::unistd::getsid(None).expect("there is one").as_raw();
+    for init in all(dir.path()) {
+        let (pid, group, session, ..) = facts(&init, &[]);
+        match init.kind {
+            "dumb-init" => assert_eq!((group, session), (pid, pid), "{}", init.told()),
+            "tini" | "ncolony reaper" => assert_eq!((group, session), (pid, own_session), "{}", init.told()),
+            _ => {}
+        }
+    }
+    let single = Init { first: &["reaper", "-c"], ..ours() };
+    let (pid, group, session, ..) = facts(&single, &[]);
+    assert!(group != pid && session == own_session, "{pid} {group} {session}");
+}
+
+// S02
+#[test]
+fn masks_and_dispositions_are_passed_on_as_each_does_it() {
+    let odd = ["env", "--block-signal=USR1", "--ignore-signal=PIPE", "--ignore-signal=USR2"];
+    let dir = dir();
+    for init in all(dir.path()) {
+        let (.., blocked, ignored) = facts(&init, &odd);
+        let seen = (blocked.as_str(), ignored.as_str());
+        match init.kind {
+            // USR1 is blocked, USR2 and PIPE are ignored.
+            "tini" | "ncolony reaper" => {
+                assert_eq!(seen, ("0000000000000200", "0000000000001800"), "{}", init.told());
+            }
+            "dumb-init" => assert_eq!(seen.0, "0000000000000000", "{}", init.told()),
+            _ => {}
+        }
+        let (.., blocked, ignored) = facts(&init, &[]);
+        assert_eq!((blocked.as_str(), ignored.as_str()), ("0000000000000000", "0000000000000000"), "{}", init.told());
+    }
+}
+
+#[test]
+fn as_pid_1_every_init_collects_orphans() {
+    if !can("a pid namespace", succeeds("unshare", &["--pid", "--fork", "--mount-proc", "true"])) {
+        return;
+    }
+    let dir = dir();
+    for init in as_pid_1(dir.path()) {
+        // Of three hundred orphans none is a zombie some time later.
+        let script = "i=0; while test $i -lt 300; do (sleep 0.1 &); i=$((i+1)); done; \
+             n=0; while grep -ls '^State:.Z' /proc/[0-9]*/status | grep -q . || test $(ls -d /proc/[0-9]* | wc -l) -gt 8; do \
+             n=$((n+1)); test $n -gt 600 && exit 1; sleep 0.05; done; exit 0";
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(&init.program).args(init.first);
+        let status = command.args(["--", "sh", "-c", script]).stdin(Stdio::null()).status().expect("it starts");
+        assert_eq!(status.code(), Some(0), "{}", init.told());
+    }
+}
+
+#[test]
+fn what_is_left_is_asked_to_end_and_then_killed() {
+    let dir = dir();
+    let file = |name: &str| dir.path().join(name);
+    let (polite, deaf) = (file("polite"), file("deaf"));
+    let script = format!(
+        "setsid sh -c 'trap \"echo asked >> {0}; exit 0\" TERM; echo $$ > {0}; while :; do sleep 0.02; done' & \
+         (setsid sh -c 'trap \"\" TERM; echo $$ > {1}; while :; do sleep 0.02; done' &) ; \
+         until test -s {0} && test -s {1}; do sleep 0.02; done; exit 6",
+        polite.display(),
+        deaf.display()
+    );
+    let output = ours().output(&["--grace", "0.5", "-w", "sh", "-c", &script]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    assert!(std::fs::read_to_string(&polite).expect("it wrote it").ends_with("asked\n"), "{told}");
+    let pid = std::fs::read_to_string(&deaf).expect("it wrote it").trim().parse().expect("a pid");
+    wait_gone(pid);
+    assert!(told.contains("what the program has left does not end, and is killed"), "{told}");
+    assert!(told.contains(&format!("reaped zombie process with pid={pid}")), "{told}");
+}
+
+#[test]
+fn a_deaf_program_is_killed_after_the_killtime_only_where_one_is_given() {
+    let dir = dir();
+    let ready = dir.path().join("ready");
+    let script = format!("trap '' TERM; echo $$ > {}; while :; do sleep 0.02; done", ready.display());
+    let started = Started::new(ours().command(&["--killtime", "0.3", "sh", "-c", &script]), &ready);
+    send(started.pid(), Signal::SIGTERM);
+    assert_eq!(started.end(), Some(137));
+}
+
+#[test]
+fn it_ends_with_its_parent_where_it_is_asked_to() {
+    let dir = dir();
+    let ready = dir.path().join("ready");
+    let inner = format!("trap 'exit 0' TERM; echo $$ > {}; while :; do sleep 0.02; done", ready.display());
+    let mut parent = Command::new("sh");
+    // The shell stays, since it has something to do after it.
+    parent.args(["-c", &format!("{BINARY} reaper -p TERM sh -c \"$0\"; true"), &inner]).stdin(Stdio::null());
+    let started = Started::new(parent, &ready);
+    let program: i32 = started.text().and_then(|text| text.trim().parse().ok()).expect("a pid");
+    assert!(lives(program));
+    send(started.pid(), Signal::SIGKILL);
+    wait_gone(program);
+}
+
+#[test]
+fn a_session_is_stopped_and_continued_with_us() {
+    let dir = dir();
+    let session = Init { first: &["reaper", "-S", "-g"], ..ours() };
+    let link = all(dir.path()).into_iter().find(|init| init.kind == "dumb-init").expect("ours is there");
+    for (at, init) in [session, link].iter().enumerate() {
+        let ready = dir.path().join(format!("ready-{at}"));
+        // No loop of commands: a shell that waits for one in vfork(2) is not stopped before that has begun.
+        let script = format!("echo $$ > {}; exec sleep 1000", ready.display());
+        let started = Started::new(init.command(&["sh", "-c", &script]), &ready);
+        let program: i32 = started.text().and_then(|text| text.trim().parse().ok()).expect("a pid");
+        send(started.pid(), Signal::SIGTSTP);
+        for pid in [program, started.pid()] {
+            let what = format!("{}: {pid} of {program} and {} to be stopped", init.told(), started.pid());
+            wait_for(&what, || (crate::support::state(pid) == Some('T')).then_some(()));
+        }
+        send(started.pid(), Signal::SIGCONT);
+        send(started.pid(), Signal::SIGTERM);
+        assert_eq!(started.end(), Some(143), "{}", init.told());
+    }
+}
+
+#[test]
+fn ncolony_run_under_the_reaper_behaves_as_it_does_alone() {
+    let dir = dir();
+    for (at, mut command) in [Command::new(BINARY), ours().command(&[BINARY])].into_iter().enumerate() {
+        let (config, messages) = (dir.path().join(format!("c{at}")), dir.path().join(format!("m{at}")));
+        std::fs::create_dir(&config).expect("it can be made");
+        std::fs::write(config.join("once"), r#"{"args": ["sh", "-c", "exit 3"], "restartPolicy": "Never"}"#)
+            .expect("it can be written");
+        command.args(["run", "--until-complete", "--listen", "off", "--config"]).arg(&config);
+        let output = command.arg("--messages").arg(&messages).stdin(Stdio::null()).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.signal(), None);
+    }
+}
+
+#[test]
+fn a_link_to_a_part_of_the_original_is_that_part() {
+    let dir = dir();
+    let link = dir.path().join("ncolony-ctl");
+    symlink(BINARY, &link).expect("a link can be made");
+    let (config, messages) = (dir.path().join("config"), dir.path().join("messages"));
+    for made in [&config, &messages] {
+        std::fs::create_dir(made).expect("it can be made");
+    }
+    let mut command = Command::new(&link);
+    command.arg("--config").arg(&config).arg("--messages").arg(&messages);
+    let output = command.args(["add", "web", "--cmd", "true"]).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(config.join("web").exists());
+    let link = dir.path().join("ncolony-reaper");
+    symlink(BINARY, &link).expect("a link can be made");
+    assert_eq!(Command::new(&link).args(["sh", "-c", "exit 4"]).status().expect("it starts").code(), Some(4));
+}
