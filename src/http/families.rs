@@ -30,6 +30,11 @@ pub(super) const COLONY: &[Family<Snapshot>] = &[
     gauge("ncolony_config_file_errors", "Files rejected at the last scan.", |samples, snapshot| {
         samples.count(snapshot.config.errors.len() as u64);
     }),
+    gauge("ncolony_config_file_error", "1 for each file that was rejected at the last scan.", |samples, snapshot| {
+        for error in &snapshot.config.errors {
+            samples.with("file", &error.file).count(1);
+        }
+    }),
     gauge(
         "ncolony_config_generation",
         "Generation of the desired state; grows with each change to it.",
@@ -105,6 +110,15 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
             }
         },
     ),
+    gauge(
+        "ncolony_process_status_reason",
+        "1 for the kubelet's word for why the process does not simply run, such as CrashLoopBackOff; absent if none does.",
+        |samples, view| {
+            if !view.reason.is_empty() {
+                samples.with("reason", view.reason).count(1);
+            }
+        },
+    ),
     gauge("ncolony_process_start_time_seconds", "Unix time of the last start.", |samples, view| {
         samples.time(view.started);
     }),
@@ -134,6 +148,11 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
     ),
     gauge("ncolony_process_last_exit_code", "Exit code of the last run, 128+n for signal n.", |samples, view| {
         samples.real(view.last_end.as_ref().map(|end| f64::from(end.exit.shell_code())));
+    }),
+    gauge("ncolony_process_last_exit_reason", "1 for why the last run ended.", |samples, view| {
+        if let Some(end) = &view.last_end {
+            samples.with("reason", end.reason.as_str()).count(1);
+        }
     }),
     gauge("ncolony_process_last_exit_timestamp_seconds", "Unix time of the last exit.", |samples, view| {
         samples.time(view.last_end.as_ref().map(|end| end.at));

@@ -121,6 +121,7 @@ mod tests {
         let exit = Exit::Killed { signal: Signal::KILL, core_dumped: false };
         ProcessView {
             state: State::Backoff,
+            reason: "CrashLoopBackOff",
             up: false,
             ready: false,
             generation: 2,

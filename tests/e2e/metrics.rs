@@ -199,6 +199,8 @@ fn every_family_has_the_labels_that_the_readme_says_and_promtool_finds_nothing_t
     colony.wait_metric(r#"ncolony_schedule_last_success_timestamp_seconds{schedule="job"}"#, |at| at > 1e9);
     colony.wait_metric(&series("heartbeat_timestamp_seconds", "beating"), |at| at > 1e9);
     colony.wait_metric(&series("start_failures_total", "missing"), |failures| failures >= 1.0);
+    colony.write("refused", "{");
+    colony.wait_metric("ncolony_config_file_errors", |errors| errors == 1.0);
     let scrape = Scrape::of(&colony);
     assert_eq!(scrape.families(), explained());
 
