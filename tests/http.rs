@@ -164,6 +164,7 @@ fn process(name: &str) -> ProcessView {
         state: State::Running,
         reason: "",
         message: String::new(),
+        status: String::new(),
         scheduled: false,
         last_scheduled: None,
         missed: 0,

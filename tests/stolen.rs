@@ -18,7 +18,7 @@ fn start(children: &mut Children, argv: &[&str]) -> (Incarnation, i32) {
     spec.birth.argv = argv.iter().map(ToString::to_string).collect();
     let null = File::options().write(true).open("/dev/null").expect("/dev/null");
     let name = Name::parse("web").expect("a name");
-    children.start(&name, &spec, Some([null.as_fd(), null.as_fd()]), None).expect("it starts")
+    children.start(&name, &spec, Some([null.as_fd(), null.as_fd()]), None, None).expect("it starts")
 }
 
 fn kill_and_steal(children: &mut Children, (run, pid): (Incarnation, i32)) {

@@ -5,6 +5,7 @@ mod dial;
 mod h2;
 mod http;
 mod inbox;
+pub mod notify;
 mod probe;
 mod resolver;
 mod stat;

@@ -188,7 +188,11 @@ fn row(view: &ProcessView, now: Wall) -> Row<'_> {
 fn why(view: &ProcessView) -> String {
     let told =
         view.message.is_empty() && (view.reason.is_empty() || view.reason.eq_ignore_ascii_case(view.state.as_str()));
-    let mut text = if told { String::new() } else { verdict::why(view) };
+    let mut text = match (told, view.status.as_str()) {
+        (false, _) => verdict::why(view),
+        (true, "") => String::new(),
+        (true, _) => verdict::says(view),
+    };
     if view.observed_generation != view.generation {
         let separator = if text.is_empty() { "" } else { "; " };
         let (last, seen) = (view.generation, view.observed_generation);
@@ -291,6 +295,16 @@ mod tests {
         let [db, web] = shown.events.as_slice() else { panic!("two events") };
         assert_eq!((db.process, db.kind, db.reason, db.seen.as_str()), ("db", "Warning", "Exited", "2m (x3 over 10m)"));
         assert_eq!((web.process, web.kind, web.message, web.seen.as_str()), ("web", "Normal", "it is new", "2m"));
+    }
+
+    #[test]
+    fn what_a_process_says_itself_is_shown_beside_the_rest() {
+        let view = ProcessView { status: "3 clients".to_string(), ..process("web") };
+        let edited = ProcessView { generation: 3, observed_generation: 2, ..view.clone() };
+        let snapshot = colony(vec![view, edited]);
+        let whys = Colony::of(&snapshot, &[], FRESH).processes.into_iter().map(|row| row.why);
+        let expected = ["it says: 3 clients", "it says: 3 clients; edited: generation 3 is to come, 2 is in force"];
+        assert_eq!(whys.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         state: State::Running,
         reason: "",
         message: String::new(),
+        status: String::new(),
         scheduled: false,
         last_scheduled: None,
         missed: 0,

@@ -142,14 +142,20 @@ fn process_as(view: &ProcessView, gate: bool) -> Outcome {
     }
 }
 
-/// The reason and the message; the state where there is neither.
+/// The reason and the message, or the state where there is neither; and what it says itself.
 pub(super) fn why(view: &ProcessView) -> String {
-    match (view.reason, view.message.as_str()) {
+    let why = match (view.reason, view.message.as_str()) {
         ("", "") => view.state.as_str().to_string(),
         (reason, "") => reason.to_string(),
         ("", message) => message.to_string(),
         (reason, message) => format!("{reason}: {message}"),
-    }
+    };
+    if view.status.is_empty() { why } else { format!("{why}; {}", says(view)) }
+}
+
+/// What it says itself: its own words, told apart from ours.
+pub(super) fn says(view: &ProcessView) -> String {
+    format!("it says: {}", view.status)
 }
 
 /// That a file is refused. A diagnostic that starts with a place in the file has named it already.
@@ -278,6 +284,8 @@ mod tests {
             let mut view = process("web");
             (view.state, view.ready, view.reason, view.message) = (State::Backoff, false, reason, message.to_string());
             assert_eq!(super::process(&view), Outcome::Bad(expected.to_string()));
+            view.status = "loading 3 of 9".to_string();
+            assert_eq!(super::process(&view), Outcome::Bad(format!("{expected}; it says: loading 3 of 9")));
         }
     }
 

@@ -179,6 +179,8 @@ impl fmt::Display for Exit {
 pub enum Step {
     /// The pipes for its output, or /dev/null for its input.
     Output,
+    /// The socket at which it says what it has to say.
+    Notify,
     /// Looking up the user or its groups.
     User,
     /// Reading the files of its environment, and putting it together.

@@ -49,6 +49,8 @@ pub struct ProcessView {
     pub reason: &'static str,
     /// A sentence that says more, such as `back-off 8 s: exit code 1`; may be empty. Untrusted text.
     pub message: String,
+    /// What its run says of itself, by sd_notify's `STATUS`: one line; may be empty. Untrusted text.
+    pub status: String,
     /// Whether it is run at times.
     pub scheduled: bool,
     /// The last time of its schedule that was run for.

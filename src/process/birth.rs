@@ -22,21 +22,30 @@ pub(super) struct Prepared {
     pub path: OsString,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
+    /// A variable whose value the child fills in: its own pid.
+    pub own_pid: Option<Vec<u8>>,
     pub dir: Option<CString>,
     pub identity: Option<Identity>,
+    /// The user that it will be.
+    pub uid: u32,
     /// What it has besides; `None` where it asks for nothing.
     pub traits: Option<Traits>,
 }
 
-/// Prepares a run. `mark` tells this run's processes from all others.
+/// Prepares a run. `mark` tells this run's processes from all others; `socket` is where it says what it has to say.
 ///
 /// # Errors
 /// What can be known to be wrong before there is a child.
-pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared, StartError> {
+pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str, socket: Option<&str>) -> Result<Prepared, StartError> {
     let replica = birth.replica.map(|replica| replica.to_string());
     let mut ours = vec![("NCOLONY_NAME", name.as_str()), ("NCOLONY_CONFIG", &birth.config), (MARK, mark)];
     ours.extend(replica.as_deref().map(|replica| ("NCOLONY_REPLICA", replica)));
-    let Composed { argv, env } = environment::compose(birth, &ours, &monitors(birth))?;
+    let silence = birth.sd_notify.and_then(|notify| notify.watchdog).map(|silence| silence.as_micros().to_string());
+    ours.extend(socket.map(|socket| ("NOTIFY_SOCKET", socket)));
+    ours.extend(silence.as_deref().map(|silence| (WATCHDOG_USEC, silence)));
+    ours.extend(silence.as_deref().map(|_| (WATCHDOG_PID, PID_ROOM)));
+    let Composed { argv, mut env } = environment::compose(birth, &ours, &monitors(birth))?;
+    let own_pid = silence.and_then(|_| env.remove(WATCHDOG_PID.as_bytes()));
     let path = env.get(&b"PATH"[..]).map_or_else(default_path, |path| OsString::from_vec(path.clone()));
     let identity = identity::resolve(&birth.security)?;
     let program = argv.first().map(|program| OsStr::from_bytes(program)).unwrap_or_default();
@@ -45,8 +54,10 @@ pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str) -> Result<Prepared
         path,
         argv: argv.into_iter().map(c_string).collect::<Result<_, _>>()?,
         env: env.into_iter().map(pair).collect::<Result<_, _>>()?,
+        own_pid: own_pid.map(|room| [WATCHDOG_PID.as_bytes(), b"=", &room, b"\0"].concat()),
         dir: birth.working_dir.as_ref().map(|dir| c_string(dir.clone().into_os_string().into_vec())).transpose()?,
         traits: traits(birth, identity.uid)?,
+        uid: identity.uid,
         identity: identity.change,
     })
 }
@@ -132,6 +143,12 @@ pub(super) fn number_of(resource: Resource) -> c_int {
 
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
+
+/// What systemd calls the longest silence, and whose it is: who has another pid is not asked to ping.
+const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// Room for any pid: there are at most 2²² of them.
+const PID_ROOM: &str = "0000000";
 
 /// On newer Twisted NColony looks in the monitor's PATH, so that is searched too: in many an image the programs are in
 /// `/usr/local/bin`. The child does not get the variable.

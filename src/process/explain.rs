@@ -19,6 +19,7 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
     let (uid, gid) = prepared.identity.as_ref().map_or((None, 0), |identity| (identity.uid, identity.gid));
     let what = match step {
         Step::Output => format!("cannot make its output's pipes: {reason}"),
+        Step::Notify => format!("cannot make its notify socket: {reason}"),
         Step::User | Step::Environment | Step::Program => reason.clone(),
         Step::Fork => format!("cannot make a process: {reason}"),
         Step::Session => format!("cannot make its session: {reason}"),

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 
 use libc::pid_t;
 
-use super::{Children, Event, tree};
+use super::{Born, Children, Event, tree};
 use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, References, Signal, StartError};
 
 /// The helpers that have not been collected.
@@ -88,8 +88,10 @@ impl Children {
             References::Kept => argv.to_vec(),
             References::Expanded => argv.iter().map(|text| text.replace('$', "$$")).collect(),
         };
-        let birth = Birth { argv, ..spec.birth.clone() };
-        let (pid, pidfd) = self.launch(run, name, &birth, output, None)?;
+        // It may speak for its run, and is not asked to be alive.
+        let birth = Birth { argv, sd_notify: None, ..spec.birth.clone() };
+        let socket = self.runs.get(&run).and_then(|kin| kin.socket.clone());
+        let Born { pid, pidfd, .. } = self.launch(run, name, &birth, output, None, socket.as_deref())?;
         self.helpers.last = id.get();
         self.helpers.by_pid.insert(pid, Helper { id, run });
         self.exits.watch(pid, pidfd);

@@ -16,6 +16,7 @@ mod explain;
 mod ghost;
 mod helper;
 mod identity;
+mod kinship;
 mod proc_fs;
 pub mod solo;
 mod stolen;
@@ -83,6 +84,17 @@ struct Kin {
     main: Main,
     /// Descendants that had left the group when last looked at: pid and start time.
     escaped: Vec<(pid_t, u64)>,
+    /// The user that it was started as.
+    uid: u32,
+    /// Where it says what it has to say, if anywhere.
+    socket: Option<String>,
+}
+
+/// A process that has just been started.
+struct Born {
+    pid: pid_t,
+    pidfd: Option<OwnedFd>,
+    uid: u32,
 }
 
 enum Main {
@@ -175,8 +187,8 @@ impl Children {
         Incarnation::new(self.next)
     }
 
-    /// Starts a run with these descriptors for its output (the monitor's own where `None`). Returns when the program is
-    /// executed.
+    /// Starts a run with these descriptors for its output (the monitor's own where `None`), and this for its
+    /// `NOTIFY_SOCKET`. Returns when the program is executed.
     ///
     /// # Errors
     /// The step that failed, in words; nothing of the run is left then.
@@ -186,16 +198,17 @@ impl Children {
         spec: &ProcessSpec,
         output: Option<[BorrowedFd<'_>; 2]>,
         announce: Option<Announce<'_>>,
+        socket: Option<String>,
     ) -> Result<(Incarnation, pid_t), StartError> {
         let run = self.next_run();
         self.cgroups.prepare(run, spec.birth.limits)?;
-        let launched = self.launch(run, name, &spec.birth, output, announce);
+        let launched = self.launch(run, name, &spec.birth, output, announce, socket.as_deref());
         if launched.is_err() {
             self.cgroups.over(run);
         }
-        let (pid, pidfd) = launched?;
+        let Born { pid, pidfd, uid } = launched?;
         self.next = self.next.saturating_add(1);
-        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new() });
+        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new(), uid, socket });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
         Ok((run, pid))
@@ -209,8 +222,10 @@ impl Children {
         birth: &Birth,
         output: Option<[BorrowedFd<'_>; 2]>,
         announce: Option<Announce<'_>>,
-    ) -> Result<(pid_t, Option<OwnedFd>), StartError> {
-        let prepared = birth::prepare(name, birth, &self.mark(run))?;
+        socket: Option<&str>,
+    ) -> Result<Born, StartError> {
+        let mut prepared = birth::prepare(name, birth, &self.mark(run), socket)?;
+        let mut own_pid = prepared.own_pid.take();
         let cgroup = self.cgroups.joined(run)?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let [out, err] = output.unwrap_or([stdout.as_fd(), stderr.as_fd()]);
@@ -218,6 +233,7 @@ impl Children {
             programs: &prepared.programs,
             argv: &prepared.argv,
             env: &prepared.env,
+            own_pid: own_pid.as_deref_mut(),
             dir: prepared.dir.as_ref(),
             identity: prepared.identity.as_ref(),
             traits: prepared.traits.as_ref(),
@@ -231,7 +247,7 @@ impl Children {
         let (pid, pidfd) = launched.map_err(|failed| explain::explain(birth, &prepared, failed))?;
         self.note_number_passed_on(pid);
         self.note_child_of_that_number(pid);
-        Ok((pid, pidfd))
+        Ok(Born { pid, pidfd, uid: prepared.uid })
     }
 
     /// Takes over what an earlier monitor started, as far as it lives and is, beyond doubt, what was remembered.
@@ -604,6 +620,12 @@ impl std::error::Error for Unable {
 pub fn no_output(error: &io::Error) -> StartError {
     let what = format!("cannot make its output's pipes: {error}");
     StartError { step: Step::Output, errno: error.raw_os_error().unwrap_or(0), what }
+}
+
+/// A start that could not even be tried, since its notify socket could not be made.
+pub fn no_socket(error: &io::Error) -> StartError {
+    let what = format!("cannot make its notify socket: {error}");
+    StartError { step: Step::Notify, errno: error.raw_os_error().unwrap_or(0), what }
 }
 
 /// Whoever started us may have left descriptors open; children get 0, 1 and 2 alone.

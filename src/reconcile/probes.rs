@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::hooks::PostStart;
 use super::record::{Record, Run};
-use crate::model::{Moment, Probe, ProbeKind, ProbeResult, ProbeVerdict, ProcessSpec};
+use crate::model::{Moment, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict, ProcessSpec};
 
 /// What is known of a run by one of its probes.
 #[derive(Clone, Debug)]
@@ -224,7 +224,11 @@ impl Record {
     /// The process itself says what the verdict is.
     pub(super) fn told(&mut self, kind: ProbeKind, result: &ProbeResult, now: Moment) {
         let Some(run) = self.life.run_mut() else { return };
-        let Some((_, probing)) = run.probing_mut(kind) else { return };
+        let Some((probe, probing)) = run.probing_mut(kind) else { return };
+        if probe.handler != ProbeHandler::Notify {
+            // It says so, and nobody listens.
+            return;
+        }
         match result {
             ProbeResult::Success => probing.verdict = ProbeVerdict::Success,
             ProbeResult::Failure(why) => {

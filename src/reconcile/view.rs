@@ -14,7 +14,8 @@ use crate::model::{
     Restart, Rhythm, Schedule, Stamp, State, Wall,
 };
 
-/// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts.
+/// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts, what
+/// it says of itself.
 pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
     let nothing = Record::default();
     let unknown = desired.processes.keys().filter(|name| !observed.records.contains_key(*name));
@@ -72,6 +73,7 @@ fn one(
         state: verdict.state,
         reason: verdict.reason,
         message: verdict.message,
+        status: String::new(),
         scheduled: spec.is_some_and(|spec| spec.schedule.is_some()),
         task: spec.is_some_and(|spec| spec.schedule.is_none() && spec.restart != Restart::Always),
         generation: record.generation,

@@ -13,6 +13,7 @@ use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use super::probes::Probes;
+use super::voices::Voices;
 use crate::health::{Beats, Look, Resolver, Seen};
 use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
 use crate::output::Capture;
@@ -33,6 +34,8 @@ pub(super) struct Host {
     pub(super) hooks: Hooks,
     /// What they are asked.
     pub(super) probes: Probes,
+    /// What they say of themselves.
+    pub(super) voices: Voices,
     /// Who runs.
     pub(super) journal: Journal,
     /// The same, one file each.
@@ -78,6 +81,7 @@ impl Host {
     pub(super) fn new(
         children: Children,
         capture: Capture,
+        voices: Voices,
         wakes: &Arc<Wakes>,
         journal: Journal,
         pid_files: PidFiles,
@@ -97,6 +101,7 @@ impl Host {
             limits: LimitsSide::new(Weigher::new(wake())),
             hooks: Hooks::new(wakes, &resolver),
             probes: Probes::default(),
+            voices,
             journal,
             pid_files,
             events: Events::default(),
@@ -135,7 +140,15 @@ impl Host {
     /// What has ended since the last look, as facts; with `all`, every child is looked at.
     pub(super) fn reap(&mut self, all: bool) -> Vec<Fact> {
         let events = if all { self.children.sweep() } else { self.children.reap() };
-        events.into_iter().filter_map(|event| self.fact(event)).collect()
+        let mut facts = Vec::new();
+        for event in events {
+            if let Event::Exited(run, ..) = event {
+                // What it has said before its end comes before that.
+                facts.append(&mut self.hear_last(run));
+            }
+            facts.extend(self.fact(event));
+        }
+        facts
     }
 
     /// What the looks at heartbeats have shown, as facts.
@@ -212,6 +225,7 @@ impl Host {
 
     fn close(&mut self, run: Incarnation) {
         self.set_back.extend(self.names.remove(&run));
+        self.voices.forget(run);
         self.hooks.forget(run);
         self.undying.remove(&run);
         self.told_to_end.remove(&run);
@@ -260,11 +274,15 @@ impl Host {
             }
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
-        let started = self.children.start(name, spec, ends, self.journal.announce(run, name));
+        let socket = self.open_voice(run, spec)?;
+        let started = self.children.start(name, spec, ends, self.journal.announce(run, name), socket);
         match &started {
             Ok(_) => self.journal.announced(),
-            // It may have written its line before the step that failed.
-            Err(_) => self.journal.ended(run),
+            Err(_) => {
+                // It may have written its line before the step that failed.
+                self.journal.ended(run);
+                self.voices.forget(run);
+            }
         }
         started
     }

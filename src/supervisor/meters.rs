@@ -22,6 +22,10 @@ pub(super) struct Meters {
     pub(super) log_dropped: IntCounter,
     /// Bytes of anybody's lines that could not be written.
     pub(super) output_lost: IntCounter,
+    /// Datagrams to notify sockets that were taken.
+    pub(super) notify_messages: IntCounter,
+    /// Those that were not.
+    pub(super) notify_rejected: IntCounter,
 }
 
 /// Seconds; a turn takes microseconds, a scan of thousands of files tens of milliseconds.
@@ -60,6 +64,14 @@ impl Meters {
                 "ncolony_output_lost_bytes_total",
                 "Bytes of lines that were taken and then could not be written: the reader is gone, the disk is full.",
             )?,
+            notify_messages: IntCounter::new(
+                "ncolony_notify_messages_total",
+                "Datagrams of sd_notify that were taken.",
+            )?,
+            notify_rejected: IntCounter::new(
+                "ncolony_notify_rejected_total",
+                "Datagrams of sd_notify that were not taken: malformed, or from none of the process's own.",
+            )?,
         };
         registry.register(Box::new(meters.messages.clone()))?;
         registry.register(Box::new(meters.message_failures.clone()))?;
@@ -69,6 +81,8 @@ impl Meters {
         registry.register(Box::new(meters.overflows.clone()))?;
         registry.register(Box::new(meters.log_dropped.clone()))?;
         registry.register(Box::new(meters.output_lost.clone()))?;
+        registry.register(Box::new(meters.notify_messages.clone()))?;
+        registry.register(Box::new(meters.notify_rejected.clone()))?;
         for kind in Request::KINDS {
             meters.messages.with_label_values(&[kind]);
         }

@@ -23,12 +23,13 @@ mod signals;
 mod telling;
 mod termination;
 mod turn;
+mod voices;
 mod watch_side;
 
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +61,7 @@ use schedules::Schedules;
 use signals::{Asked, Signals};
 use termination::Termination;
 use turn::{Parts, Supervisor, Turn};
+use voices::Voices;
 use watch_side::{Start, WatchSide};
 
 pub use last_words::end_on_panic;
@@ -197,8 +199,10 @@ fn build(
     let now = clocks();
     let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
     let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
+    let voices = Voices::new(&directories::state(args).join("notify"));
+    let voices = voices.map_err(|error| Error::Loop("cannot watch notify sockets", error))?;
     let pid_files = PidFiles::new(args.pid.clone());
-    let host = Host::new(children, capture, wakes, journal, pid_files, output(args));
+    let host = Host::new(children, capture, voices, wakes, journal, pid_files, output(args));
     let directory = Directory::new(&args.config, defaults(args), trust(args));
     let parts = Parts {
         host,
@@ -245,7 +249,8 @@ async fn turn_until_done(
     wakes: &Wakes,
     mut asked: mpsc::Receiver<Question>,
 ) -> Result<Supervisor, Error> {
-    let output = output_descriptor(&supervisor)?;
+    let output = watched(&supervisor.host.capture, "cannot watch the processes' output")?;
+    let notices = watched(&supervisor.host.voices, "cannot watch notify sockets")?;
     loop {
         let wake_at = match supervisor.turn(clocks()) {
             Turn::Sleep(at) => at,
@@ -265,6 +270,7 @@ async fn turn_until_done(
             () = wakes.notify.notified() => {}
             Some(question) = asked.recv() => answer(&supervisor, question),
             ready = output.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
+            ready = notices.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
         }
         if wakes.config.swap(false, Ordering::Acquire) {
@@ -297,11 +303,11 @@ async fn sleep(wait: Duration) {
     deprecated,
     reason = "its successor is unsafe, for the sake of types that do not own their descriptor; OwnedFd does"
 )]
-fn output_descriptor(supervisor: &Supervisor) -> Result<AsyncFd<OwnedFd>, Error> {
-    let descriptor = supervisor.host.capture.as_fd().try_clone_to_owned();
+fn watched(part: &impl AsFd, otherwise: &'static str) -> Result<AsyncFd<OwnedFd>, Error> {
+    let descriptor = part.as_fd().try_clone_to_owned();
     descriptor
         .and_then(|descriptor| AsyncFd::with_interest(descriptor, Interest::READABLE))
-        .map_err(|error| Error::Loop("cannot watch the processes' output", error))
+        .map_err(|error| Error::Loop(otherwise, error))
 }
 
 fn defaults(args: &RunArgs) -> Defaults {

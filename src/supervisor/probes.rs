@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::host::Host;
-use crate::model::{Incarnation, Name, ProbeKind, ProbeResult, ProcessSpec};
+use crate::model::{Incarnation, Name, ProbeHandler, ProbeKind, ProbeResult, ProcessSpec};
 use crate::reconcile::Fact;
 
 /// The probes under way.
@@ -15,8 +15,18 @@ pub(super) struct Probes {
 
 impl Host {
     /// Begins a probe, whose answer will be among [`Host::probed`].
-    pub(super) fn begin_probe(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec, kind: ProbeKind) {
-        self.probes.answers.push(Fact::Probed(name.clone(), run, kind, ProbeResult::Unknown, Duration::ZERO));
+    pub(super) fn begin_probe(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, kind: ProbeKind) {
+        let handler = spec.probes.iter().find(|probe| probe.kind == kind).map(|probe| &probe.handler);
+        let result = match handler {
+            Some(ProbeHandler::Notify) => self.voices.answer(run, kind),
+            Some(_) | None => ProbeResult::Unknown,
+        };
+        self.probes.answers.push(Fact::Probed(name.clone(), run, kind, result, Duration::ZERO));
+    }
+
+    /// Whether there are such answers already.
+    pub(super) fn has_probed(&self) -> bool {
+        !self.probes.answers.is_empty()
     }
 
     /// Probes that were answered since the last look, as facts.

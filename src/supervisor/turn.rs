@@ -291,6 +291,9 @@ impl Supervisor {
                 let before = if process.message.is_empty() { "" } else { "; " };
                 process.message.push_str(&format!("{before}{trouble}"));
             }
+            if let Some(run) = run {
+                process.status = self.host.voices.status(run.id).to_string();
+            }
             let counts = self.host.capture.counts(&process.name);
             (process.log_bytes, process.log_dropped) = (counts.bytes, counts.dropped);
             process.file = self.config.file_of(&process.name);
@@ -341,12 +344,14 @@ impl Supervisor {
                 );
                 self.stall_told = Some(now.at);
             }
+            self.host.voices.stalled(now.at);
             self.observed.observe(Fact::Stalled, now);
         }
     }
 
     fn collect_facts(&mut self, now: Stamp) {
         let is_tick = now.at >= self.next_tick;
+        let said = self.host.hear(now.at);
         let ended = self.host.reap(is_tick);
         // What was written before an exit may be heard of after it, and would be a restart of its own.
         if !ended.is_empty() && self.desired.ending.is_none() {
@@ -354,7 +359,8 @@ impl Supervisor {
             self.messages.want_if_changed();
         }
         let told = self.host.hooks_answered().into_iter().chain(self.host.heartbeats()).chain(self.host.weights());
-        for fact in ended.into_iter().chain(told).chain(self.host.probed()) {
+        said.iter().for_each(|fact| self.host.tell_verdict(fact, &self.observed));
+        for fact in said.into_iter().chain(ended).chain(told).chain(self.host.probed()) {
             self.observed.observe(fact, now);
         }
     }
@@ -431,6 +437,9 @@ impl Supervisor {
         carry(&self.meters.overflows, self.watch.overflows());
         carry(&self.meters.log_dropped, self.sink.own_dropped());
         carry(&self.meters.output_lost, self.sink.lost());
+        let notices = self.host.voices.counts();
+        carry(&self.meters.notify_messages, notices.taken);
+        carry(&self.meters.notify_rejected, notices.rejected);
     }
 
     fn finish(&mut self, now: Stamp, more_output: bool) -> Turn {
@@ -454,8 +463,10 @@ impl Supervisor {
             self.observed.wake_at(),
             reading,
             self.messages.wake_at(),
+            self.host.voices.wake_at(),
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
+            self.host.has_probed().then_some(now.at),
             ending,
             self.farewell.drained_at(),
         ];

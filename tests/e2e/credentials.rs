@@ -69,7 +69,7 @@ fn the_umask_is_the_monitors_and_its_own_files_are_safe_under_any() {
     assert_eq!(status(colony.wait_pid("web", None), "Umask").as_deref(), Some("0000"));
     colony.wait("the pid file", || fs::read(pids.join("web")).ok());
     for (file, mode) in [
-        ("messages/.ncolony", 0o700),
+        ("messages/.ncolony", 0o711),
         ("messages/.ncolony/journal", 0o600),
         ("messages/.ncolony/lock", 0o600),
         ("pids/web", 0o644),

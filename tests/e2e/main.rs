@@ -20,6 +20,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod mistakes;
+mod notify;
 mod order;
 mod orders;
 mod original;

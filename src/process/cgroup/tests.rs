@@ -154,6 +154,7 @@ fn a_child_is_in_its_cgroup_before_it_is_its_program_and_is_killed_and_removed_w
         programs: &words(&["/bin/sh"]),
         argv: &words(&["sh", "-c", "setsid sleep 1000 & exec sleep 1000"]),
         env: &words(&["PATH=/bin:/usr/bin"]),
+        own_pid: None,
         dir: None,
         identity: None,
         traits: None,

@@ -33,7 +33,9 @@ pub(in crate::process) struct Failed {
 pub(super) struct Order {
     pub(super) programs: Vec<*const c_char>,
     pub(super) argv: Vec<*const c_char>,
+    /// Ends with the variable that is `own_pid`, where there is one.
     pub(super) env: Vec<*const c_char>,
+    pub(super) own_pid: Option<OwnPid>,
     pub(super) dir: *const c_char,
     pub(super) identity: *const Identity,
     pub(super) traits: *const Traits,
@@ -48,6 +50,12 @@ pub(super) struct Order {
     pub(super) announce: *mut RawAnnounce,
     pub(super) parent: pid_t,
     pub(super) report: *mut Report,
+}
+
+/// A variable, `NAME=` and room for digits and a NUL, to which the child adds its pid.
+pub(super) struct OwnPid {
+    pub(super) at: *mut u8,
+    pub(super) len: usize,
 }
 
 pub(super) struct RawAnnounce {
@@ -137,6 +145,9 @@ unsafe fn be_born(order: &mut Order) -> Result<Infallible, Failed> {
         if !order.dir.is_null() && call(libc::SYS_chdir, [order.dir as c_long, 0, 0, 0]).is_err() {
             return Err(failed(Step::Directory));
         }
+        if let Some(variable) = &order.own_pid {
+            write_own_pid(variable);
+        }
         if let Some(announce) = order.announce.as_mut() {
             write_announcement(announce, order.pad[3]);
         }
@@ -215,6 +226,22 @@ unsafe fn write_announcement(announce: &mut RawAnnounce, to: RawFd) {
         if written.is_err() && errno() == libc::EFBIG {
             forget_size_signal();
         }
+    }
+}
+
+/// # Safety
+/// Only in the child: see [`child`].
+unsafe fn write_own_pid(variable: &OwnPid) {
+    // SAFETY: `len` bytes that belong to the parent, which stands still.
+    let (bytes, pid) = unsafe {
+        (std::slice::from_raw_parts_mut(variable.at, variable.len), call(libc::SYS_getpid, [0; 4]).unwrap_or(0) as u64)
+    };
+    // Left-aligned: to many a reader a zero before it would mean an octal number.
+    let from = bytes.iter().position(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
+    let to = from + pid.checked_ilog10().unwrap_or(0) as usize + 1;
+    digits(bytes, &(from..to), pid);
+    if let Some(end) = bytes.get_mut(to) {
+        *end = 0;
     }
 }
 

@@ -7,7 +7,7 @@ use std::ptr;
 
 use libc::pid_t;
 
-use super::child::{Failed, Order, RawAnnounce, Report, STEPS, child};
+use super::child::{Failed, Order, OwnPid, RawAnnounce, Report, STEPS, child};
 use super::rights::Identity;
 use super::traits::Traits;
 use super::{Wait, Which, errno, place, wait, zeroed};
@@ -19,6 +19,8 @@ pub(in crate::process) struct Blueprint<'a> {
     pub programs: &'a [CString],
     pub argv: &'a [CString],
     pub env: &'a [CString],
+    /// A variable whose value is the child's own pid: `NAME=`, then room for the digits, and a NUL.
+    pub own_pid: Option<&'a mut [u8]>,
     pub dir: Option<&'a CString>,
     pub identity: Option<&'a Identity>,
     pub traits: Option<&'a Traits>,
@@ -102,10 +104,12 @@ impl Nursery {
             pid: announce.pid.clone(),
             born: announce.born.clone(),
         });
+        let own_pid = plan.own_pid.as_mut().map(|variable| OwnPid { at: variable.as_mut_ptr(), len: variable.len() });
         let mut order = Order {
-            programs: pointers(plan.programs),
-            argv: pointers(plan.argv),
-            env: pointers(plan.env),
+            programs: pointers(plan.programs, None),
+            argv: pointers(plan.argv, None),
+            env: pointers(plan.env, own_pid.as_ref().map(|variable| variable.at.cast_const().cast())),
+            own_pid,
             dir: plan.dir.map_or(ptr::null(), |dir| dir.as_ptr()),
             identity: plan.identity.map_or(ptr::null(), ptr::from_ref),
             traits: plan.traits.map_or(ptr::null(), ptr::from_ref),
@@ -188,8 +192,8 @@ fn limit((soft, hard): (u64, u64)) -> libc::rlimit64 {
     libc::rlimit64 { rlim_cur: soft, rlim_max: hard }
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+fn pointers(strings: &[CString], more: Option<*const c_char>) -> Vec<*const c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain(more).chain([ptr::null()]).collect()
 }
 
 fn map(len: usize, flags: c_int) -> io::Result<*mut c_void> {

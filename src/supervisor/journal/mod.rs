@@ -191,7 +191,7 @@ enum Unusable {
 }
 
 fn make(dir: &Path, recursive: bool) -> Result<(), Unusable> {
-    match DirBuilder::new().recursive(recursive).mode(0o700).create(dir) {
+    match DirBuilder::new().recursive(recursive).mode(0o711).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Unusable::Io("make", error)),
         Ok(()) | Err(_) => Ok(()),
     }
