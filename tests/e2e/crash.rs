@@ -210,7 +210,7 @@ fn a_stranger_that_has_a_recorded_pid_is_left_alone() {
         run() { "$BINARY" run --config config --messages messages --listen 127.0.0.1:0 2> stderr & }
         run; first=$!
         said 'started web'
-        pid=$(sed -n 's/.*started web.* pid=//p' stderr)
+        pid=$(sed -n 's/.*started web.* pid=\([0-9]*\).*/\1/p' stderr)
         kill -9 $first $pid
         for i in $(seq 600); do test -e /proc/$pid || break; sleep 0.05; done
         echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid
