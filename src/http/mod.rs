@@ -10,8 +10,8 @@
 //! | `/startupz` | 200 when every gating process has started, else 503 and why |
 //! | `/healthz/NAME` and so on | one check alone |
 //!
-//! Every answer is made from a [`Snapshot`](crate::model::Snapshot) that the loop hands out when asked: a loop that is
-//! stuck cannot look healthy. The health paths take `?verbose` and `?exclude=NAME` as kube-apiserver does.
+//! Every answer is made from a [`Snapshot`](crate::model::Snapshot) that the loop hands out when asked, the page's also
+//! from the last [events](crate::model::Event): a loop that is stuck cannot look healthy. The health paths take `?verbose` and `?exclude=NAME` as kube-apiserver does.
 //!
 //! A connection carries one request. It has five seconds for the request's head and ten for everything; when 64 are
 //! open and one more comes, the oldest that has not asked anything yet makes room. So half-open connections, however

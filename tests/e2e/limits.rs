@@ -38,6 +38,12 @@ fn a_tree_that_has_more_memory_than_it_may_is_ended_with_that_reason_and_started
             colony.wait_log("Mi of 40Mi");
         }
     }
+    let (reason, message) = match is_kept(&colony) {
+        true => ("OOMKilling", "the kernel killed it for want of memory"),
+        false => ("Killing", "its memory limit was exceeded"),
+    };
+    let event = format!(r#""reason":"{reason}","message":"{message}","count":"#);
+    colony.wait(&event, || colony.get("/colony.json").1.contains(&event).then_some(()));
     colony.wait_metric(&series("starts_total", "hog"), |starts| starts >= 2.0);
     assert_eq!(colony.metric(&series("memory_limit_bytes", "hog")), Some(41_943_040.0));
     let (status, log) = colony.end();
