@@ -266,10 +266,11 @@ class Bench:
         try:
             with machine.Watch() as watch:
                 found = measures.scraped(self.scratch, scraped, self.options.n, self.kills, next(self.homes))
+                alive = measures.alive(self.scratch, scraped, self.options.n, next(self.homes))
         except (measures.Failed, OSError) as error:
             self.book.failures["scrape", self.ncolony.name] = "failed"
             return self.note(f"ncolony, scrape: {error}.")
-        for row, value in zip(("scrape", "scrape_p99", "scraped", "scrape_cpu"), found):
+        for row, value in zip(("scrape", "scrape_p99", "scraped", "scrape_cpu", "livez"), (*found, alive)):
             self.book.enter(row, self.ncolony.name, value, disturbed=watch.disturbed)
 
     def growth(self, small_first):

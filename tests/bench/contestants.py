@@ -160,6 +160,11 @@ class Scraped(Ncolony):
     def command(self, colony):
         return [self.program, "run", *self.arguments(colony), "--listen", f"127.0.0.1:{self.port}"]
 
+    def restart_all(self, colony):
+        message = colony.home / "staged" / "restart-all"
+        message.write_text(json.dumps({"type": "RESTART-ALL"}))
+        os.rename(message, colony.home / "messages" / message.name)
+
 
 class Original(ProcessFiles):
     name = "NColony"

@@ -296,6 +296,27 @@ def scraped(tools, contestant, count, kills, home):
         return statistics.median(taken), taken[len(taken) * 99 // 100], under, cpu
 
 
+def alive(tools, contestant, count, home):
+    """Milliseconds of a GET /livez while the whole colony is restarted, 99th percentile."""
+    with Life(tools, contestant, count, home) as life:
+        life.launch()
+        life.outlive_throttle()
+        before = dict(life.starts.pid)
+        contestant.restart_all(life.colony)
+        taken = []
+
+        def all_anew():
+            return all(life.starts.pid[number] != pid for number, pid in before.items())
+
+        deadline = time.monotonic() + PATIENCE
+        while not life.starts.wait(all_anew, 0.001, 0.0005):
+            taken.append(scrape_ms(contestant.port, "/livez")[0])
+            if time.monotonic() > deadline:
+                raise Failed(f"not all of {count} processes were restarted; {last_words(home)}")
+        taken.sort()
+        return taken[len(taken) * 99 // 100]
+
+
 def _scraper(port):
     script = Path(__file__).with_name("scrape.py")
     return subprocess.Popen([sys.executable, script, str(port), str(PER_SECOND)])

@@ -83,6 +83,7 @@ ROWS = [
     Row("scrape", "scrape", "GET /metrics", "ms", AtMost(5), ratio=False),
     Row("scrape_p99", "scrape", "the same, 99th percentile", "ms", ratio=False),
     Row("scrape_cpu", "scrape", "the same: the supervisor's CPU time", "ms", ratio=False),
+    Row("livez", "scrape", "GET /livez while all processes are restarted, 99th percentile", "ms", AtMost(100), ratio=False),
     Row("scraped", "scrape", "kill -9 until the replacement under 50 scrapes a second over without", "×", AtMost(1.2), ratio=False),
     Row("size", "size", "static release binary", "MB", AtMost(5)),
     Row("version", "size", "`--version`, start to end", "ms", ratio=False),
