@@ -12,6 +12,7 @@ use crate::model::{Moment, Name, ProcessSpec};
 use super::diagnostic::Diagnostic;
 use super::file::{self, Kind, ReadError, Stamp, Trust};
 use super::graph::Mentions;
+use super::lists::Lists;
 use super::manifest::{self, Defaults, Manifest};
 use super::news::News;
 use super::text;
@@ -26,7 +27,13 @@ pub(super) struct Entries {
     known: HashMap<CString, Known>,
     /// Counts the scans: what was not seen in the last one is gone.
     scans: u64,
+    desk: Desk,
+}
+
+/// What is at hand whenever a file is read.
+struct Desk {
     buffer: Box<[u8]>,
+    lists: Lists,
 }
 
 struct Known {
@@ -76,7 +83,8 @@ pub(super) fn process_of(file: &[u8]) -> Result<Name, String> {
 
 impl Entries {
     pub(super) fn new(defaults: Defaults, trust: Trust) -> Entries {
-        Entries { defaults, trust, known: HashMap::new(), scans: 0, buffer: file::buffer() }
+        let desk = Desk { buffer: file::buffer(), lists: Lists::default() };
+        Entries { defaults, trust, known: HashMap::new(), scans: 0, desk }
     }
 
     /// Every entry that was there at the last look and is a process's by its name.
@@ -96,11 +104,12 @@ impl Entries {
             known.seen = self.scans;
             if let Some(candidate) = &mut known.file {
                 let eye = Eye { dir, now, defaults: &self.defaults, trust: &self.trust };
-                is_touched |= candidate.look(&eye, name, &mut self.buffer, news);
+                is_touched |= candidate.look(&eye, name, &mut self.desk, news);
             }
         }
         let before = self.known.len();
         self.known.retain(|_, known| known.seen == self.scans);
+        self.desk.lists.tidy();
         is_touched || self.known.len() != before
     }
 }
@@ -135,12 +144,12 @@ struct Eye<'a> {
 }
 
 impl Candidate {
-    fn look(&mut self, eye: &Eye<'_>, entry: &CStr, buffer: &mut [u8], news: &mut Vec<News>) -> bool {
+    fn look(&mut self, eye: &Eye<'_>, entry: &CStr, desk: &mut Desk, news: &mut Vec<News>) -> bool {
         let kind = file::kind_of(eye.dir, entry);
         self.lost = matches!(kind, Kind::Absent).then(|| self.lost.unwrap_or(eye.now));
         let verdict = match kind {
             Kind::File(stamp) if self.stamp == Some(stamp) => return false,
-            Kind::File(_) => match self.read(eye, entry, buffer) {
+            Kind::File(_) => match self.read(eye, entry, desk) {
                 Some(verdict) => verdict,
                 None => return false,
             },
@@ -163,9 +172,9 @@ impl Candidate {
     }
 
     /// `None`: the content is what it was.
-    fn read(&mut self, eye: &Eye<'_>, entry: &CStr, buffer: &mut [u8]) -> Option<Verdict> {
+    fn read(&mut self, eye: &Eye<'_>, entry: &CStr, desk: &mut Desk) -> Option<Verdict> {
         let read_at = SystemTime::now();
-        let (stamp, bytes) = match file::read(eye.dir, entry, eye.trust, buffer) {
+        let (stamp, bytes) = match file::read(eye.dir, entry, eye.trust, &mut desk.buffer) {
             Ok(read) => read,
             Err(ReadError::Absent) => return Some(self.without_content(Verdict::Nothing)),
             Err(ReadError::Refused(why)) => return Some(self.unreadable(why)),
@@ -183,7 +192,8 @@ impl Candidate {
         }
         self.content = content;
         Some(match manifest::parse(&self.file, bytes, eye.defaults) {
-            Ok(Manifest { spec, replicas, warnings, mentions }) => {
+            Ok(Manifest { mut spec, replicas, warnings, mentions }) => {
+                spec.depends_on = desk.lists.share(spec.depends_on);
                 Verdict::Good(Arc::new(spec), replicas, warnings, mentions)
             }
             Err(diagnostics) => Verdict::Bad(diagnostics),

@@ -1,11 +1,12 @@
 //! What the files of a directory say of each other: whoever is depended on must be there, and nobody may wait for himself.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Severity, Source};
 use super::node::Span;
 use super::replicas;
-use crate::model::{Dependency, Name, nearest};
+use crate::model::{Dependency, DependencyLists, Name, nearest};
 
 /// Where a file names others, and what is needed to show it. Kept only of files that do.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,14 +21,15 @@ pub(super) struct Mentions {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     /// Whom it depends on as it stands in the directory, if that version may be taken.
-    pub(super) asks: Option<Vec<Dependency>>,
+    pub(super) asks: Option<Arc<[Dependency]>>,
     /// Whom the version depends on that is in force.
-    pub(super) has: Option<Vec<Dependency>>,
+    pub(super) has: Option<Arc<[Dependency]>>,
     /// How many replicas there are of it, by either.
     pub(super) of: Option<u32>,
 }
 
-type Members<'a> = BTreeMap<&'a Name, Member>;
+/// All files, in the order of their names. In here each is known by its place.
+type Members<'a> = [(&'a Name, Member)];
 
 /// Why a file cannot be taken beside the others.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,30 +40,25 @@ pub(super) enum Fault {
     Circle(usize, Vec<Name>),
 }
 
-/// Judges all files together. A file that is in force as it stands is at no fault: it is who came later that closed the
-/// circle. Where all are new, all of the circle are.
-pub(super) fn judge(members: &Members<'_>) -> BTreeMap<Name, Vec<Fault>> {
-    let mut faults = BTreeMap::new();
-    for (name, member) in members {
-        let unknown = unknown(members, member.asks.as_deref().unwrap_or_default());
-        if !unknown.is_empty() {
-            faults.insert((*name).clone(), unknown);
-        }
-    }
+/// Judges all files together; returns the faults of each. A file that is in force as it stands is at no fault: it is who
+/// came later that closed the circle. Where all are new, all of the circle are.
+pub(super) fn judge(members: &Members<'_>) -> Vec<Vec<Fault>> {
+    let graph = Graph::of(members);
+    let mut faults = graph.unknown();
     // Who is refused keeps his last version, and that may be part of another circle.
     loop {
-        let circles = circles(&edges(members, &faults));
-        let closed: Vec<_> =
-            circles.into_iter().filter(|(name, _)| !faults.contains_key(*name) && is_news(&members[name])).collect();
+        let circles = graph.circles(&graph.lists_in_force(&faults));
+        let is_closed = |circle: &Vec<usize>| faults[circle[0]].is_empty() && is_news(&members[circle[0]].1);
+        let closed: Vec<_> = circles.into_iter().filter(is_closed).collect();
         if closed.is_empty() {
             return faults;
         }
-        for (name, circle) in closed {
-            let next = circle.get(1).unwrap_or(&name);
-            let mut asked = members[name].asks.iter().flatten();
+        for circle in closed {
+            let (file, next) = (circle[0], *circle.get(1).unwrap_or(&circle[0]));
+            let mut asked = members[file].1.asks.iter().flat_map(|asks| &**asks);
             let place = asked.position(|asked| file_of(members, &asked.name) == Some(next));
-            let circle = circle.into_iter().cloned().collect();
-            faults.insert(name.clone(), vec![Fault::Circle(place.unwrap_or_default(), circle)]);
+            let names = circle.iter().map(|at| members[*at].0.clone()).collect();
+            faults[file].push(Fault::Circle(place.unwrap_or_default(), names));
         }
     }
 }
@@ -72,88 +69,125 @@ fn is_news(member: &Member) -> bool {
 }
 
 /// The file that describes a process, or is called so.
-fn file_of<'a>(members: &Members<'a>, name: &Name) -> Option<&'a Name> {
+fn file_of(members: &Members<'_>, name: &Name) -> Option<usize> {
+    let find = |name: &str| members.binary_search_by(|(file, _)| file.as_str().cmp(name)).ok();
     let replica = || {
         let (set, index) = name.as_str().rsplit_once('-')?;
-        let (set, member) = members.get_key_value(&Name::parse(set).ok()?)?;
+        let file = find(set)?;
+        let (set, member) = &members[file];
         let index: u32 = index.parse().ok()?;
         // No `web-01`, which is nobody.
-        (index < member.of? && replicas::name_of(set, index) == name.as_str()).then_some(*set)
+        (index < member.of? && replicas::name_of(set, index) == name.as_str()).then_some(file)
     };
-    members.get_key_value(name).map(|(name, _)| *name).or_else(replica)
+    find(name.as_str()).or_else(replica)
 }
 
-fn unknown(members: &Members<'_>, asked: &[Dependency]) -> Vec<Fault> {
-    let is_unknown = |(_, asked): &(usize, &Dependency)| file_of(members, &asked.name).is_none();
-    let meant = |asked: &Dependency| {
-        let word = nearest(asked.name.as_str(), members.keys().map(|name| name.as_str()))?;
-        Name::parse(word).ok()
-    };
-    asked.iter().enumerate().filter(is_unknown).map(|(place, asked)| Fault::Unknown(place, meant(asked))).collect()
+/// Who is named where.
+struct Graph<'a> {
+    members: &'a Members<'a>,
+    lists: DependencyLists<'a>,
+    /// Of each list the files of those that it names; `None`: there is no file.
+    files: Vec<Vec<Option<usize>>>,
 }
 
-type Edges<'a> = BTreeMap<&'a Name, Vec<&'a Name>>;
+/// Of each file the list that counts; `None`: nothing is known of it.
+type InForce = Vec<Option<usize>>;
 
-/// Who depends on whom if all but the faulty are taken.
-fn edges<'a>(members: &Members<'a>, faults: &BTreeMap<Name, Vec<Fault>>) -> Edges<'a> {
-    let edge = |(name, member): (&&'a Name, &Member)| {
-        let asks = member.asks.as_ref().filter(|_| !faults.contains_key(*name));
-        let dependencies = asks.or(member.has.as_ref())?;
-        let known = dependencies.iter().filter_map(|on| file_of(members, &on.name));
-        Some((*name, known.collect()))
-    };
-    members.iter().filter_map(edge).collect()
-}
-
-/// Everybody who waits for himself, with the shortest way from him back to him.
-fn circles<'a>(edges: &Edges<'a>) -> Vec<(&'a Name, Vec<&'a Name>)> {
-    let rest = without_ends(edges);
-    rest.iter().filter_map(|name| Some((*name, way_back(edges, &rest, name)?))).collect()
-}
-
-/// Who is left when those are taken away, again and again, who depend on nobody that is left.
-fn without_ends<'a>(edges: &Edges<'a>) -> BTreeSet<&'a Name> {
-    let mut open: BTreeMap<&Name, usize> = edges.iter().map(|(name, on)| (*name, on.len())).collect();
-    let mut dependents: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
-    for (name, on) in edges {
-        on.iter().for_each(|on| dependents.entry(on).or_default().push(name));
+impl<'a> Graph<'a> {
+    fn of(members: &'a Members<'a>) -> Graph<'a> {
+        let all = members.iter().flat_map(|(_, member)| [&member.asks, &member.has]).flatten();
+        let lists = DependencyLists::of(all.map(|list| &**list));
+        let files_in = |list: &[Dependency]| list.iter().map(|on| file_of(members, &on.name)).collect();
+        let files = lists.iter().map(files_in).collect();
+        Graph { members, lists, files }
     }
-    // Whoever has no edges of his own is an end, too.
-    let ends = dependents.keys().copied().filter(|name| !open.contains_key(*name));
-    let mut ends: Vec<&Name> = ends.chain(open.iter().filter(|(_, on)| **on == 0).map(|(name, _)| *name)).collect();
-    while let Some(end) = ends.pop() {
-        for dependent in dependents.get(end).into_iter().flatten() {
-            if let Some(left) = open.get_mut(dependent) {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    ends.push(dependent);
+
+    /// Names in what is asked for that no file describes.
+    fn unknown(&self) -> Vec<Vec<Fault>> {
+        let meant = |asked: &Dependency| {
+            let word = nearest(asked.name.as_str(), self.members.iter().map(|(name, _)| name.as_str()))?;
+            Name::parse(word).ok()
+        };
+        // To find out what was meant takes a look at all names: once for all that ask for the same.
+        let mut by_list: Vec<Option<Vec<Fault>>> = vec![None; self.files.len()];
+        let mut unknown_in = |list: &[Dependency]| -> Option<Vec<Fault>> {
+            let at = self.lists.place(list)?;
+            let unknown = || {
+                let places = list.iter().zip(&self.files[at]).enumerate();
+                let unknown = places.filter(|(_, (_, file))| file.is_none());
+                unknown.map(|(place, (asked, _))| Fault::Unknown(place, meant(asked))).collect()
+            };
+            Some(by_list[at].get_or_insert_with(unknown).clone())
+        };
+        let asked = self.members.iter().map(|(_, member)| member.asks.as_deref());
+        asked.map(|asks| asks.and_then(&mut unknown_in).unwrap_or_default()).collect()
+    }
+
+    /// Which lists count if all but the faulty are taken.
+    fn lists_in_force(&self, faults: &[Vec<Fault>]) -> InForce {
+        let list = |((_, member), faults): (&(&Name, Member), &Vec<Fault>)| {
+            let asks = member.asks.as_deref().filter(|_| faults.is_empty());
+            self.lists.place(asks.or(member.has.as_deref())?)
+        };
+        self.members.iter().zip(faults).map(list).collect()
+    }
+
+    /// Everybody who waits for himself: the shortest way from him back to him.
+    fn circles(&self, in_force: &InForce) -> Vec<Vec<usize>> {
+        let rest = self.without_ends(in_force);
+        (0..rest.len()).filter_map(|file| self.way_back(in_force, &rest, file)).collect()
+    }
+
+    /// Who is left when those are taken away, again and again, who depend on nobody that is left.
+    fn without_ends(&self, in_force: &InForce) -> Vec<bool> {
+        let mut rest = vec![true; self.members.len()];
+        let mut open: Vec<usize> = self.files.iter().map(|files| files.iter().flatten().count()).collect();
+        let mut named_in: Vec<Vec<usize>> = vec![Vec::new(); self.members.len()];
+        for (list, files) in self.files.iter().enumerate() {
+            files.iter().flatten().for_each(|file| named_in[*file].push(list));
+        }
+        let mut whose: Vec<Vec<usize>> = vec![Vec::new(); self.files.len()];
+        let mut ends = Vec::new();
+        for (file, list) in in_force.iter().enumerate() {
+            match list {
+                Some(list) if open[*list] > 0 => whose[*list].push(file),
+                Some(_) | None => ends.push(file),
+            }
+        }
+        while let Some(end) = ends.pop() {
+            rest[end] = false;
+            for list in &named_in[end] {
+                open[*list] -= 1;
+                if open[*list] == 0 {
+                    ends.append(&mut whose[*list]);
                 }
             }
         }
+        rest
     }
-    edges.keys().copied().filter(|name| open.get(*name).is_some_and(|left| *left > 0)).collect()
-}
 
-fn way_back<'a>(edges: &Edges<'a>, among: &BTreeSet<&'a Name>, start: &'a Name) -> Option<Vec<&'a Name>> {
-    let mut from: BTreeMap<&Name, &Name> = BTreeMap::new();
-    let mut queue = VecDeque::from([start]);
-    while let Some(name) = queue.pop_front() {
-        for next in edges.get(name).into_iter().flatten().filter(|next| among.contains(**next)) {
-            if *next == start {
-                let mut way = vec![name];
-                while let Some(before) = way.last().and_then(|last| from.get(*last)) {
-                    way.push(before);
+    fn way_back(&self, in_force: &InForce, among: &[bool], start: usize) -> Option<Vec<usize>> {
+        let mut from: Vec<Option<usize>> = vec![None; self.members.len()];
+        let mut queue = VecDeque::from_iter(among[start].then_some(start));
+        while let Some(file) = queue.pop_front() {
+            let next = in_force[file].into_iter().flat_map(|list| &self.files[list]).flatten();
+            for next in next.filter(|next| among[**next]) {
+                if *next == start {
+                    let mut way = vec![file];
+                    while let Some(before) = way.last().and_then(|last| from[*last]) {
+                        way.push(before);
+                    }
+                    way.reverse();
+                    return Some(way);
                 }
-                way.reverse();
-                return Some(way);
-            }
-            if *next != start && !from.contains_key(*next) {
-                from.insert(next, name);
-                queue.push_back(next);
+                if from[*next].is_none() {
+                    from[*next] = Some(file);
+                    queue.push_back(*next);
+                }
             }
         }
+        None
     }
-    None
 }
 
 impl Mentions {
@@ -206,6 +240,7 @@ fn around(circle: &[Name]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
 
     use super::{Fault, Member, around, judge};
     use crate::model::{Condition, Dependency, Name};
@@ -214,7 +249,7 @@ mod tests {
         Name::parse(text).expect("a name")
     }
 
-    fn on(names: &str) -> Vec<Dependency> {
+    fn on(names: &str) -> Arc<[Dependency]> {
         names.split_whitespace().map(|on| Dependency { name: name(on), condition: Condition::Ready }).collect()
     }
 
@@ -225,14 +260,15 @@ mod tests {
             let member = Member { asks: (*asks != "!").then(|| on(asks)), has: (*has != "-").then(|| on(has)), of };
             (name(file), member)
         });
-        let files: Vec<(Name, Member)> = files.collect();
-        let members = files.iter().map(|(name, member)| (name, member.clone())).collect();
+        let mut files: Vec<(Name, Member)> = files.collect();
+        files.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let members: Vec<(&Name, Member)> = files.iter().map(|(name, member)| (name, member.clone())).collect();
         let told = |fault: &Fault| match fault {
             Fault::Unknown(place, meant) => format!("{place}? {}", meant.as_ref().map_or("", Name::as_str)),
             Fault::Circle(place, circle) => format!("{place}: {}", around(circle)),
         };
-        let told =
-            judge(&members).into_iter().map(|(name, faults)| (name, faults.iter().map(told).collect::<Vec<_>>()));
+        let judged = members.iter().zip(judge(&members)).filter(|(_, faults)| !faults.is_empty());
+        let told = judged.map(|((name, _), faults)| (name, faults.iter().map(told).collect::<Vec<_>>()));
         told.map(|(name, faults)| format!("{name} {}", faults.join("; "))).collect()
     }
 

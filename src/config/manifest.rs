@@ -294,7 +294,7 @@ impl Draft {
                 kill: self.kill.unwrap_or(Kill::Mixed),
                 pre_stop: self.pre_stop,
             },
-            depends_on: self.depends_on,
+            depends_on: self.depends_on.into(),
             essential: self.essential.unwrap_or(false),
             replica: None,
             post_start: self.post_start,

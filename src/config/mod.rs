@@ -14,6 +14,7 @@ mod file;
 mod graph;
 mod json;
 mod keys;
+mod lists;
 mod manifest;
 mod news;
 mod node;

@@ -161,10 +161,11 @@ impl Slots {
                 Some(Judged::Refused(_) | Judged::Distrusted(_)) | None => Member { asks: None, has, of },
             }
         };
-        let faults = graph::judge(&self.by_name.iter().map(|(name, slot)| (name, member(name, slot))).collect());
+        let members: Vec<_> = self.by_name.iter().map(|(name, slot)| (name, member(name, slot))).collect();
+        let faults = graph::judge(&members);
         let mut is_refused = false;
-        for (name, faults) in &faults {
-            let Some(taken) = judged.get_mut(name) else { continue };
+        for ((name, _), faults) in members.iter().zip(&faults).filter(|(_, faults)| !faults.is_empty()) {
+            let Some(taken) = judged.get_mut(*name) else { continue };
             if let Judged::Taken { spec, file, warnings, mentions: Some(mentions), .. } = taken {
                 let told = faults.iter().map(|fault| mentions.tell(file, &spec.depends_on, fault));
                 *taken = Judged::Refused(told.chain(warnings.iter().cloned()).collect());

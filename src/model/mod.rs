@@ -4,6 +4,7 @@ mod calendar;
 mod cron;
 #[cfg(test)]
 mod daylight;
+mod dependency;
 mod environment;
 mod event;
 mod exit;
@@ -23,6 +24,7 @@ mod time;
 
 pub use calendar::Calendar;
 pub use cron::{Cron, CronError};
+pub use dependency::{Condition, Dependency, DependencyLists};
 pub use environment::{
     Composer, EnvFile, EnvFrom, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable, Variables,
 };
@@ -41,7 +43,7 @@ pub use snapshot::{
     WatchView,
 };
 pub use spec::{
-    Backoff, Birth, Concurrency, Condition, Dependency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull,
-    Output, PreStop, ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
+    Backoff, Birth, Concurrency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull, Output, PreStop,
+    ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
 };
 pub use time::{Moment, Stamp, Wall};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Calendar, EnvFrom, Exit, Inherited, Name, Notify, Probe, References, Resource, Rlimit, Security, Signal, Variable,
+    Calendar, Dependency, EnvFrom, Exit, Inherited, Name, Notify, Probe, References, Resource, Rlimit, Security,
+    Signal, Variable,
 };
 
 /// The desired state of one process.
@@ -30,7 +32,7 @@ pub struct ProcessSpec {
     /// How a run is ended.
     pub stop: Stop,
     /// What must be so before it starts, and may be stopped only after it has ended.
-    pub depends_on: Vec<Dependency>,
+    pub depends_on: Arc<[Dependency]>,
     /// Whether the colony ends when it ends for good.
     pub essential: bool,
     /// Set where it is one of the `replicas` of one file.
@@ -62,7 +64,7 @@ impl ProcessSpec {
             active_deadline: None,
             backoff,
             stop: Stop { signal: Signal::TERM, grace, kill: Kill::Mixed, pre_stop: None },
-            depends_on: Vec::new(),
+            depends_on: Arc::default(),
             essential: false,
             replica: None,
             post_start: None,
@@ -173,26 +175,6 @@ pub enum RuleOperator {
     In,
     /// Those that it does not list.
     NotIn,
-}
-
-/// One of `dependsOn`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Dependency {
-    /// Upon whom: a process, or all replicas of a file of this name.
-    pub name: Name,
-    /// What must be so.
-    pub condition: Condition,
-}
-
-/// The `condition` of a [`Dependency`].
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Condition {
-    /// A run of it has begun.
-    Started,
-    /// It is ready.
-    Ready,
-    /// It has ended for good, with success.
-    Completed,
 }
 
 /// Which of a file's `replicas` a process is.

@@ -4,7 +4,6 @@ use std::time::Duration;
 use super::desired::Desired;
 use super::hooks::{Cut, Hook};
 use super::observed::{Fact, Observed};
-use super::order;
 use super::plan::{Action, Target, Why, reconcile};
 use super::rolling;
 use crate::model::{Incarnation, Name, ProbeKind, ProcessSpec, Signal, Stamp, StartError};
@@ -89,17 +88,15 @@ pub fn settle(
         for (name, wait) in plan.waits {
             observed.agenda.file(name, wait);
         }
-        // What a start depends on may be another since the plan was made.
-        let mut is_as_planned = true;
         for action in plan.actions {
             let is_overtaken = rolling::is_overtaken(desired, observed, &action, now.at);
             if is_overtaken || observed.must_wait(&action, now.at) {
                 observed.touch(action.name());
                 continue;
             }
-            if let Action::Start(name, spec, _) = &action
-                && !is_as_planned
-                && order::unmet(desired, observed, spec).is_some()
+            // What a start depends on may be another since the plan was made.
+            if let Action::Start(name, ..) = &action
+                && !observed.order.waits.is_free(name)
             {
                 observed.agenda.touch(name);
                 continue;
@@ -113,21 +110,10 @@ pub fn settle(
             }
             settled.actions += 1;
             let fact = execute(observed, machine, action);
-            is_as_planned &= !may_unsettle(&fact);
             observed.observe(fact, now);
         }
     }
     settled
-}
-
-/// Whether others may be less free to start than before.
-fn may_unsettle(fact: &Fact) -> bool {
-    match fact {
-        // A job counts as ready between its runs.
-        Fact::Started(_, _, spec) => spec.schedule.is_some(),
-        Fact::Looking(..) | Fact::Probing(..) | Fact::Forgotten(_) => false,
-        _ => true,
-    }
 }
 
 fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> Fact {

@@ -26,6 +26,7 @@ mod sim;
 mod tables;
 mod timing;
 mod view;
+mod waits;
 mod weight;
 
 pub use desired::{Desired, Haste};

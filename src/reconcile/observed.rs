@@ -21,8 +21,8 @@ pub struct Observed {
     pub(super) records: BTreeMap<Name, Record>,
     pub(super) agenda: Agenda,
     pub(super) order: Order,
-    /// Whose record was touched by the present fact, and what it was before.
-    pub(super) stirred: Option<(Name, Standing)>,
+    /// Whose record was touched by the present fact, and how it stood before, if there was any.
+    pub(super) stirred: Option<(Name, Option<Standing>)>,
     pub(super) ends: Ends,
     pub(super) calendars: Calendars,
     pub(super) rolling: Rolling,
@@ -187,15 +187,15 @@ impl Observed {
 
     fn record(&mut self, name: Name) -> &mut Record {
         self.touch(&name);
-        let record = self.records.entry(name.clone()).or_default();
-        self.stirred = Some((name, Standing::of(record)));
-        record
+        let before = self.records.get(&name).map(Standing::of);
+        self.stirred = Some((name.clone(), before));
+        self.records.entry(name).or_default()
     }
 
     fn of_run(&mut self, name: &Name, id: Incarnation, fold: impl FnOnce(&mut Record)) {
         let Some(record) = self.records.get_mut(name) else { return };
         if record.life.run().is_some_and(|run| run.id == id) {
-            self.stirred = Some((name.clone(), Standing::of(record)));
+            self.stirred = Some((name.clone(), Some(Standing::of(record))));
             fold(record);
             self.touch(name);
         }

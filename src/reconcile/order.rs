@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
-use std::slice;
 
 use super::desired::Desired;
 use super::fitting;
@@ -16,15 +15,14 @@ use super::record::{Ask, End, Failed, Life, Record, Run, Tried};
 use super::schedule;
 use super::timing::{self, Due};
 use super::view::outcome;
+use super::waits::Waits;
 use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart};
 
 /// Who waits for whom.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
-    /// By a process: those desired that depend on it.
-    dependents: BTreeMap<Name, Vec<Name>>,
-    /// By the name of a file with replicas: its processes.
-    sets: BTreeMap<Name, Vec<Name>>,
+    /// To be started.
+    pub(super) waits: Waits,
     /// By a process that is to end: those that must have ended before it is asked to.
     awaits: BTreeMap<Name, BTreeSet<Name>>,
     /// The same, the other way round.
@@ -54,14 +52,6 @@ impl Order {
         });
         freed
     }
-
-    /// The processes that a dependency names.
-    fn members<'a>(&'a self, desired: &Desired, name: &'a Name) -> &'a [Name] {
-        match self.sets.get(name) {
-            Some(set) if !desired.processes.contains_key(name) => set,
-            Some(_) | None => slice::from_ref(name),
-        }
-    }
 }
 
 /// What the others' starts and stops may depend on, of a record.
@@ -90,28 +80,13 @@ impl Observed {
     /// What is desired has changed: finds out anew who waits for whom. Whoever may be concerned is looked at.
     pub fn arrange(&mut self, desired: &Desired, now: Moment) {
         let undying = std::mem::take(&mut self.order.undying);
-        let before = std::mem::replace(&mut self.order, Order { undying, ..Order::default() });
-        self.arrange_starts(desired);
+        let waits = Waits::of(desired, &self.records);
+        let before = std::mem::replace(&mut self.order, Order { waits, undying, ..Order::default() });
         self.arrange_stops(desired, now);
-        for name in before.awaits.keys().chain(self.order.awaits.keys()) {
+        let waiting = desired.processes.iter().filter(|(_, spec)| !spec.depends_on.is_empty()).map(|(name, _)| name);
+        for name in waiting.chain(before.awaits.keys()).chain(self.order.awaits.keys()) {
             self.agenda.touch(name);
         }
-    }
-
-    fn arrange_starts(&mut self, desired: &Desired) {
-        for (name, spec) in &desired.processes {
-            if let Some(replica) = &spec.replica {
-                self.order.sets.entry(replica.set.clone()).or_default().push(name.clone());
-            }
-        }
-        let mut dependents: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-        for (name, spec) in desired.processes.iter().filter(|(_, spec)| !spec.depends_on.is_empty()) {
-            for on in spec.depends_on.iter().flat_map(|dependency| self.order.members(desired, &dependency.name)) {
-                dependents.entry(on.clone()).or_default().push(name.clone());
-            }
-            self.agenda.touch(name);
-        }
-        self.order.dependents = dependents;
     }
 
     /// Of all that is to end, each awaits the end of those that depend on it, by what their runs were told.
@@ -153,23 +128,37 @@ impl Observed {
         self.order.latest = latest;
     }
 
-    /// The standing of this process was `before`: whoever depends on what has changed is looked at.
-    pub(super) fn tell_dependents(&mut self, name: &Name, before: Standing) {
+    /// The standing of this process was `before`, if anything was known of it: whoever waited for what it is now is looked
+    /// at.
+    pub(super) fn tell_dependents(&mut self, name: &Name, before: Option<Standing>) {
         let Some(record) = self.records.get(name) else { return };
-        if Standing::of(record) == before {
+        if Some(Standing::of(record)) == before {
             return;
         }
         if matches!(record.life, Life::Down) {
             self.order.undying.remove(name);
             self.order.free(name).iter().for_each(|freed| self.agenda.touch(freed));
         }
-        // Whoever waits for it, waits for a failure now, and so do those that wait for him.
+        for freed in self.order.waits.tell(name, record) {
+            // What is up asks when it is down.
+            if self.records.get(&freed).is_none_or(|record| matches!(record.life, Life::Down)) {
+                self.agenda.touch(&freed);
+            }
+        }
+        if self.runs_until_complete() {
+            self.tell_the_vain(name);
+        }
+    }
+
+    /// Whoever waits for this process may wait for a failure now, or not any more, and so may those that wait for him.
+    fn tell_the_vain(&mut self, name: &Name) {
+        let Some(record) = self.records.get(name) else { return };
         let has_failed = record.failed.is_some() || record.last.as_ref().is_some_and(End::is_failure);
         let fails = matches!(record.life, Life::Down) && has_failed;
         let is_up = |name: &Name| self.records.get(name).is_some_and(|record| !matches!(record.life, Life::Down));
         let (mut open, mut seen) = (vec![name], BTreeSet::from([name]));
         while let Some(name) = open.pop() {
-            for dependent in self.order.dependents.get(name).into_iter().flatten().filter(|name| !is_up(name)) {
+            for dependent in self.order.waits.dependents(name).filter(|name| !is_up(name)) {
                 self.agenda.touch(dependent);
                 if fails && seen.insert(dependent) {
                     open.push(dependent);
@@ -268,16 +257,17 @@ fn all_unmet<'a>(
     spec: &'a ProcessSpec,
 ) -> impl Iterator<Item = Unmet<'a>> {
     spec.depends_on.iter().flat_map(move |Dependency { name, condition }| {
-        observed.order.members(desired, name).iter().filter_map(move |name| {
+        observed.order.waits.members(desired, name).iter().filter_map(move |name| {
             let spec = desired.processes.get(name).map(AsRef::as_ref);
             let record = observed.records.get(name);
-            let is_met = spec.zip(record).is_some_and(|(spec, record)| is_met(*condition, spec, record));
-            (!is_met).then_some(Unmet { name, condition: *condition, spec, record })
+            (!is_met(*condition, spec, record)).then_some(Unmet { name, condition: *condition, spec, record })
         })
     })
 }
 
-fn is_met(condition: Condition, spec: &ProcessSpec, record: &Record) -> bool {
+/// Whether a process is as a dependency wants it; not, while nobody describes it or nothing is known of it.
+pub(super) fn is_met(condition: Condition, spec: Option<&ProcessSpec>, record: Option<&Record>) -> bool {
+    let Some((spec, record)) = spec.zip(record) else { return false };
     match (condition, &record.life) {
         (Condition::Started, Life::Up(run)) => !run.inherited,
         (Condition::Started, _) if spec.schedule.is_some() => record.tally.starts > 0,

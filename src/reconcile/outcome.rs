@@ -69,9 +69,13 @@ impl Observed {
         self.ends.outcome.as_ref()
     }
 
+    pub(super) fn runs_until_complete(&self) -> bool {
+        self.ends.until == Until::Complete
+    }
+
     /// Whether nobody is waited for any more: [`Observed::completion`] says what that comes to.
     pub fn is_complete(&self) -> bool {
-        self.ends.until == Until::Complete && self.ends.open.is_empty()
+        self.runs_until_complete() && self.ends.open.is_empty()
     }
 
     /// How the colony ends when nobody is waited for; `None` when nobody ever was. `refused` is why a file is refused of
@@ -145,7 +149,7 @@ impl Observed {
         match standing(spec, record) {
             Standing::Open
                 if matches!(record.life, Life::Down)
-                    && self.ends.until == Until::Complete
+                    && self.runs_until_complete()
                     && order::is_in_vain(desired, self, spec) =>
             {
                 Standing::InVain
@@ -211,7 +215,7 @@ fn counts(spec: &ProcessSpec) -> bool {
 /// Whether another waits for it, or for the replicas that it is one of, to have completed.
 fn is_awaited(desired: &Desired, name: &Name, spec: &ProcessSpec) -> bool {
     let set = spec.replica.as_ref().map(|replica| &replica.set);
-    desired.processes.values().flat_map(|other| &other.depends_on).any(|dependency| match dependency.condition {
+    desired.processes.values().flat_map(|other| &*other.depends_on).any(|dependency| match dependency.condition {
         Condition::Completed => dependency.name == *name || Some(&dependency.name) == set,
         Condition::Started | Condition::Ready => false,
     })
@@ -259,7 +263,7 @@ mod tests {
     }
 
     fn after(migration: &str, condition: Condition) -> ProcessSpec {
-        ProcessSpec { depends_on: vec![Dependency { name: name(migration), condition }], ..plain() }
+        ProcessSpec { depends_on: [Dependency { name: name(migration), condition }].into(), ..plain() }
     }
 
     /// What became of a process, in the order of the list.

@@ -6,7 +6,6 @@ use super::desired::{Desired, Haste};
 use super::hearts::Silence;
 use super::hooks::{self, Cut, Next, PostStart, Stage};
 use super::observed::Observed;
-use super::order;
 use super::probes::{self, Probed};
 use super::record::{Life, Record, Run, Stopping};
 use super::rolling;
@@ -293,7 +292,7 @@ impl Case<'_> {
     fn start(&self, spec: &Arc<ProcessSpec>, record: &Record) -> Verdict {
         let suspended = spec.suspend && !(record.triggered && spec.schedule.is_some());
         // What it depends on has it looked at when that has changed, whenever it is due.
-        if suspended || record.stopped || order::unmet(self.desired, self.observed, spec).is_some() {
+        if suspended || record.stopped || !self.observed.order.waits.is_free(self.name) {
             return Verdict::Wait(None);
         }
         match timing::due_at(spec, record, self.now) {

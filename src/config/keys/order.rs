@@ -1,5 +1,7 @@
 //! What a process is to the others of its colony.
 
+use std::collections::HashMap;
+
 use crate::config::graph::Mentions;
 use crate::config::node::{Node, Span, Value};
 use crate::config::report::{Path, Report};
@@ -17,20 +19,17 @@ pub(in crate::config) fn depends_on(
     own: Option<&Name>,
 ) -> (Vec<Dependency>, Option<Mentions>) {
     let items = report.list(path, node, "a list of names").unwrap_or_default();
-    let mut dependencies: Vec<Dependency> = Vec::new();
-    let mut places = Vec::new();
+    let mut dependencies: Vec<Dependency> = Vec::with_capacity(items.len());
+    let mut places = Vec::with_capacity(items.len());
+    let mut seen: HashMap<&str, Span> = HashMap::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let path = &path.index(index);
-        let Some((dependency, place)) = dependency(report, path, item) else { continue };
+        let Some((text, dependency, place)) = dependency(report, path, item) else { continue };
+        let is_second = seen.insert(text, place).is_some();
         if own == Some(&dependency.name) {
             report.error(path, place, "a process cannot depend on itself");
-        } else if dependencies.iter().any(|other| other.name == dependency.name) {
-            report.error_with_help(
-                path,
-                place,
-                format!("{} stands here twice", dependency.name),
-                "keep one of the two",
-            );
+        } else if is_second {
+            report.error_with_help(path, place, format!("{text} stands here twice"), "keep one of the two");
         }
         dependencies.push(dependency);
         places.push(place);
@@ -39,11 +38,11 @@ pub(in crate::config) fn depends_on(
     (dependencies, mentions)
 }
 
-/// A name, or `{name, condition}`; and where the name stands.
-fn dependency(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<(Dependency, Span)> {
+/// A name, or `{name, condition}`; before it the name as it is written, after it where.
+fn dependency<'n>(report: &mut Report<'_>, path: &Path<'_>, node: &'n Node) -> Option<(&'n str, Dependency, Span)> {
     let Value::Map(entries) = &node.value else {
-        let name = process(report, path, node)?;
-        return Some((Dependency { name, condition: Condition::Ready }, node.span));
+        let (text, name) = process(report, path, node)?;
+        return Some((text, Dependency { name, condition: Condition::Ready }, node.span));
     };
     let (mut name, mut condition) = (None, Some(Condition::Ready));
     for entry in entries {
@@ -57,13 +56,14 @@ fn dependency(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<(
     if name.is_none() {
         report.error(path, node.span, "expected name, the process that it depends on");
     }
-    let (name, place) = name??;
-    Some((Dependency { name, condition: condition? }, place))
+    let ((text, name), place) = name??;
+    Some((text, Dependency { name, condition: condition? }, place))
 }
 
-fn process(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Name> {
+fn process<'n>(report: &mut Report<'_>, path: &Path<'_>, node: &'n Node) -> Option<(&'n str, Name)> {
     let text = report.text(path, node)?;
-    Name::parse(text).map_err(|error| report.error(path, node.span, format!("this is no process: {error}"))).ok()
+    let name = Name::parse(text).map_err(|error| report.error(path, node.span, format!("this is no process: {error}")));
+    Some((text, name.ok()?))
 }
 
 /// What `essential` says of a process that is run again whatever happens.

@@ -342,16 +342,17 @@ impl Chance {
             // Their file is meant by its name, too.
             let names = names.chain(self.set.first().map(|_| name_of("r"))).collect::<Vec<_>>();
             let names = names.into_iter().filter(|_| self.random().chance(40)).collect::<Vec<_>>();
-            spec.depends_on.clear();
-            for on in names.into_iter().filter(|on| on != name) {
+            let on = names.into_iter().filter(|on| on != name).map(|on| {
                 let condition = self.random().pick(&[Condition::Ready, Condition::Started, Condition::Completed]);
-                spec.depends_on.push(Dependency { name: on, condition });
-            }
+                Dependency { name: on, condition }
+            });
+            spec.depends_on = on.collect();
             self.fingerprint += 1;
             spec.whole = Fingerprint(self.fingerprint);
         }
         let world = &self.history.world;
-        spec.depends_on.retain(|dependency| !world.closes_a_circle(name, &dependency.name));
+        let on = spec.depends_on.iter().filter(|dependency| !world.closes_a_circle(name, &dependency.name));
+        spec.depends_on = on.cloned().collect();
         spec
     }
 

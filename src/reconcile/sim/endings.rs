@@ -32,7 +32,7 @@ pub(super) fn it_ends_as_told(history: &mut History) {
         }
         None => {
             let ended: Vec<_> = desired.processes.keys().filter_map(|name| Some((name.clone(), over(name)?))).collect();
-            let mut named = desired.processes.values().flat_map(|spec| &spec.depends_on);
+            let mut named = desired.processes.values().flat_map(|spec| &*spec.depends_on);
             let is_awaited = named.any(|on| on.condition == Condition::Completed);
             for name in desired.processes.keys() {
                 let success = ended.iter().any(|(one, status)| one == name && *status == 0);

@@ -9,7 +9,7 @@ use super::hooks;
 use super::machine::World;
 use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
-use crate::reconcile::{Action, Haste, Life, PostStart, Record, reconcile, view};
+use crate::reconcile::{Action, Haste, Life, PostStart, Record, order, reconcile, view};
 
 /// For so many turns in a row a process may be due: each turn makes a start, so twice as many as there are processes.
 const PATIENCE: u32 = 12;
@@ -20,6 +20,11 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
     let now = world.now.at;
     let names: BTreeSet<&Name> = observed.records.keys().chain(world.desired.processes.keys()).collect();
     let plan = reconcile(&world.desired, observed, names, world.now);
+    for (name, spec) in &Arc::clone(&world.desired).processes {
+        let (counted, seen) =
+            (observed.order.waits.is_free(name), order::unmet(&world.desired, observed, spec).is_none());
+        world.check(counted == seen, || format!("{name} is free by count: {counted}, and by a look at all: {seen}"));
+    }
     for action in &plan.actions {
         let name = action.name();
         world.check(observed.agenda.is_due(name, now), || format!("{name} is not due, and yet there is {action:?}"));

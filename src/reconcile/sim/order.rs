@@ -107,7 +107,7 @@ impl World {
             if seen.insert(next.clone()) {
                 let members = self.members(&next);
                 let specs = members.iter().filter_map(|name| self.desired.processes.get(name));
-                open.extend(specs.flat_map(|spec| &spec.depends_on).map(|dependency| file_of(&dependency.name)));
+                open.extend(specs.flat_map(|spec| &*spec.depends_on).map(|dependency| file_of(&dependency.name)));
             }
         }
         false

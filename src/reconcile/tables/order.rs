@@ -312,7 +312,7 @@ fn what_goes_round_in_a_circle_among_old_specs_has_no_order() {
     // Within its first second no edit of birth ends a run: b goes on with what it has, and a is gone before.
     let b = stage.observed.records.get_mut("b").expect("it runs");
     if let Life::Up(run) = &mut b.life {
-        Arc::make_mut(&mut run.spec).depends_on = vec![dependency("a"), dependency("d")];
+        Arc::make_mut(&mut run.spec).depends_on = [dependency("a"), dependency("d")].into();
     }
     stage.want(Desired::ending(Haste::Graceful));
     assert_eq!(stage.at(1.0), "-b -c", "c before a; a and b in no order, but d after b");
@@ -414,7 +414,34 @@ fn a_look_at_a_heartbeat_concerns_nobody_else() {
         assert!(!stage.observed.agenda.is_due(&web, stamp(0.2).at), "its back-off is not over");
     }
     stage.exit("db", 1);
-    assert!(stage.observed.agenda.is_due(&web, stamp(0.2).at));
+    assert_eq!(stage.at(1.0), "", "the back-off of web is over, and db is down");
+    assert_eq!(stage.at(1.1), "+db");
+    stage.beat("db");
+    assert_eq!(stage.at(1.2), "+web");
+}
+
+#[test]
+fn who_depends_on_many_is_looked_at_when_the_last_of_them_is_as_it_must_be_and_not_before() {
+    let beats = |spec: &mut ProcessSpec| spec.heartbeat = Some(HEART);
+    let desired = colony("a:\n b:\n x: a b\n y: a b\n z: b a\n solo: b");
+    let mut stage = Stage::of(where_(where_(desired, "a", beats), "b", beats));
+    assert_eq!(stage.at(0.0), "+a +b");
+    let due = |stage: &Stage| -> Vec<&str> {
+        let is_due = |name: &&str| stage.observed.agenda.is_due(&name_of(name), stamp(0.5).at);
+        ["x", "y", "z", "solo"].into_iter().filter(is_due).collect()
+    };
+    stage.beat("a");
+    assert_eq!(due(&stage), [""; 0]);
+    stage.exit("a", 1);
+    stage.beat("b");
+    assert_eq!(due(&stage), ["solo"], "a is down again");
+    assert_eq!(stage.at(1.0), "+a +solo");
+    stage.beat("a");
+    assert_eq!(due(&stage), ["x", "y", "z"]);
+    assert_eq!(stage.at(1.0), "+x +y +z");
+    stage.exit("b", 1);
+    stage.exit("x", 1);
+    assert_eq!(stage.at(20.0), "+b", "and not x");
 }
 
 #[test]

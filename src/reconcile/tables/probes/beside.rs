@@ -19,7 +19,7 @@ fn colony(specs: Vec<(&str, ProcessSpec)>) -> Stage {
 #[test]
 fn who_depends_on_another_waits_for_its_readiness_and_is_left_alone_when_that_goes() {
     let on = |condition| vec![Dependency { name: name_of("db"), condition }];
-    let front = |condition| ProcessSpec { depends_on: on(condition), ..service() };
+    let front = |condition| ProcessSpec { depends_on: on(condition).into(), ..service() };
     let mut stage = colony(vec![
         ("db", probed(&[probe(Startup), probe(Readiness)])),
         ("eager", front(Condition::Started)),
