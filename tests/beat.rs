@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use ncolony::health::{Beats, Look, Seen, Stat};
-use ncolony::model::{Heartbeat, Incarnation, Name, Wall};
+use ncolony::health::{Beats, Heart, Listener, Look, Seen, Stat};
+use ncolony::model::{Incarnation, Name, ProbeKind, Wall};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -44,12 +44,8 @@ impl Stage {
     }
 
     fn ask(&mut self, number: u64, file: &str) {
-        let heartbeat = self.heartbeat(file);
-        self.beats.look(run(number), &name(), &heartbeat);
-    }
-
-    fn heartbeat(&self, file: &str) -> Heartbeat {
-        Heartbeat { period: Duration::from_secs(10), grace: 3.0, file: self.path(file) }
+        let file = self.path(file);
+        self.beats.look(heart(number), &name(), &file);
     }
 
     /// Waits until there are results.
@@ -67,13 +63,17 @@ impl Stage {
     fn look(&mut self, number: u64, file: &str) -> Seen {
         self.ask(number, file);
         let mut looks = self.results();
-        assert_eq!((looks.len(), looks[0].run), (1, run(number)));
+        assert_eq!((looks.len(), looks[0].heart), (1, heart(number)));
         looks.remove(0).seen
     }
 }
 
 fn run(number: u64) -> Incarnation {
     Incarnation::new(NonZeroU64::new(number).expect("from 1"))
+}
+
+fn heart(number: u64) -> Heart {
+    Heart { run: run(number), listener: Listener::Beatcheck }
 }
 
 fn name() -> Name {
@@ -95,7 +95,7 @@ fn a_change_is_a_beat_whatever_time_it_bears() {
     let mut stage = Stage::new();
     let file = stage.path("beat");
     File::create(&file).expect("the file");
-    assert_eq!(stage.look(1, "beat"), Seen::Unchanged);
+    assert_eq!(stage.look(1, "beat"), Seen::First);
     assert_eq!(stage.look(1, "beat"), Seen::Unchanged);
     // Whole seconds only, as some file systems have them.
     for from_now in [3600, -3600, 0, -1, 86_400 * 365] {
@@ -113,7 +113,7 @@ fn a_file_that_nobody_touches_is_no_beat_whatever_time_it_bears() {
         let file = format!("beat{number}");
         File::create(stage.path(&file)).expect("the file");
         touch(&stage.path(&file), from_now);
-        assert_eq!(stage.look(number, &file), Seen::Unchanged);
+        assert_eq!(stage.look(number, &file), Seen::First);
         assert_eq!(stage.look(number, &file), Seen::Unchanged);
     }
 }
@@ -123,7 +123,7 @@ fn a_file_that_is_replaced_or_grows_is_a_beat() {
     let mut stage = Stage::new();
     let file = stage.path("beat");
     File::create(&file).expect("the file");
-    assert_eq!(stage.look(1, "beat"), Seen::Unchanged);
+    assert_eq!(stage.look(1, "beat"), Seen::First);
     fs::write(stage.path("new"), "").expect("another");
     fs::rename(stage.path("new"), &file).expect("in its place");
     assert!(matches!(stage.look(1, "beat"), Seen::Changed { .. }));
@@ -137,12 +137,11 @@ fn a_file_of_the_last_run_is_no_beat_of_this_one() {
     let mut stage = Stage::new();
     let file = stage.path("beat");
     File::create(&file).expect("the file");
-    assert_eq!(stage.look(1, "beat"), Seen::Unchanged);
+    assert_eq!(stage.look(1, "beat"), Seen::First);
     touch(&file, 5);
-    let heartbeat = stage.heartbeat("beat");
     stage.beats.forget(run(1));
-    stage.beats.born(run(2), &name(), &heartbeat);
-    assert_eq!(stage.results(), [Look { run: run(2), seen: Seen::Unchanged }]);
+    stage.beats.look(heart(2), &name(), &file);
+    assert_eq!(stage.results(), [Look { heart: heart(2), seen: Seen::First }]);
     assert_eq!(stage.look(2, "beat"), Seen::Unchanged);
     let mtime = touch(&file, 6);
     assert_eq!(stage.look(2, "beat"), Seen::Changed { mtime });
@@ -208,8 +207,29 @@ fn a_heartbeat_that_moves_to_another_file_starts_anew() {
     let mut stage = Stage::new();
     File::create(stage.path("one")).expect("a file");
     File::create(stage.path("two")).expect("a file");
-    assert_eq!(stage.look(1, "one"), Seen::Unchanged);
+    assert_eq!(stage.look(1, "one"), Seen::First);
+    assert_eq!(stage.look(1, "two"), Seen::First);
     assert_eq!(stage.look(1, "two"), Seen::Unchanged);
+}
+
+#[test]
+fn each_who_listens_hears_of_every_beat() {
+    let mut stage = Stage::new();
+    let file = stage.path("beat");
+    File::create(&file).expect("a file");
+    let listeners = [Listener::Beatcheck, Listener::Probe(ProbeKind::Liveness), Listener::Probe(ProbeKind::Readiness)];
+    let look = |stage: &mut Stage, listener| {
+        let heart = Heart { run: run(1), listener };
+        stage.beats.look(heart, &name(), &file);
+        let looks = stage.results();
+        assert_eq!((looks.len(), looks[0].heart), (1, heart));
+        looks[0].seen.clone()
+    };
+    assert_eq!(listeners.map(|listener| look(&mut stage, listener)), [Seen::First, Seen::First, Seen::First]);
+    let mtime = touch(&file, 3);
+    assert_eq!(listeners.map(|listener| look(&mut stage, listener)), [(); 3].map(|()| Seen::Changed { mtime }));
+    stage.beats.forget(run(1));
+    assert_eq!(listeners.map(|listener| look(&mut stage, listener)), [Seen::First, Seen::First, Seen::First]);
 }
 
 #[test]
@@ -221,7 +241,7 @@ fn many_runs_are_looked_at_in_one_go_and_each_once() {
     }
     let mut runs = Vec::new();
     while runs.len() < 1000 {
-        runs.extend(stage.results().into_iter().map(|look| look.run.get()));
+        runs.extend(stage.results().into_iter().map(|look| look.heart.run.get()));
     }
     assert_eq!(runs, (1..=1000).collect::<Vec<_>>());
 }
@@ -249,13 +269,14 @@ fn a_look_that_hangs_is_no_news_and_holds_up_nobody() {
     File::create(stage.path("beat")).expect("a file");
     stage.ask(100, "dead0/beat");
     stage.ask(101, "dead0/beat");
-    let given_up =
-        |looks: Vec<Look>| looks.iter().filter(|look| look.run.get() >= 100 && look.seen == Seen::Unknown).count();
+    let given_up = |looks: Vec<Look>| {
+        looks.iter().filter(|look| look.heart.run.get() >= 100 && look.seen == Seen::Unknown).count()
+    };
     let mut count = 0;
     while count < 2 {
         count += given_up(stage.results());
     }
-    assert_eq!(stage.look(1, "beat"), Seen::Unchanged);
+    assert_eq!(stage.look(1, "beat"), Seen::First);
     for number in 1..8 {
         stage.ask(100 + number, &format!("dead{number}/beat"));
     }
@@ -280,7 +301,7 @@ fn a_look_that_hangs_is_no_news_and_holds_up_nobody() {
             stage.ask(100 + number, &format!("dead{number}/beat"));
         }
         let known = stage.results().into_iter().filter(|look| look.seen != Seen::Unknown);
-        let fresh: Vec<u64> = known.map(|look| look.run.get() - 100).collect();
+        let fresh: Vec<u64> = known.map(|look| look.heart.run.get() - 100).collect();
         news.extend(fresh.into_iter().filter(|number| !news.contains(number)).collect::<Vec<_>>());
     }
     drop(stage);
@@ -289,4 +310,52 @@ fn a_look_that_hangs_is_no_news_and_holds_up_nobody() {
         assert!(std::time::Instant::now() < end, "{} threads of {many} are left", threads());
         std::thread::yield_now();
     }
+}
+
+// A second first look would take a beat away from the look that is asked for next.
+#[test]
+fn a_first_look_is_made_once_for_each_file_and_again_when_somebody_had_left() {
+    let mut stage = Stage::new();
+    let file = stage.path("beat");
+    File::create(&file).expect("a file");
+    stage.beats.begin(heart(1), &name(), &file);
+    assert_eq!(stage.results(), [Look { heart: heart(1), seen: Seen::First }]);
+    let mtime = touch(&file, 4);
+    stage.beats.begin(heart(1), &name(), &file);
+    assert_eq!(stage.look(1, "beat"), Seen::Changed { mtime });
+    File::create(stage.path("other")).expect("a file");
+    stage.beats.begin(heart(1), &name(), &stage.dir.path().join("other"));
+    assert_eq!(stage.results(), [Look { heart: heart(1), seen: Seen::First }]);
+    touch(&stage.path("other"), 5);
+    stage.beats.leave(heart(1));
+    stage.beats.begin(heart(1), &name(), &stage.dir.path().join("other"));
+    assert_eq!(stage.results(), [Look { heart: heart(1), seen: Seen::First }]);
+}
+
+static SLOW: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+fn slow_at_first(path: &Path) -> io::Result<Metadata> {
+    if path.ends_with("slow") {
+        let over = SLOW.0.lock().expect("not poisoned");
+        drop(SLOW.1.wait_timeout_while(over, LIMIT, |over| !*over).expect("not poisoned"));
+    }
+    fs::metadata(path)
+}
+
+#[test]
+fn what_comes_of_a_look_at_the_file_of_before_an_edit_is_nobodys() {
+    let mut stage = Stage::with(slow_at_first);
+    File::create(stage.path("new")).expect("a file");
+    fs::create_dir(stage.path("elsewhere")).expect("a directory");
+    stage.ask(1, "elsewhere/slow");
+    stage.ask(1, "new");
+    *SLOW.0.lock().expect("not poisoned") = true;
+    SLOW.1.notify_all();
+    assert_eq!(stage.results(), [Look { heart: heart(1), seen: Seen::First }]);
+    assert_eq!(stage.look(1, "new"), Seen::Unchanged);
+    // Back and forth before the look is over is as if nothing had been.
+    stage.ask(1, "new");
+    stage.ask(1, "elsewhere");
+    stage.ask(1, "new");
+    assert_eq!(stage.results(), [Look { heart: heart(1), seen: Seen::Unchanged }]);
 }

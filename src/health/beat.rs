@@ -7,13 +7,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
 
-use crate::model::{Heartbeat, Incarnation, Name, Wall};
+use crate::model::{Incarnation, Name, ProbeKind, Wall};
 
 use super::stat::{Found, Place, Stat};
 
@@ -27,19 +28,37 @@ const STACK: usize = 64 * 1024;
 /// Looks at the heartbeats' files for all runs.
 pub struct Beats {
     shared: Arc<Shared>,
-    runs: HashMap<Incarnation, Watched>,
+    hearts: HashMap<Heart, Watched>,
+}
+
+/// Whose heart it is, and who listens: for each, the looks are compared with each other.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Heart {
+    /// The run.
+    pub run: Incarnation,
+    /// Who listens to it.
+    pub listener: Listener,
+}
+
+/// Who listens to a heart.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Listener {
+    /// `ncolony.beatcheck`
+    Beatcheck,
+    /// A probe of this kind.
+    Probe(ProbeKind),
 }
 
 /// What a look has shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Look {
     /// Whose.
-    pub run: Incarnation,
+    pub heart: Heart,
     /// What.
     pub seen: Seen,
 }
 
-/// What a look has shown, compared with the last one of the same run.
+/// What a look has shown, compared with the last one at the same heart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
     /// The file is not as it was: a beat.
@@ -47,8 +66,10 @@ pub enum Seen {
         /// The time that the file bears, to be shown only.
         mtime: Wall,
     },
-    /// It is as it was; or this was the run's first look, which no beat can be told from.
+    /// It is as it was.
     Unchanged,
+    /// This was the first look, which no beat can be told from.
+    First,
     /// There is no file.
     Missing,
     /// What is there cannot be taken for a beat, for this reason.
@@ -57,12 +78,14 @@ pub enum Seen {
     Unknown,
 }
 
-/// What is known about one run.
+/// What is known about one heart.
 struct Watched {
     place: Place,
     /// What the last look found; `None` before the first.
     last: Option<Found>,
     in_flight: bool,
+    /// Where it is to be looked for next, when the look in flight, which is made elsewhere, is over.
+    moved: Option<Place>,
 }
 
 struct Shared {
@@ -76,15 +99,15 @@ struct Shared {
 }
 
 struct State {
-    asked: VecDeque<(Incarnation, Place)>,
+    asked: VecDeque<(Heart, Place)>,
     /// What was found, or `None` for a look that was given up.
-    found: Vec<(Incarnation, Option<Found>)>,
+    found: Vec<(Heart, Option<Found>)>,
     /// The number of the thread that makes the looks now. Others may still hang in theirs.
     worker: Option<u64>,
     /// How many threads have been made.
     made: u64,
-    /// For which run and at what that thread looks, and since when.
-    looking: Option<(Incarnation, Place, Instant)>,
+    /// For whom and at what that thread looks, and since when.
+    looking: Option<(Heart, Place, Instant)>,
     /// What the threads look at that were left, by their numbers.
     left: HashMap<u64, Place>,
     /// Whether the watching thread waits for a look to begin.
@@ -121,43 +144,62 @@ impl Beats {
         let watch = Arc::clone(&shared);
         // Without it a file system that hangs holds up the looks, and nothing else.
         let _ = thread::Builder::new().name("beats-watch".into()).stack_size(STACK).spawn(move || watch.watch());
-        Beats { shared, runs: HashMap::new() }
+        Beats { shared, hearts: HashMap::new() }
     }
 
-    /// A run has begun: the first look, with which later ones are compared, so that what another run has left behind
-    /// is no beat.
-    pub fn born(&mut self, run: Incarnation, name: &Name, heartbeat: &Heartbeat) {
-        self.look(run, name, heartbeat);
-    }
-
-    /// Asks for a look, unless one for this run is being made. Does not block.
-    pub fn look(&mut self, run: Incarnation, name: &Name, heartbeat: &Heartbeat) {
-        let new = || Watched { place: Place::new(name, heartbeat), last: None, in_flight: false };
-        let watched = self.runs.entry(run).or_insert_with(new);
+    /// Asks for a look at the file of this process, unless one at this heart is being made; the first look is what later
+    /// ones are compared with. So one is to be made when a run begins: then what another run has left behind is no beat.
+    /// Does not block.
+    pub fn look(&mut self, heart: Heart, name: &Name, file: &Path) {
+        let watched = self.hearts.entry(heart).or_insert_with(|| Watched::new(Place::new(name, file)));
+        let is_elsewhere = !watched.place.is_of(file);
         if watched.in_flight {
+            // An edit has moved it: what comes of the look in flight is nobody's.
+            watched.moved = is_elsewhere.then(|| Place::new(name, file));
             return;
         }
-        if !watched.place.is_of(heartbeat) {
-            // An edit has moved it: another file is another first look.
-            *watched = new();
+        if is_elsewhere {
+            // Another file is another first look.
+            *watched = Watched::new(Place::new(name, file));
         }
         watched.in_flight = true;
-        self.shared.ask(run, watched.place.clone());
+        self.shared.ask(heart, watched.place.clone());
+    }
+
+    /// Asks for the first look at a heart, unless there has been one at this file.
+    pub fn begin(&mut self, heart: Heart, name: &Name, file: &Path) {
+        let is_known = |watched: &Watched| watched.moved.as_ref().unwrap_or(&watched.place).is_of(file);
+        if !self.hearts.get(&heart).is_some_and(is_known) {
+            self.look(heart, name, file);
+        }
+    }
+
+    /// Nobody listens to this heart any more.
+    pub fn leave(&mut self, heart: Heart) {
+        if self.hearts.remove(&heart).is_some() {
+            self.shared.lock().asked.retain(|(asked, _)| *asked != heart);
+        }
     }
 
     /// The results that have come in.
     pub fn results(&mut self) -> Vec<Look> {
         let found = std::mem::take(&mut self.shared.lock().found);
-        found
-            .into_iter()
-            .filter_map(|(run, found)| Some(Look { run, seen: self.runs.get_mut(&run)?.compare(found) }))
-            .collect()
+        found.into_iter().filter_map(|(heart, found)| Some(Look { heart, seen: self.compare(heart, found)? })).collect()
+    }
+
+    fn compare(&mut self, heart: Heart, found: Option<Found>) -> Option<Seen> {
+        let watched = self.hearts.get_mut(&heart)?;
+        let Some(place) = watched.moved.take() else { return Some(watched.compare(found)) };
+        *watched = Watched { in_flight: true, ..Watched::new(place.clone()) };
+        self.shared.ask(heart, place);
+        None
     }
 
     /// A run is over: no more looks, no more results.
     pub fn forget(&mut self, run: Incarnation) {
-        self.runs.remove(&run);
-        self.shared.lock().asked.retain(|(asked, _)| *asked != run);
+        for listener in [Listener::Beatcheck].into_iter().chain(ProbeKind::ALL.map(Listener::Probe)) {
+            self.leave(Heart { run, listener });
+        }
     }
 }
 
@@ -170,13 +212,17 @@ impl Drop for Beats {
 }
 
 impl Watched {
+    fn new(place: Place) -> Watched {
+        Watched { place, last: None, in_flight: false, moved: None }
+    }
+
     fn compare(&mut self, found: Option<Found>) -> Seen {
         self.in_flight = false;
         let Some(found) = found else { return Seen::Unknown };
         let seen = match (&found, &self.last) {
             (Found::Missing, _) => Seen::Missing,
             (Found::Refused(reason), _) => Seen::Refused(reason.clone()),
-            (Found::File { .. }, None) => Seen::Unchanged,
+            (Found::File { .. }, None) => Seen::First,
             (Found::File { mark, .. }, Some(Found::File { mark: last, .. })) if mark == last => Seen::Unchanged,
             (Found::File { mtime, .. }, Some(_)) => Seen::Changed { mtime: *mtime },
         };
@@ -193,12 +239,12 @@ impl State {
 }
 
 impl Shared {
-    fn ask(self: &Arc<Self>, run: Incarnation, place: Place) {
+    fn ask(self: &Arc<Self>, heart: Heart, place: Place) {
         let mut state = self.lock();
         let near_a_hang = state.left.values().any(|left| left.is_near(&place));
         if near_a_hang {
             // It would hang too: nothing is known, and that is all.
-            state.found.push((run, None));
+            state.found.push((heart, None));
             drop(state);
             self.wake();
             return;
@@ -207,13 +253,13 @@ impl Shared {
             self.add_worker(&mut state);
         }
         if state.worker.is_some() || !state.left.is_empty() {
-            state.asked.push_back((run, place));
+            state.asked.push_back((heart, place));
             self.work.notify_one();
         } else {
             // No thread can be made: better a loop that may hang than no heartbeats.
             drop(state);
             let found = place.look(self.stat);
-            self.lock().found.push((run, Some(found)));
+            self.lock().found.push((heart, Some(found)));
             self.wake();
         }
     }
@@ -230,11 +276,11 @@ impl Shared {
         let _ = SigSet::all().thread_block();
         let mut state = self.lock();
         while !state.closed && state.worker == Some(number) {
-            let Some((run, place)) = state.asked.pop_front() else {
+            let Some((heart, place)) = state.asked.pop_front() else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            state.looking = Some((run, place.clone(), Instant::now()));
+            state.looking = Some((heart, place.clone(), Instant::now()));
             if state.unwatched {
                 self.begun.notify_one();
             }
@@ -247,7 +293,7 @@ impl Shared {
                 self.begun.notify_one();
             } else {
                 state.looking = None;
-                state.found.push((run, Some(found)));
+                state.found.push((heart, Some(found)));
             }
             drop(state);
             self.wake();
@@ -280,12 +326,12 @@ impl Shared {
 
     /// Leaves the thread that makes the looks to the one that it hangs in; another goes on.
     fn leave(self: &Arc<Self>, state: &mut State) {
-        if let (Some(number), Some((run, place, _))) = (state.worker.take(), state.looking.take()) {
-            let near = |(_, asked): &(Incarnation, Place)| asked.is_near(&place);
+        if let (Some(number), Some((heart, place, _))) = (state.worker.take(), state.looking.take()) {
+            let near = |(_, asked): &(Heart, Place)| asked.is_near(&place);
             let (hopeless, rest) = std::mem::take(&mut state.asked).into_iter().partition::<VecDeque<_>, _>(near);
             state.asked = rest;
-            state.found.push((run, None));
-            state.found.extend(hopeless.into_iter().map(|(run, _)| (run, None)));
+            state.found.push((heart, None));
+            state.found.extend(hopeless.into_iter().map(|(heart, _)| (heart, None)));
             state.left.insert(number, place);
             self.add_worker(state);
             self.wake();

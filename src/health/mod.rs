@@ -11,7 +11,7 @@ mod resolver;
 mod stat;
 mod stop_get;
 
-pub use beat::{Beats, Look, Seen};
+pub use beat::{Beats, Heart, Listener, Look, Seen};
 pub use probe::{Outcome, any_answer, grpc, http_get, tcp_socket};
 pub use resolver::Resolver;
 pub use stat::Stat;

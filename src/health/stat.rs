@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Heartbeat, Name, Wall};
+use crate::model::{Name, Wall};
 
 /// How files are looked at: `std::fs::metadata`, or what stands for it where a file system that hangs is wanted.
 pub type Stat = fn(&Path) -> io::Result<Metadata>;
@@ -35,12 +35,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(name: &Name, heartbeat: &Heartbeat) -> Place {
-        Place { file: heartbeat.file.clone(), name: name.clone() }
+    pub(super) fn new(name: &Name, file: &Path) -> Place {
+        Place { file: file.to_path_buf(), name: name.clone() }
     }
 
-    pub(super) fn is_of(&self, heartbeat: &Heartbeat) -> bool {
-        self.file == heartbeat.file
+    pub(super) fn is_of(&self, file: &Path) -> bool {
+        self.file == file
     }
 
     /// Whether a look at this place may be expected to hang where one at `other` does.

@@ -8,6 +8,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::model::{HelperId, Incarnation, Name, OnFull, Output};
 
+use super::answer::{Answer, Heard};
 use super::lines::Lines;
 use super::outlet::Offer;
 use super::pipe::{self, CHUNK, Moved, Pipe, SCRATCH, Turn};
@@ -19,7 +20,7 @@ use super::time::utc;
 /// The most pipes that have a turn in one [`Capture::drain`].
 const MOST_TURNS: usize = 64;
 /// The epoll key of "there is room again", and of a destination that the loop itself writes to. A run's pipes have
-/// twice its number, and one more; a helper's likewise, with the topmost bit.
+/// twice its number, and one more; a helper's likewise, with the topmost bit; what is said to us alone has the one below.
 const ROOM: u64 = 0;
 
 /// Reads what all processes print, and hands it to a [`Sink`], line by line.
@@ -27,6 +28,8 @@ pub struct Capture {
     epoll: Epoll,
     sink: Sink,
     pipes: HashMap<u64, Pipe>,
+    /// What is said to us alone.
+    answers: HashMap<u64, Answer>,
     counts: BTreeMap<Name, Counts>,
     /// What those have printed last with whom the colony may end.
     tails: HashMap<Name, Tail>,
@@ -76,6 +79,7 @@ impl Capture {
             epoll,
             sink,
             pipes: HashMap::new(),
+            answers: HashMap::new(),
             counts: BTreeMap::new(),
             tails: HashMap::new(),
             waiting: [VecDeque::new(), VecDeque::new()],
@@ -98,6 +102,27 @@ impl Capture {
     /// As [`Capture::open`].
     pub fn open_helper(&mut self, helper: HelperId, name: &Name, output: Output) -> io::Result<Stdio> {
         self.open_both(keys_of_helper(helper), name, output)
+    }
+
+    /// Makes a pipe for what a helper says, on both streams, to us alone: [`Capture::answer`] gives the last of it, and no
+    /// line is written.
+    ///
+    /// # Errors
+    /// As [`Capture::open`].
+    pub fn open_answer(&mut self, helper: HelperId) -> io::Result<OwnedFd> {
+        let (answer, theirs) = Answer::open()?;
+        let key = key_of_answer(helper);
+        self.epoll.add(&answer, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        self.answers.insert(key, answer);
+        Ok(theirs)
+    }
+
+    /// What a helper has said last, about a kilobyte; to be called when it has ended, or is not listened to any more. Whoever
+    /// holds the other end of its pipe is not waited for.
+    pub fn answer(&mut self, helper: HelperId) -> Vec<u8> {
+        let Some(answer) = self.answers.remove(&key_of_answer(helper)) else { return Vec::new() };
+        let _ = self.epoll.delete(&answer);
+        answer.last_words(&mut self.scratch)
     }
 
     fn open_both(&mut self, keys: [u64; 2], name: &Name, output: Output) -> io::Result<Stdio> {
@@ -136,6 +161,7 @@ impl Capture {
         for event in &events[..ready] {
             match event.data() {
                 ROOM => self.use_room(most, &time),
+                key if key & (HELPERS | ANSWERS) == ANSWERS => self.hear(key),
                 key => self.ready(key, &time),
             }
         }
@@ -208,6 +234,15 @@ impl Capture {
                 let mut fds = [PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)];
                 let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
             }
+        }
+    }
+
+    fn hear(&mut self, key: u64) {
+        if let Some(answer) = self.answers.get_mut(&key)
+            && answer.hear(&mut self.scratch) == Heard::End
+        {
+            // An end would be told for ever; what was said is kept until it is asked for.
+            let _ = self.epoll.delete(&*answer);
         }
     }
 
@@ -342,5 +377,11 @@ fn keys_of_helper(helper: HelperId) -> [u64; 2] {
     [0, 1].map(|stream| HELPERS | helper.get().wrapping_mul(2).wrapping_add(stream))
 }
 
+fn key_of_answer(helper: HelperId) -> u64 {
+    ANSWERS | helper.get()
+}
+
 /// Tells the keys of helpers from those of runs.
 const HELPERS: u64 = 1 << 63;
+/// Tells the keys of what is said to us alone from both.
+const ANSWERS: u64 = 1 << 62;

@@ -6,6 +6,7 @@
 //!
 //! How a line looks is in `render` and `escape`; where a line ends, and what becomes of a very long one, in `lines`.
 
+mod answer;
 mod capture;
 mod escape;
 mod lines;

@@ -32,16 +32,27 @@ pub(super) struct Prepared {
     pub traits: Option<Traits>,
 }
 
-/// Prepares a run. `mark` tells this run's processes from all others; `socket` is where it says what it has to say.
+/// What tells a process's own from all others, and where it is heard.
+pub(super) struct Marks<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// The probe of it that it is the command of.
+    pub probe: Option<&'a str>,
+    /// The socket on which it says what it has to say.
+    pub socket: Option<&'a str>,
+}
+
+/// Prepares a process of a run.
 ///
 /// # Errors
 /// What can be known to be wrong before there is a child.
-pub(super) fn prepare(name: &Name, birth: &Birth, mark: &str, socket: Option<&str>) -> Result<Prepared, StartError> {
+pub(super) fn prepare(name: &Name, birth: &Birth, marks: &Marks<'_>) -> Result<Prepared, StartError> {
     let replica = birth.replica.map(|replica| replica.to_string());
-    let mut ours = vec![("NCOLONY_NAME", name.as_str()), ("NCOLONY_CONFIG", &birth.config), (MARK, mark)];
+    let mut ours = vec![("NCOLONY_NAME", name.as_str()), ("NCOLONY_CONFIG", &birth.config), (MARK, marks.run)];
     ours.extend(replica.as_deref().map(|replica| ("NCOLONY_REPLICA", replica)));
+    ours.extend(marks.probe.map(|probe| (PROBE, probe)));
     let silence = birth.sd_notify.and_then(|notify| notify.watchdog).map(|silence| silence.as_micros().to_string());
-    ours.extend(socket.map(|socket| ("NOTIFY_SOCKET", socket)));
+    ours.extend(marks.socket.map(|socket| ("NOTIFY_SOCKET", socket)));
     ours.extend(silence.as_deref().map(|silence| (WATCHDOG_USEC, silence)));
     ours.extend(silence.as_deref().map(|_| (WATCHDOG_PID, PID_ROOM)));
     let Composed { argv, mut env } = environment::compose(birth, &ours, &monitors(birth))?;
@@ -143,6 +154,8 @@ pub(super) fn number_of(resource: Resource) -> c_int {
 
 /// The variable that tells a run's processes from all others, also when they have left its group and session.
 pub(super) const MARK: &str = "NCOLONY_RUN";
+/// The variable that tells the processes of a probe from the others of its run.
+pub(super) const PROBE: &str = "NCOLONY_PROBE";
 
 /// What systemd calls the longest silence, and whose it is: who has another pid is not asked to ping.
 const WATCHDOG_USEC: &str = "WATCHDOG_USEC";

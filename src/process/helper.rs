@@ -1,5 +1,5 @@
-//! Helpers: further processes of a run that we start ourselves, as its hooks. A helper is born as its run was, with its
-//! mark, in a session of its own; the run is not over before it has gone; its exit is never taken for the run's.
+//! Helpers: further processes of a run that we start ourselves, as its hooks and probes. A helper is born as its run was,
+//! with its mark, in a session of its own; the run is not over before it has gone; its exit is never taken for the run's.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 
 use libc::pid_t;
 
-use super::{Born, Children, Event, tree};
+use super::{Born, Children, Event, Role, tree};
 use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, References, Signal, StartError};
 
 /// The helpers that have not been collected.
@@ -23,6 +23,17 @@ pub(super) struct Helpers {
 struct Helper {
     id: HelperId,
     run: Incarnation,
+    pid: pid_t,
+    purpose: Purpose,
+}
+
+/// What a helper is for, and so what becomes of what it leaves behind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// Something is done for the run: what it leaves is the run's.
+    Hook,
+    /// The run is asked how it is: nothing of that outlives the answer.
+    Probe,
 }
 
 impl Helpers {
@@ -47,6 +58,17 @@ impl Helpers {
         helper.is_some()
     }
 
+    /// Whether it has not been collected.
+    pub(super) fn is_there(&self, id: HelperId) -> bool {
+        self.by_pid.values().any(|helper| helper.id == id)
+    }
+
+    /// The groups of the probes that have been collected and not told.
+    pub(super) fn groups_of_ended_probes(&self) -> Vec<pid_t> {
+        let probes = self.ended.iter().filter(|(helper, _)| helper.purpose == Purpose::Probe);
+        probes.map(|(helper, _)| helper.pid).collect()
+    }
+
     /// How many have been collected and not told.
     pub(super) fn ended(&self) -> usize {
         self.ended.len()
@@ -69,14 +91,15 @@ impl Children {
         self.helpers.next()
     }
 
-    /// Starts this program as a helper of a run, with the environment, the user, the directory and the limits of the run
-    /// itself. Returns when the program is executed.
+    /// Starts this program as a helper of a run, for this purpose, with the environment, the user, the directory and the
+    /// limits of the run itself. Returns when the program is executed.
     ///
     /// # Errors
     /// The step that failed, in words; nothing of the helper is left then.
     pub fn start_helper(
         &mut self,
         run: Incarnation,
+        purpose: Purpose,
         name: &Name,
         spec: &ProcessSpec,
         argv: &[String],
@@ -91,15 +114,19 @@ impl Children {
         // It may speak for its run, and is not asked to be alive.
         let birth = Birth { argv, sd_notify: None, ..spec.birth.clone() };
         let socket = self.runs.get(&run).and_then(|kin| kin.socket.clone());
-        let Born { pid, pidfd, .. } = self.launch(run, name, &birth, output, None, socket.as_deref())?;
+        let probe = match purpose {
+            Purpose::Hook => None,
+            Purpose::Probe => Some(id),
+        };
+        let role = Role { probe, socket: socket.as_deref() };
+        let Born { pid, pidfd, .. } = self.launch(run, role, name, &birth, output, None)?;
         self.helpers.last = id.get();
-        self.helpers.by_pid.insert(pid, Helper { id, run });
+        self.helpers.by_pid.insert(pid, Helper { id, run, pid, purpose });
         self.exits.watch(pid, pidfd);
         Ok(id)
     }
 
-    /// Kills a helper, its group, and what has left that. One that has ended is passed over: what it left behind is the
-    /// run's, as all that the run leaves.
+    /// Kills a helper, its group, and what has left that. One that has ended is passed over.
     pub fn end_helper(&mut self, id: HelperId) {
         let Some(pid) = self.helpers.by_pid.iter().find_map(|(pid, helper)| (helper.id == id).then_some(*pid)) else {
             return;

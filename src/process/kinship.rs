@@ -32,6 +32,6 @@ impl Children {
         }
         let roots: HashSet<pid_t> = self.roots(run).into_iter().collect();
         // Where orphans do not come to us their descent tells nothing, and their marks must do.
-        roots.contains(&pid) || proc_fs::is_below(pid, &roots) || (!self.adopts && self.owner_of(pid) == Some(run))
+        roots.contains(&pid) || proc_fs::is_below(pid, &roots) || (!self.adopts && self.owner_of(pid).run == Some(run))
     }
 }

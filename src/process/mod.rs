@@ -17,6 +17,7 @@ mod ghost;
 mod helper;
 mod identity;
 mod kinship;
+mod leavings;
 mod proc_fs;
 pub mod solo;
 mod stolen;
@@ -34,16 +35,19 @@ use libc::pid_t;
 use nix::sys::resource::{self, getrlimit, setrlimit};
 
 use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
+use birth::Marks;
 use brand::Brands;
 use cgroup::Cgroups;
 use exits::Exits;
 use ghost::Ghosts;
 use helper::Helpers;
+use leavings::Owner;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Nursery, Wait, Which};
 
 pub use cgroup::Keeps;
 pub use ghost::Remembered;
+pub use helper::Purpose;
 pub use sys::Announce;
 pub use weigh::Weigher;
 
@@ -72,8 +76,8 @@ pub struct Children {
     leaving: BTreeSet<Incarnation>,
     /// Runs whose main process has gone without its status, which was not told yet.
     stolen: Vec<Incarnation>,
-    /// Adopted processes that live, and to which run each belongs, as of the last census.
-    strays: BTreeMap<pid_t, Option<Incarnation>>,
+    /// Adopted processes that live, and to whom each belongs, as of the last census.
+    strays: BTreeMap<pid_t, Owner>,
     stray_count: u64,
     orphans_reaped: u64,
 }
@@ -116,6 +120,15 @@ pub enum Event {
     Emptied(Incarnation),
     /// One of its helpers ended.
     HelperExited(Incarnation, HelperId, Exit),
+}
+
+/// What a process is to its run.
+#[derive(Clone, Copy)]
+struct Role<'a> {
+    /// The probe that it is the command of.
+    probe: Option<HelperId>,
+    /// Where it says what it has to say for the run.
+    socket: Option<&'a str>,
 }
 
 /// Whom to signal.
@@ -202,7 +215,8 @@ impl Children {
     ) -> Result<(Incarnation, pid_t), StartError> {
         let run = self.next_run();
         self.cgroups.prepare(run, spec.birth.limits)?;
-        let launched = self.launch(run, name, &spec.birth, output, announce, socket.as_deref());
+        let role = Role { probe: None, socket: socket.as_deref() };
+        let launched = self.launch(run, role, name, &spec.birth, output, announce);
         if launched.is_err() {
             self.cgroups.over(run);
         }
@@ -218,13 +232,16 @@ impl Children {
     fn launch(
         &mut self,
         run: Incarnation,
+        role: Role<'_>,
         name: &Name,
         birth: &Birth,
         output: Option<[BorrowedFd<'_>; 2]>,
         announce: Option<Announce<'_>>,
-        socket: Option<&str>,
     ) -> Result<Born, StartError> {
-        let mut prepared = birth::prepare(name, birth, &self.mark(run), socket)?;
+        let mark = self.mark(run);
+        let probe = role.probe.map(|probe| leavings::mark(&mark, probe));
+        let marks = Marks { run: &mark, probe: probe.as_deref(), socket: role.socket };
+        let mut prepared = birth::prepare(name, birth, &marks)?;
         let mut own_pid = prepared.own_pid.take();
         let cgroup = self.cgroups.joined(run)?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
@@ -286,8 +303,7 @@ impl Children {
             // Looking at all of a crowd is for when something has ended.
             Listed::Crowd | Listed::Unknown => {}
         }
-        let orphans = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
-        orphans.chain(self.pid(run)).chain(self.helpers.of(run)).collect()
+        self.strays_of(run).chain(self.pid(run)).chain(self.helpers.of(run)).collect()
     }
 
     /// Sends a signal, and SIGCONT after any but SIGKILL, so that a stopped process can obey.
@@ -346,10 +362,11 @@ impl Children {
         let listed = self.collect_orphans(&mut ended);
         let unobserved = self.ghosts.just_ended().into_iter().chain(std::mem::take(&mut self.stolen));
         ended.extend(unobserved.map(|run| (run, Exit::Unknown)));
-        if ended.is_empty() && self.leaving.is_empty() && self.helpers.ended() == 0 {
+        if ended.is_empty() && self.leaving.is_empty() && self.helpers.ended() == 0 && !self.has_leavings() {
             return Vec::new();
         }
         self.census(listed);
+        self.end_leavings();
         // Before the end of their runs, after which nothing is heard of these.
         let mut events = self.helpers.take_ended();
         for run in std::mem::take(&mut self.leaving) {
@@ -495,8 +512,8 @@ impl Children {
         self.strays.retain(|pid, _| pids.contains(pid));
         for pid in pids {
             if !self.is_known(pid) && !self.strays.contains_key(&pid) {
-                let run = self.owner_of(pid);
-                self.strays.insert(pid, run);
+                let owner = self.owner_of(pid);
+                self.strays.insert(pid, owner);
             }
         }
         self.stray_count = self.strays.len() as u64;
@@ -507,14 +524,17 @@ impl Children {
         self.by_pid.contains_key(&pid) || self.helpers.has(pid)
     }
 
-    /// Whose an adopted process is: by its mark or brand, its session or group, or because it was seen below a run.
-    fn owner_of(&self, pid: pid_t) -> Option<Incarnation> {
-        let environ = proc_fs::environ(pid);
-        let mark = environ.and_then(|environ| proc_fs::variable(&environ, birth::MARK));
-        let marked = mark.and_then(|mark| self.run_of_mark(&mark)).or_else(|| self.run_of_brand(pid));
-        if marked.is_some() {
-            return marked;
-        }
+    /// Whose an adopted process is: by its marks or brand, its session or group, or because it was seen below a run.
+    fn owner_of(&self, pid: pid_t) -> Owner {
+        let environ = proc_fs::environ(pid).unwrap_or_default();
+        let mark = proc_fs::variable(&environ, birth::MARK);
+        let marked = mark.as_deref().and_then(|mark| self.run_of_mark(mark)).or_else(|| self.run_of_brand(pid));
+        let told = proc_fs::variable(&environ, birth::PROBE);
+        let probe = mark.zip(told).and_then(|(mark, told)| leavings::probe_of_mark(&mark, &told));
+        Owner { run: marked.or_else(|| self.run_of_kinship(pid)), probe }
+    }
+
+    fn run_of_kinship(&self, pid: pid_t) -> Option<Incarnation> {
         let stat = proc_fs::stat(pid)?;
         let kin = |(run, kin): (&Incarnation, &Kin)| {
             let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
@@ -542,7 +562,7 @@ impl Children {
             Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
                 *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
                 *has_group
-                    || self.strays.values().any(|owner| *owner == Some(run))
+                    || self.strays.values().any(|owner| owner.run == Some(run))
                     || self.helpers.of(run).next().is_some()
             }
             None => self.ghosts.contains(run) && self.ghosts.is_left(run),
@@ -578,8 +598,7 @@ impl Children {
                 Main::Child => (true, true),
                 Main::Gone(has_group) => (false, *has_group),
             };
-            let own = self.strays.iter().filter(|(_, owner)| **owner == Some(run)).map(|(pid, _)| *pid);
-            let own: Vec<pid_t> = own.chain(self.helpers.of(run)).collect();
+            let own: Vec<pid_t> = self.strays_of(run).chain(self.helpers.of(run)).collect();
             let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
             // They are held before the group is told: once their parents are dead they are not found below them.
             let outside = tree::outside(kin.pid, &roots, &own, &mut told);

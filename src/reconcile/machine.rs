@@ -42,8 +42,8 @@ pub trait Machine {
     /// Most hearts have stopped at once, this process's among them: nothing is restarted for that for so long.
     fn hold(&mut self, name: &Name, period: Duration);
 
-    /// An edit took effect on a living run.
-    fn adopted(&mut self, name: &Name);
+    /// An edit takes effect on a living run, which is governed by this spec from now on.
+    fn adopted(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec);
 
     /// The process is no more.
     fn forget(&mut self, name: &Name);
@@ -141,7 +141,9 @@ fn execute(observed: &Observed, machine: &mut impl Machine, action: Action) -> F
             Fact::Signalled(name, run, target, signal, why)
         }
         Action::Adopt(name, spec) => {
-            machine.adopted(&name);
+            if let Some(present) = observed.records.get(&name).and_then(|record| record.life.run()) {
+                machine.adopted(&name, present.id, &spec);
+            }
             Fact::Adopted(name, spec)
         }
         Action::Hold(name, period) => {

@@ -14,7 +14,7 @@ use super::host::Host;
 use super::telling::killing;
 use crate::health::{GetError, Resolver, stop_get};
 use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, Reason, StartError};
-use crate::process;
+use crate::process::{self, Purpose};
 use crate::reconcile::{Cut, Fact, Hook, HookEnd, Why};
 
 /// The hooks under way.
@@ -98,7 +98,7 @@ impl Host {
     pub(super) fn begin_pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         let Some(hook) = &spec.stop.pre_stop else { return Hook::Over };
         self.note_unhealthy(name, run, why);
-        let told = Told::of(name, killing(why), why.as_str()).run(run).level(Level::Info);
+        let told = Told::of(name, killing(why), self.why_killing(name, run, why)).run(run).level(Level::Info);
         self.events.tell(told, format_args!("preStop of {name} ({}): {}", words(hook), why.as_str()));
         let doing = match hook {
             PreStop::Exec(argv) => match self.start_helper(name, run, spec, argv) {
@@ -153,6 +153,9 @@ impl Host {
         helper: HelperId,
         exit: Exit,
     ) -> Option<Fact> {
+        if self.probe_exited(helper, exit) {
+            return None;
+        }
         self.capture.helper_ended(helper);
         if self.hooks.post_starts.remove(&helper).is_some() {
             return Some(Fact::PostStartOver(name.clone(), run, self.tell_hook_end(&POST_START, name, run, exit)));
@@ -199,7 +202,7 @@ impl Host {
             }
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
-        self.children.start_helper(run, name, spec, argv, ends)
+        self.children.start_helper(run, Purpose::Hook, name, spec, argv, ends)
     }
 }
 

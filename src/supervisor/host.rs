@@ -14,7 +14,7 @@ use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use super::probes::Probes;
 use super::voices::Voices;
-use crate::health::{Beats, Look, Resolver, Seen};
+use crate::health::{Beats, Heart, Listener, Look, Resolver, Seen};
 use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
 use crate::output::Capture;
 use crate::process::{self, Children, Event, Reach, Weigher};
@@ -100,8 +100,9 @@ impl Host {
             beats: Beats::start(wake()),
             limits: LimitsSide::new(Weigher::new(wake())),
             hooks: Hooks::new(wakes, &resolver),
-            probes: Probes::default(),
+
             voices,
+            probes: Probes::new(wakes, &resolver),
             journal,
             pid_files,
             events: Events::default(),
@@ -197,6 +198,7 @@ impl Host {
                 self.beats.forget(run);
                 self.limits.ended(run);
                 self.sights.remove(&run);
+                self.end_probes(run);
                 self.pid_files.ended(&name);
                 self.tell_exit(&name, run, exit, rest);
                 if !rest {
@@ -227,35 +229,41 @@ impl Host {
         self.set_back.extend(self.names.remove(&run));
         self.voices.forget(run);
         self.hooks.forget(run);
+        self.probes.forget(run);
         self.undying.remove(&run);
         self.told_to_end.remove(&run);
         self.journal.ended(run);
     }
 
     fn beat(&mut self, look: Look) -> Option<Fact> {
-        let name = self.names.get(&look.run)?.clone();
-        let sight = self.sights.entry(look.run).or_default();
-        match look.seen {
+        let Look { heart: Heart { run, listener }, seen } = look;
+        if let Listener::Probe(kind) = listener {
+            self.probe_looked(run, kind, seen);
+            return None;
+        }
+        let name = self.names.get(&run)?.clone();
+        let sight = self.sights.entry(run).or_default();
+        match seen {
             Seen::Changed { mtime } => {
                 sight.mtime = Some(mtime);
                 sight.trouble = None;
-                Some(Fact::Beat(name, look.run))
+                Some(Fact::Beat(name, run))
             }
-            Seen::Unchanged | Seen::Missing => {
+            Seen::Unchanged | Seen::First | Seen::Missing => {
                 sight.trouble = None;
-                Some(Fact::NoBeat(name, look.run))
+                Some(Fact::NoBeat(name, run))
             }
             Seen::Refused(why) => {
                 let trouble = format!("its heartbeat cannot be taken: {why}");
                 sight.trouble = Some(trouble.clone());
-                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, trouble).run(look.run));
-                Some(Fact::NoBeat(name, look.run))
+                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, trouble).run(run));
+                Some(Fact::NoBeat(name, run))
             }
             Seen::Unknown => {
                 let why = "the file system of its heartbeat does not answer; until it does, no beat counts as missed";
                 sight.trouble = Some(why.to_string());
-                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, why).run(look.run));
-                Some(Fact::Blind(name, look.run))
+                self.events.tell_now_and_then(Told::of(&name, Reason::ProbeWarning, why).run(run));
+                Some(Fact::Blind(name, run))
             }
         }
     }
@@ -298,8 +306,9 @@ impl Machine for Host {
                 self.told.remove(name);
                 self.pid_files.started(name, pid);
                 if let Some(heartbeat) = &spec.heartbeat {
-                    self.beats.born(run, name, heartbeat);
+                    self.beats.look(beatcheck(run), name, &heartbeat.file);
                 }
+                self.begin_hearts(name, run, spec);
                 self.note_limits(name, run, spec.birth.limits);
                 self.by_the_clock.extend(spec.schedule.is_some().then(|| name.clone()));
                 Ok(run)
@@ -318,6 +327,7 @@ impl Machine for Host {
 
     fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
         self.told_to_end.insert(run);
+        self.end_probes(run);
         self.begin_pre_stop(name, run, spec, why)
     }
 
@@ -336,6 +346,7 @@ impl Machine for Host {
         }
         self.tell_signal(name, run, signal, why, target);
         self.hooks.forget(run);
+        self.end_probes(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
             tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");
@@ -344,7 +355,7 @@ impl Machine for Host {
 
     fn look(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) {
         if let Some(heartbeat) = &spec.heartbeat {
-            self.beats.look(run, name, heartbeat);
+            self.beats.look(beatcheck(run), name, &heartbeat.file);
         }
     }
 
@@ -368,7 +379,8 @@ impl Machine for Host {
         self.events.tell(told, line);
     }
 
-    fn adopted(&mut self, name: &Name) {
+    fn adopted(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) {
+        self.begin_hearts(name, run, spec);
         let told = Told::of(name, Reason::Updated, "its edited file is in force; it runs on");
         self.events.tell(told, format_args!("the edited file of {name} is in force; it runs on"));
     }
@@ -381,4 +393,8 @@ impl Machine for Host {
         self.events.tell(told, format_args!("{name} is gone"));
         self.events.forget(name);
     }
+}
+
+fn beatcheck(run: Incarnation) -> Heart {
+    Heart { run, listener: Listener::Beatcheck }
 }

@@ -1,5 +1,6 @@
 //! What is told of the runs, and in which words.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::events::{Level, Told};
@@ -75,12 +76,23 @@ impl Host {
             self.note_unhealthy(name, run, why);
         }
         let level = if is_trouble(why) { Level::Warn } else { Level::Info };
-        let told = Told::of(name, killing(why), why.as_str()).run(run).level(level);
+        let told = Told::of(name, killing(why), self.why_killing(name, run, why)).run(run).level(level);
         let line = format_args!("{signal} to the {} of {name}: {why}", target.as_str());
         match (why, is_first || signal == Signal::KILL) {
             (Why::Undying, _) => self.tell_undying(name, run),
             (_, true) => self.events.tell(told, line),
             (_, false) => self.events.say(&told, line),
+        }
+    }
+
+    /// What an event says of a run that is told to end: for a probe's sake, the kubelet's sentence.
+    pub(super) fn why_killing(&self, name: &Name, run: Incarnation, why: Why) -> Cow<'static, str> {
+        match why {
+            Why::ProbeFailed(kind) => {
+                let then = if self.probes.is_followed(run) { ", will be restarted" } else { "" };
+                format!("{name} failed {}{then}", kind.as_str()).into()
+            }
+            other => other.as_str().into(),
         }
     }
 }

@@ -360,7 +360,8 @@ impl Supervisor {
         }
         let told = self.host.hooks_answered().into_iter().chain(self.host.heartbeats()).chain(self.host.weights());
         said.iter().for_each(|fact| self.host.tell_verdict(fact, &self.observed));
-        for fact in said.into_iter().chain(ended).chain(told).chain(self.host.probed()) {
+        // After the ends, which may be of commands whose time is over by now.
+        for fact in said.into_iter().chain(ended).chain(told).chain(self.host.probed(now.at)) {
             self.observed.observe(fact, now);
         }
     }
@@ -461,12 +462,12 @@ impl Supervisor {
         let wakes = [
             Some(self.next_tick),
             self.observed.wake_at(),
+            self.host.probes_wake_at(),
             reading,
             self.messages.wake_at(),
             self.host.voices.wake_at(),
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
-            self.host.has_probed().then_some(now.at),
             ending,
             self.farewell.drained_at(),
         ];

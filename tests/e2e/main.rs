@@ -28,6 +28,7 @@ mod page;
 mod panics;
 mod pid1;
 mod policy;
+mod probes;
 mod prometheus;
 mod reaper;
 mod replicas;

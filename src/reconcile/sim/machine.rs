@@ -464,7 +464,7 @@ impl Machine for World {
         self.held_until = now + period;
     }
 
-    fn adopted(&mut self, name: &Name) {
+    fn adopted(&mut self, name: &Name, _: Incarnation, _: &ProcessSpec) {
         let now = self.now.at;
         self.record("adopt", name, None, 0);
         self.tell(|| format!("adopt {name}"));

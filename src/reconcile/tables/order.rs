@@ -88,7 +88,7 @@ impl crate::reconcile::Machine for Stage {
 
     fn weigh(&mut self, _: &Name, _: Incarnation, _: &ProcessSpec) {}
 
-    fn adopted(&mut self, name: &Name) {
+    fn adopted(&mut self, name: &Name, _: Incarnation, _: &ProcessSpec) {
         self.told.push(format!("~{name}"));
     }
 
