@@ -46,6 +46,7 @@ impl Server {
                         match (question, &colony) {
                             (Question::Snapshot(answer), Some(colony)) => drop(answer.send(colony.clone())),
                             (Question::Events(_, answer), Some(_)) => drop(answer.send(Vec::new())),
+                            (Question::Sample(told), Some(_)) => drop(told),
                             (question, None) => unanswered.push(question),
                         }
                     }
@@ -155,6 +156,7 @@ fn colony(processes: usize) -> Snapshot {
         watch: WatchView { active: true },
         checks: Vec::new(),
         strays: 0,
+        sampled: None,
     }
 }
 
@@ -195,6 +197,7 @@ fn process(name: &str) -> ProcessView {
         probes: Vec::new(),
         log_bytes: [0, 0],
         log_dropped: [0, 0],
+        usage: None,
         file: format!("{name}.yaml"),
         config_hash: 0xc0ffee,
         user: Some(Account::Id(1000)),

@@ -17,6 +17,8 @@ pub enum Question {
     /// What has happened to the processes, in the order of time. Apart from the snapshot, of which a scrape wants nothing
     /// but numbers.
     Events(EventsAsked, oneshot::Sender<Vec<ProcessEvent>>),
+    /// What the processes use is about to be asked for. To be dropped at once if that is known, else when it is.
+    Sample(oneshot::Sender<()>),
 }
 
 /// The way to ask the loop.
@@ -52,6 +54,17 @@ impl Ask {
     /// As [`Ask::snapshot`].
     pub async fn events(&self, asked: EventsAsked) -> Result<Vec<ProcessEvent>, Stuck> {
         self.ask(|answer| Question::Events(asked, answer)).await
+    }
+
+    /// The colony as it is now, with what its processes use. For that it may have to be looked at them first, which takes a
+    /// second at most.
+    ///
+    /// # Errors
+    /// As [`Ask::snapshot`].
+    pub async fn usage(&self) -> Result<Snapshot, Stuck> {
+        // Whatever comes of it, the snapshot tells what is known.
+        let _ = self.ask(Question::Sample).await;
+        self.snapshot().await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Stuck> {

@@ -1,7 +1,7 @@
 //! What `/metrics` says of a process, of a schedule and of the colony.
 
 use super::exposition::{Family, Samples, counter, gauge};
-use crate::model::{Account, ExitReason, ProcessView, Snapshot, State};
+use crate::model::{Account, ExitReason, Footprint, ProcessView, Snapshot, State, Usage};
 
 /// Families of the monitor and of the colony.
 pub(super) const COLONY: &[Family<Snapshot>] = &[
@@ -60,6 +60,11 @@ pub(super) const COLONY: &[Family<Snapshot>] = &[
     gauge("ncolony_watch_active", "Whether inotify is in use (0 = polling only).", |samples, snapshot| {
         samples.flag(snapshot.watch.active);
     }),
+    gauge(
+        "ncolony_usage_last_sample_timestamp_seconds",
+        "Unix time at which it was last looked at what the processes use.",
+        |samples, snapshot| samples.time(snapshot.sampled),
+    ),
     gauge("ncolony_strays", "Adopted processes that live now and belong to no run.", |samples, snapshot| {
         samples.count(snapshot.strays);
     }),
@@ -173,6 +178,32 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
         "Runs that ended for their memory: more than their limit, or killed by the kernel for want of it.",
         |samples, view| samples.count(view.exits[ExitReason::Oom as usize]),
     ),
+    counter(
+        "ncolony_process_cpu_seconds_total",
+        "User and system CPU time of all processes of all runs.",
+        |samples, view| {
+            if let Some(Usage { cpu, .. }) = view.usage {
+                samples.with("mode", "user").micros(cpu.user);
+                samples.with("mode", "system").micros(cpu.system);
+            }
+        },
+    ),
+    gauge(
+        "ncolony_process_resident_memory_bytes",
+        "Resident memory of all processes of the run; what several share counts for each.",
+        |samples, view| footprint(samples, view, |footprint| Some(footprint.resident)),
+    ),
+    gauge(
+        "ncolony_process_working_set_bytes",
+        "Memory of the run's cgroup without files that are not in use; absent if it has no cgroup of its own.",
+        |samples, view| footprint(samples, view, |footprint| footprint.working_set),
+    ),
+    gauge("ncolony_process_threads", "Threads of all processes of the run.", |samples, view| {
+        footprint(samples, view, |footprint| Some(footprint.threads));
+    }),
+    gauge("ncolony_process_open_fds", "Open descriptors of all processes of the run.", |samples, view| {
+        footprint(samples, view, |footprint| footprint.open_fds);
+    }),
     gauge(
         "ncolony_process_memory_limit_bytes",
         "Bytes of memory that all processes of a run together may have; absent if there is no limit.",
@@ -251,6 +282,13 @@ pub(super) const SCHEDULE: &[Family<ProcessView>] = &[
         |samples, view| samples.real(view.interval),
     ),
 ];
+
+fn footprint(samples: &mut Samples<'_>, view: &ProcessView, value: fn(&Footprint) -> Option<u64>) {
+    let footprint = view.usage.and_then(|usage| usage.footprint);
+    if let Some(value) = footprint.as_ref().and_then(value) {
+        samples.count(value);
+    }
+}
 
 fn streams(samples: &mut Samples<'_>, bytes: [u64; 2]) {
     for (stream, bytes) in ["stdout", "stderr"].into_iter().zip(bytes) {

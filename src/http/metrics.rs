@@ -114,7 +114,8 @@ mod tests {
     use super::{Exposition, PIECE};
     use crate::http::sample::{ago, ahead, colony, process};
     use crate::model::{
-        Account, Check, EndView, Exit, ExitReason, FileError, HeartbeatView, ProcessView, Signal, Snapshot, State,
+        Account, Check, CpuTime, EndView, Exit, ExitReason, FileError, Footprint, HeartbeatView, ProcessView, Signal,
+        Snapshot, State, Usage,
     };
 
     fn crashing() -> ProcessView {
@@ -135,6 +136,15 @@ mod tests {
             next_start: Some(ahead(6)),
             kills: 1,
             memory_limit: Some(128 << 20),
+            usage: Some(Usage {
+                cpu: CpuTime { user: 1_250_000, system: 40_000 },
+                footprint: Some(Footprint {
+                    resident: 5 << 20,
+                    working_set: Some(6 << 20),
+                    threads: 3,
+                    open_fds: Some(17),
+                }),
+            }),
             heartbeat: Some(HeartbeatView { last: Some(ago(3)), timeout: 30.0, misses: 1 }),
             log_bytes: [1000, 20],
             log_dropped: [0, 7],
@@ -153,6 +163,7 @@ mod tests {
             last_scheduled: Some(ago(3541)),
             missed: 2,
             lag: Some(1.25),
+            usage: Some(Usage { cpu: CpuTime { user: 90_000_000, system: 0 }, footprint: None }),
             starts: 9,
             start_failures: 1,
             exits: [4, 1, 1, 0, 0, 0, 1, 2],
@@ -166,6 +177,7 @@ mod tests {
         snapshot.config.errors.push(FileError { file: "x.yaml".to_string(), summary: "x.yaml:1:1: bad".to_string() });
         snapshot.watch.active = false;
         snapshot.strays = 2;
+        snapshot.sampled = Some(ago(2));
         let check = |name, trouble| Check { name, trouble, gates: false };
         snapshot.checks = vec![check("journal", Some("the disk is full".to_string())), check("watch", None)];
         snapshot

@@ -38,6 +38,7 @@ pub(super) fn colony(processes: Vec<ProcessView>) -> Snapshot {
         watch: WatchView { active: true },
         checks: Vec::new(),
         strays: 0,
+        sampled: None,
     }
 }
 
@@ -79,6 +80,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         probes: Vec::new(),
         log_bytes: [0, 0],
         log_dropped: [0, 0],
+        usage: None,
         file: format!("{name}.yaml"),
         config_hash: 0xc0ffee,
         user: Some(Account::Id(1000)),

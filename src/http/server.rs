@@ -174,7 +174,13 @@ async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, wanted: &Wan
             Some(asked) => site.ask.events(asked).await?,
             None => Vec::new(),
         };
-        Ok((site.ask.snapshot().await?, events))
+        let snapshot = match wanted.route {
+            Route::Metrics => site.ask.usage().await?,
+            Route::Page | Route::Colony | Route::Healthz | Route::Readyz | Route::Livez | Route::Startupz => {
+                site.ask.snapshot().await?
+            }
+        };
+        Ok((snapshot, events))
     };
     match seen.await {
         Ok((snapshot, events)) => routes::answer(wanted, query, snapshot, &events, site.fresh, &site.registry),

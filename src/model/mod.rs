@@ -21,6 +21,7 @@ mod shown;
 mod snapshot;
 mod spec;
 mod time;
+mod usage;
 
 pub use calendar::Calendar;
 pub use cron::{Cron, CronError};
@@ -47,3 +48,4 @@ pub use spec::{
     ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
 };
 pub use time::{Moment, Stamp, Wall};
+pub use usage::{CpuTime, Footprint, Usage};

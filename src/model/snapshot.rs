@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Wall};
+use super::{Account, Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Usage, Wall};
 
 /// The colony at one moment.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub checks: Vec<Check>,
     /// Adopted processes that live now and belong to no run.
     pub strays: u64,
+    /// When it was last looked at what the processes use, if it was.
+    pub sampled: Option<Wall>,
 }
 
 /// The monitor's own phase.
@@ -111,6 +113,8 @@ pub struct ProcessView {
     pub log_bytes: [u64; 2],
     /// Bytes dropped from stdout and stderr because nobody took them.
     pub log_dropped: [u64; 2],
+    /// What it uses, as far as anybody wants to know.
+    pub usage: Option<Usage>,
     /// The file that describes it.
     pub file: String,
     /// A hash of what that asks for.

@@ -51,11 +51,16 @@ impl Helpers {
         self.by_pid.iter().filter(move |(_, helper)| helper.run == run).map(|(pid, _)| *pid)
     }
 
-    /// This child was collected. Says whether it was a helper.
-    pub(super) fn collected(&mut self, pid: pid_t, exit: Exit) -> bool {
-        let helper = self.by_pid.remove(&pid);
-        self.ended.extend(helper.map(|helper| (helper, exit)));
-        helper.is_some()
+    /// All helpers, and whose they are.
+    pub(super) fn all(&self) -> impl Iterator<Item = (pid_t, Incarnation)> {
+        self.by_pid.iter().map(|(pid, helper)| (*pid, helper.run))
+    }
+
+    /// This child was collected. Says whose helper it was, if it was one.
+    pub(super) fn collected(&mut self, pid: pid_t, exit: Exit) -> Option<Incarnation> {
+        let helper = self.by_pid.remove(&pid)?;
+        self.ended.push((helper, exit));
+        Some(helper.run)
     }
 
     /// Whether it has not been collected.

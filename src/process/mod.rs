@@ -18,11 +18,13 @@ mod helper;
 mod identity;
 mod kinship;
 mod leavings;
+mod ledger;
 mod proc_fs;
 pub mod solo;
 mod stolen;
 mod sys;
 mod tree;
+mod usage;
 mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -34,7 +36,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use libc::pid_t;
 use nix::sys::resource::{self, getrlimit, setrlimit};
 
-use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step};
+use crate::model::{
+    Birth, CpuTime, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step,
+};
 use birth::Marks;
 use brand::Brands;
 use cgroup::Cgroups;
@@ -43,12 +47,13 @@ use ghost::Ghosts;
 use helper::Helpers;
 use leavings::Owner;
 use proc_fs::{Adopted, Listed};
-use sys::{Blueprint, Nursery, Wait, Which};
+use sys::{Blueprint, Ended, Nursery, Wait, Which};
 
 pub use cgroup::Keeps;
 pub use ghost::Remembered;
 pub use helper::Purpose;
 pub use sys::Announce;
+pub use usage::{Roots, Sample, Sampler};
 pub use weigh::Weigher;
 
 /// Every process that is ours.
@@ -80,6 +85,8 @@ pub struct Children {
     strays: BTreeMap<pid_t, Owner>,
     stray_count: u64,
     orphans_reaped: u64,
+    /// What those of runs have used that were collected, and that was not told yet.
+    spent: Vec<(Incarnation, CpuTime)>,
 }
 
 /// What is left of a run.
@@ -192,6 +199,7 @@ impl Children {
             strays: BTreeMap::new(),
             stray_count: 0,
             orphans_reaped: 0,
+            spent: Vec::new(),
         })
     }
 
@@ -464,19 +472,23 @@ impl Children {
     }
 
     fn collect(&mut self, which: Which, ended: &mut Vec<(Incarnation, Exit)>) {
-        while let Ok(Some((pid, exit))) = sys::wait(which, Wait::Poll) {
-            match self.by_pid.remove(&pid) {
-                Some(run) => {
-                    self.exits.collected(pid);
-                    ended.push((run, exit));
-                }
-                None if self.helpers.collected(pid, exit) => self.exits.collected(pid),
-                None => {
-                    self.orphans_reaped += 1;
-                    self.strays.remove(&pid);
-                }
+        while let Ok(Some(Ended { pid, exit, cpu })) = sys::wait(which, Wait::Poll) {
+            if let Some(run) = self.by_pid.remove(&pid) {
+                self.exits.collected(pid);
+                self.spent.push((run, cpu));
+                ended.push((run, exit));
+            } else if let Some(run) = self.helpers.collected(pid, exit) {
+                self.exits.collected(pid);
+                self.spent.push((run, cpu));
+            } else {
+                self.note_orphan_reaped(pid, cpu);
             }
         }
+    }
+
+    fn note_orphan_reaped(&mut self, pid: pid_t, cpu: CpuTime) {
+        self.orphans_reaped += 1;
+        self.spent.extend(self.strays.remove(&pid).and_then(|owner| owner.run).map(|run| (run, cpu)));
     }
 
     /// Orphans are looked for where the kernel puts them; a crowd of them is collected by asking for any child.
@@ -489,9 +501,8 @@ impl Children {
                     self.stray_count = 0;
                     for pid in pids.iter().filter(|pid| !self.is_known(**pid)).copied().collect::<Vec<_>>() {
                         self.stray_count += 1;
-                        if let Ok(Some(_)) = sys::wait(Which::Pid(pid), Wait::Poll) {
-                            self.orphans_reaped += 1;
-                            self.strays.remove(&pid);
+                        if let Ok(Some(Ended { cpu, .. })) = sys::wait(Which::Pid(pid), Wait::Poll) {
+                            self.note_orphan_reaped(pid, cpu);
                         }
                     }
                 }

@@ -7,6 +7,12 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::LazyLock;
 
 use libc::pid_t;
+use nix::unistd::{SysconfVar, sysconf};
+
+use crate::model::CpuTime;
+
+/// Clock ticks are hundredths of a second in all that /proc shows.
+const TICK_MICROS: u64 = 10_000;
 
 /// What `/proc/PID/stat` tells of a process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,9 +22,15 @@ pub(super) struct Stat {
     pub parent: pid_t,
     pub group: pid_t,
     pub session: pid_t,
+    /// What all of its threads have used.
+    pub cpu: CpuTime,
+    /// The same of the children that it has waited for, and of theirs.
+    pub waited: CpuTime,
     pub threads: u32,
     /// Clock ticks since boot; with the pid it names a process for good.
     pub start: u64,
+    /// Pages of memory.
+    pub resident: u64,
 }
 
 impl Stat {
@@ -42,7 +54,10 @@ pub(super) fn is_ours() -> bool {
 }
 
 pub(super) fn stat(pid: pid_t) -> Option<Stat> {
-    parse_stat(&std::fs::read(of(pid, "stat")?).ok()?)
+    // Longer than any such line; the kernel gives it whole.
+    let mut line = [0; 2048];
+    let length = File::open(of(pid, "stat")?).ok()?.read(&mut line).ok()?;
+    parse_stat(&line[..length])
 }
 
 fn of(pid: pid_t, file: &str) -> Option<String> {
@@ -53,17 +68,18 @@ fn of(pid: pid_t, file: &str) -> Option<String> {
 /// counted from the last one.
 pub(super) fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let after = bytes.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(bytes.get(after + 1..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
-    Some(Stat {
-        state: *fields.first()?.as_bytes().first()?,
-        parent: number(1)?,
-        group: number(2)?,
-        session: number(3)?,
-        threads: fields.get(17)?.parse().ok()?,
-        start: fields.get(19)?.parse().ok()?,
-    })
+    let mut fields = std::str::from_utf8(bytes.get(after + 1..)?).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let mut id = || fields.next()?.parse().ok();
+    let (parent, group, session) = (id()?, id()?, id()?);
+    // Terminal, its group, flags, four kinds of faults; then priority, nice; then a timer; then the virtual size.
+    let mut number = |passed: usize| fields.nth(passed)?.parse::<u64>().ok();
+    let mut ticks = |passed| number(passed).map(|ticks| ticks.saturating_mul(TICK_MICROS));
+    let cpu = CpuTime { user: ticks(7)?, system: ticks(0)? };
+    let waited = CpuTime { user: ticks(0)?, system: ticks(0)? };
+    let threads = u32::try_from(number(2)?).ok()?;
+    let (start, resident) = (number(1)?, number(1)?);
+    Some(Stat { state, parent, group, session, cpu, waited, threads, start, resident })
 }
 
 /// A process's environment, as it was when the program was executed. `None` as well where the kernel does not let us
@@ -112,6 +128,31 @@ pub(super) fn proportional(pid: pid_t) -> Option<u64> {
 fn parse_pss(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// How open descriptors are counted here.
+pub(super) struct Fds {
+    /// The size of the directory is their number since Linux 6.2, and 0 before.
+    is_size: bool,
+}
+
+impl Fds {
+    pub(super) fn find() -> Fds {
+        Fds { is_size: std::fs::metadata("/proc/self/fd").is_ok_and(|dir| dir.len() > 0) }
+    }
+
+    /// How many a process has open; `None` where that cannot be seen, or it has just ended.
+    pub(super) fn of(&self, pid: pid_t) -> Option<u64> {
+        let dir = of(pid, "fd")?;
+        match self.is_size {
+            true => Some(std::fs::metadata(dir).ok()?.len()),
+            false => Some(std::fs::read_dir(dir).ok()?.count() as u64),
+        }
+    }
+}
+
+pub(super) fn page_size() -> u64 {
+    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
 /// All pids.
@@ -196,22 +237,30 @@ fn parse_pids(list: &[u8]) -> Vec<pid_t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Resident, Stat, parse_pids, parse_pss, parse_stat, parse_statm};
+    use super::{CpuTime, Resident, Stat, parse_pids, parse_pss, parse_stat, parse_statm};
 
     #[test]
     fn a_program_named_like_the_fields_does_not_shift_them() {
-        let line = b"42 (a) Z 1 (b)) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        assert_eq!(
-            parse_stat(line),
-            Some(Stat { state: b'S', parent: 7, group: 42, session: 40, threads: 1, start: 12345 })
-        );
+        let line = b"42 (a) Z 1 (b)) S 7 42 40 0 -1 4194560 1 2 3 4 15 16 17 18 20 0 9 0 12345 400000 77 1 2\n";
+        let expected = Stat {
+            state: b'S',
+            parent: 7,
+            group: 42,
+            session: 40,
+            cpu: CpuTime { user: 150_000, system: 160_000 },
+            waited: CpuTime { user: 170_000, system: 180_000 },
+            threads: 9,
+            start: 12345,
+            resident: 77,
+        };
+        assert_eq!(parse_stat(line), Some(expected));
     }
 
     #[test]
     fn torn_or_foreign_text_is_nothing_known() {
         let line = b"42 (a) S 7 42 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        // From 56 on there is a number in the last field that is read.
-        for cut in 0..56 {
+        // The last byte but the newline is the last field that is read.
+        for cut in 0..line.len() - 1 {
             assert_eq!(parse_stat(&line[..cut]), None, "cut at {cut}");
         }
         assert_eq!(parse_stat(b"not a stat line"), None);

@@ -9,7 +9,7 @@ use libc::pid_t;
 use nix::sys::prctl;
 use nix::sys::signal::SigSet;
 
-use super::sys::{self, Wait, Which};
+use super::sys::{self, Ended, Wait, Which};
 use super::tree;
 use crate::model::{Exit, Signal};
 
@@ -76,7 +76,7 @@ impl Solo {
 
     /// Collects whatever has ended, and says which orphans that were.
     pub fn reap(&mut self) -> Vec<i32> {
-        while let Ok(Some((pid, exit))) = sys::wait(Which::Any, Wait::Poll) {
+        while let Ok(Some(Ended { pid, exit, .. })) = sys::wait(Which::Any, Wait::Poll) {
             if pid == self.pid && self.exit.is_none() {
                 self.exit = Some(exit);
             } else {

@@ -33,7 +33,7 @@ impl Children {
     }
 
     fn note_stolen(&mut self, pid: pid_t, main: Main) {
-        if self.helpers.collected(pid, Exit::Unknown) {
+        if self.helpers.collected(pid, Exit::Unknown).is_some() {
             self.exits.collected(pid);
         }
         let Some(run) = self.by_pid.remove(&pid) else { return };

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 use nix::sys::signal::SigSet;
-use nix::unistd::{SysconfVar, sysconf};
 
 use super::proc_fs;
 use crate::model::Incarnation;
@@ -165,7 +164,7 @@ fn weigh(question: &Question) -> Option<u64> {
         return None;
     }
     let rough = members(&question.roots).filter_map(proc_fs::resident).map(|pages| pages.all).sum::<u64>();
-    let rough = rough.saturating_mul(page_size());
+    let rough = rough.saturating_mul(proc_fs::page_size());
     if rough <= question.limit {
         return Some(rough);
     }
@@ -194,13 +193,10 @@ fn exact(question: &Question) -> u64 {
         proc_fs::stat(pid).and_then(|stat| pages.get(&stat.parent)).is_some_and(|parents| parents == own)
     };
     let shares = pages.iter().filter(|(pid, own)| !is_its_parents(**pid, own)).map(|(pid, own)| {
-        proc_fs::proportional(*pid).unwrap_or_else(|| own.all.saturating_sub(own.shared).saturating_mul(page_size()))
+        proc_fs::proportional(*pid)
+            .unwrap_or_else(|| own.all.saturating_sub(own.shared).saturating_mul(proc_fs::page_size()))
     });
     shares.fold(0, u64::saturating_add)
-}
-
-fn page_size() -> u64 {
-    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
 #[cfg(test)]

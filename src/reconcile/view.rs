@@ -113,6 +113,7 @@ fn one(
         probes: probe_views(record, spec),
         log_bytes: [0; 2],
         log_dropped: [0; 2],
+        usage: None,
         file: String::new(),
         config_hash: spec.map_or(0, |spec| spec.whole.0),
         user: spec.and_then(|spec| spec.birth.security.user.clone()),

@@ -13,11 +13,12 @@ use super::journal::Journal;
 use super::limits::LimitsSide;
 use super::pid_files::PidFiles;
 use super::probes::Probes;
+use super::usage::UsageSide;
 use super::voices::Voices;
 use crate::health::{Beats, Heart, Listener, Look, Resolver, Seen};
 use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
 use crate::output::Capture;
-use crate::process::{self, Children, Event, Reach, Weigher};
+use crate::process::{self, Children, Event, Reach, Sampler, Weigher};
 use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Until, Why};
 
 /// Everything that a plan needs done, done.
@@ -30,6 +31,8 @@ pub(super) struct Host {
     pub(super) beats: Beats,
     /// Their limits.
     pub(super) limits: LimitsSide,
+    /// What they use.
+    pub(super) usage: UsageSide,
     /// What is done for them beside.
     pub(super) hooks: Hooks,
     /// What they are asked.
@@ -47,7 +50,7 @@ pub(super) struct Host {
     /// What becomes of output when no file says so.
     pub(super) default_output: Output,
     /// The runs that are, by number.
-    names: HashMap<Incarnation, Name>,
+    pub(super) names: HashMap<Incarnation, Name>,
     /// Those of them that were told to end, so that their end is no surprise.
     pub(super) told_to_end: HashSet<Incarnation>,
     /// What the looks at heartbeats have shown, to be shown.
@@ -99,6 +102,7 @@ impl Host {
             capture,
             beats: Beats::start(wake()),
             limits: LimitsSide::new(Weigher::new(wake())),
+            usage: UsageSide::new(Sampler::new(wake())),
             hooks: Hooks::new(wakes, &resolver),
 
             voices,
@@ -141,6 +145,8 @@ impl Host {
     /// What has ended since the last look, as facts; with `all`, every child is looked at.
     pub(super) fn reap(&mut self, all: bool) -> Vec<Fact> {
         let events = if all { self.children.sweep() } else { self.children.reap() };
+        // Before the end of their runs, after which nobody knows whose they were.
+        self.take_spent();
         let mut facts = Vec::new();
         for event in events {
             if let Event::Exited(run, ..) = event {
@@ -389,6 +395,7 @@ impl Machine for Host {
         self.capture.forget(name);
         self.told.remove(name);
         self.limits.forget(name);
+        self.usage.forget(name);
         let told = Told::of(name, Reason::SuccessfulDelete, "nothing of it is left");
         self.events.tell(told, format_args!("{name} is gone"));
         self.events.forget(name);

@@ -23,6 +23,7 @@ mod signals;
 mod telling;
 mod termination;
 mod turn;
+mod usage;
 mod voices;
 mod watch_side;
 
@@ -268,7 +269,7 @@ async fn turn_until_done(
                 Asked::Look | Asked::Nothing => {}
             },
             () = wakes.notify.notified() => {}
-            Some(question) = asked.recv() => answer(&supervisor, question),
+            Some(question) = asked.recv() => answer(&mut supervisor, question),
             ready = output.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             ready = notices.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
@@ -283,8 +284,9 @@ async fn turn_until_done(
 }
 
 /// Whoever asked may have gone.
-fn answer(supervisor: &Supervisor, question: Question) {
+fn answer(supervisor: &mut Supervisor, question: Question) {
     match question {
+        Question::Sample(told) => supervisor.host.usage.want(told, clocks().at),
         Question::Snapshot(answer) => drop(answer.send(supervisor.snapshot(clocks()))),
         Question::Events(asked, answer) => drop(answer.send(supervisor.host.events.answer(&asked))),
     }

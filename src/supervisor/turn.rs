@@ -299,6 +299,7 @@ impl Supervisor {
             process.file = self.config.file_of(&process.name);
             process.file_error = self.config.error_of(&process.name);
             process.user.get_or_insert(Account::Id(us));
+            process.usage = self.host.usage.of(&process.name, run.map(|run| run.id), now.at);
         }
         Snapshot {
             taken: now,
@@ -310,6 +311,7 @@ impl Supervisor {
             watch: self.watch.view(),
             checks: self.checks(),
             strays: self.host.children.strays(),
+            sampled: self.host.usage.sampled(),
         }
     }
 
@@ -364,6 +366,7 @@ impl Supervisor {
         for fact in said.into_iter().chain(ended).chain(told).chain(self.host.probed(now.at)) {
             self.observed.observe(fact, now);
         }
+        self.host.sample_usage(now);
     }
 
     /// The safety net: at every tick all is looked at, whatever was heard.
@@ -466,6 +469,7 @@ impl Supervisor {
             reading,
             self.messages.wake_at(),
             self.host.voices.wake_at(),
+            self.host.usage.wake_at(),
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
             ending,

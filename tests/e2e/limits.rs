@@ -185,6 +185,8 @@ fn the_kernel_keeps_the_limits_where_it_can_and_one_process_alone_is_killed_for_
     });
     assert_eq!(fs::read_to_string(own.join("memory.max")).expect("it has one").trim(), "41943040");
     assert_eq!(fs::read_to_string(own.join("cpu.max")).expect("it has one").trim(), "50000 100000");
+    colony.wait_metric(&series("working_set_bytes", "hog"), |bytes| (4096.0..41_943_040.0).contains(&bytes));
+    assert_eq!(colony.metric(&series("working_set_bytes", "web")), None, "it has no cgroup of its own");
     let (status, log) = colony.end();
     assert!(status.success() && log.contains("ended: nothing is left"), "{log}");
     wait_for("the runs' cgroups to be removed", || cgroup.runs().is_empty().then_some(()));

@@ -38,3 +38,4 @@ mod schedule;
 mod servers;
 mod shutdown;
 mod support;
+mod usage;

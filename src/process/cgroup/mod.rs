@@ -102,6 +102,12 @@ impl Cgroups {
         self.runs.get(&run).map(|own| own.keeps).unwrap_or_default()
     }
 
+    /// The cgroups of the runs whose memory the kernel limits.
+    pub(super) fn of_memory(&self) -> Vec<(Incarnation, PathBuf)> {
+        let limited = self.runs.iter().filter(|(_, own)| own.keeps.memory);
+        limited.map(|(run, own)| (*run, own.dir.clone())).collect()
+    }
+
     /// Why no cgroups can be made, once that is known.
     pub(super) fn trouble(&self) -> Option<&str> {
         match &self.place {
@@ -187,6 +193,14 @@ fn left_by_earlier(base: &Base, prefix: &str) -> Vec<PathBuf> {
 
 fn prefix(colony: u64) -> String {
     format!("ncolony-{colony:016x}-")
+}
+
+/// Bytes of memory that a cgroup has, less those of files that the kernel would take back first: what cAdvisor and the
+/// kubelet call its working set.
+pub(super) fn working_set(dir: &Path) -> Option<u64> {
+    let read = |file: &str| fs::read_to_string(dir.join(file)).ok();
+    let all: u64 = read("memory.current")?.trim().parse().ok()?;
+    Some(all.saturating_sub(text::count(&read("memory.stat")?, "inactive_file")?))
 }
 
 /// Makes a cgroup with these limits. If it exceeds that of memory all of it is killed, not what the kernel picks of it;

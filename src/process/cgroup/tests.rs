@@ -173,7 +173,8 @@ fn a_child_is_in_its_cgroup_before_it_is_its_program_and_is_killed_and_removed_w
     assert!(own.exists() && cgroups.left.len() == 1, "an inhabited cgroup cannot be removed");
     cgroups.tidy();
     let killed = Exit::Killed { signal: Signal::KILL, core_dumped: false };
-    assert_eq!(sys::wait(Which::Pid(pid), Wait::Block), Ok(Some((pid, killed))));
+    let ended = sys::wait(Which::Pid(pid), Wait::Block).expect("our child").expect("it has ended");
+    assert_eq!((ended.pid, ended.exit), (pid, killed));
     // What had left its session is not ours to collect, but it is dead.
     wait_for("the cgroup to be empty", || inhabitants().is_empty());
     wait_for("the cgroup to be removed", || {

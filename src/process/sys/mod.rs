@@ -23,7 +23,7 @@ pub(super) use rights::{Held, Identity, Rights, held};
 pub(super) use solo::{fork, hear_of_children, leave_terminal, next_signal, stop_here};
 pub(super) use traits::Traits;
 pub(super) use wait::{
-    Wait, Which, has_child, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait,
+    Ended, Wait, Which, has_child, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait,
 };
 
 /// Marks every descriptor from 3 on as not for children. Whoever started us may have left some open.
@@ -54,7 +54,7 @@ fn place(from: BorrowedFd<'_>, slot: &OwnedFd) -> Result<(), i32> {
 }
 
 fn zeroed<T: Copy>() -> T {
-    // SAFETY: used for the C structs of signals only, for which all zero is valid.
+    // SAFETY: used for C structs of numbers only, for which all zero is valid.
     unsafe { std::mem::zeroed() }
 }
 

@@ -7,7 +7,7 @@ use std::ptr;
 use libc::pid_t;
 
 use super::{errno, zeroed};
-use crate::model::{Exit, Signal};
+use crate::model::{CpuTime, Exit, Signal};
 
 /// Whom to wait for.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +29,20 @@ pub(in crate::process) enum Wait {
     Block,
 }
 
-/// Collects a child that has ended. Raw, since typed wrappers cannot say "real-time signal".
+/// A child that has ended and was collected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::process) struct Ended {
+    pub(in crate::process) pid: pid_t,
+    pub(in crate::process) exit: Exit,
+    /// What it had used, with the children that it had waited for.
+    pub(in crate::process) cpu: CpuTime,
+}
+
+/// Collects a child that has ended. Raw, since typed wrappers cannot say "real-time signal", nor libc's what it had used.
 ///
 /// # Errors
 /// The errno; `ECHILD` when there is no such child.
-pub(in crate::process) fn wait(which: Which, how: Wait) -> Result<Option<(pid_t, Exit)>, i32> {
+pub(in crate::process) fn wait(which: Which, how: Wait) -> Result<Option<Ended>, i32> {
     let (kind, id, only) = match which {
         Which::Own => (libc::P_ALL, 0, libc::__WNOTHREAD),
         Which::Any => (libc::P_ALL, 0, 0),
@@ -42,11 +51,13 @@ pub(in crate::process) fn wait(which: Which, how: Wait) -> Result<Option<(pid_t,
     let options = libc::WEXITED | only | if how == Wait::Poll { libc::WNOHANG } else { 0 };
     loop {
         let mut info: libc::siginfo_t = zeroed();
-        // SAFETY: `info` is valid for writing.
-        if unsafe { libc::waitid(kind, id, &mut info, options) } == 0 {
+        let mut usage: libc::rusage = zeroed();
+        // SAFETY: `info` and `usage` are valid for writing.
+        if unsafe { libc::syscall(libc::SYS_waitid, kind, id, &mut info, options, &mut usage) } == 0 {
             // SAFETY: waitid fills in these fields, or leaves them zero.
             let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-            return Ok((pid != 0).then(|| (pid, exit(info.si_code, status))));
+            let cpu = CpuTime { user: micros(usage.ru_utime), system: micros(usage.ru_stime) };
+            return Ok((pid != 0).then(|| Ended { pid, exit: exit(info.si_code, status), cpu }));
         }
         match errno() {
             libc::EINTR => {}
@@ -77,6 +88,10 @@ pub(in crate::process) fn has_child_in_group(group: pid_t) -> bool {
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is valid for writing.
     unsafe { libc::waitid(libc::P_PGID, group as libc::id_t, &mut info, options) == 0 }
+}
+
+fn micros(time: libc::timeval) -> u64 {
+    (time.tv_sec as u64).saturating_mul(1_000_000).saturating_add(time.tv_usec as u64)
 }
 
 fn exit(code: c_int, status: c_int) -> Exit {
