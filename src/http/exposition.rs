@@ -27,11 +27,17 @@ pub(super) const fn gauge<T>(name: &'static str, help: &'static str, samples: fn
     Family { head: Head { name, kind: "gauge", help }, samples }
 }
 
+/// A family of summaries without quantiles: each sample is [`Samples::of`] its `_sum` or its `_count`.
+pub(super) const fn summary<T>(name: &'static str, help: &'static str, samples: fn(&mut Samples<'_>, &T)) -> Family<T> {
+    Family { head: Head { name, kind: "summary", help }, samples }
+}
+
 impl<T> Family<T> {
     /// Appends what the family says of a thing. `subject` is its label as [`label`] makes it, or empty; `is_headed` says
     /// whether the family has been mentioned, which a family without samples is not.
     pub(super) fn write(&self, text: &mut Vec<u8>, is_headed: &mut bool, subject: &[u8], thing: &T) {
-        (self.samples)(&mut Samples { text, head: &self.head, subject, is_headed, is_begun: false }, thing);
+        let head = &self.head;
+        (self.samples)(&mut Samples { text, head, subject, is_headed, is_begun: false, suffix: "" }, thing);
     }
 }
 
@@ -43,6 +49,8 @@ pub(super) struct Samples<'a> {
     is_headed: &'a mut bool,
     /// Whether a line has been begun that has no value yet.
     is_begun: bool,
+    /// What of the family the sample is whose value comes next.
+    suffix: &'static str,
 }
 
 impl Samples<'_> {
@@ -53,6 +61,12 @@ impl Samples<'_> {
             self.text.push(b',');
         }
         push_label(self.text, key, value);
+        self
+    }
+
+    /// The sample whose value comes next is this of its family. To be called before any label.
+    pub(super) fn of(&mut self, suffix: &'static str) -> &mut Self {
+        self.suffix = suffix;
         self
     }
 
@@ -102,6 +116,7 @@ impl Samples<'_> {
         }
         self.is_begun = true;
         self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(std::mem::take(&mut self.suffix).as_bytes());
         self.text.push(b'{');
         self.text.extend_from_slice(self.subject);
     }
@@ -184,13 +199,24 @@ fn push_real(text: &mut Vec<u8>, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, counter, gauge, label, push_fraction, push_real, push_whole};
+    use super::{Family, counter, gauge, label, push_fraction, push_real, push_whole, summary};
     use crate::model::Wall;
 
     fn text<T>(family: &Family<T>, subject: &str, things: &[T]) -> String {
         let (mut text, mut is_headed) = (Vec::new(), false);
         things.iter().for_each(|thing| family.write(&mut text, &mut is_headed, subject.as_bytes(), thing));
         String::from_utf8(text).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_summary_has_a_sum_and_a_count() {
+        let family = summary::<u64>("s_seconds", "S.", |samples, count| {
+            samples.of("_sum").with("kind", "x").micros(*count * 500_000);
+            samples.of("_count").with("kind", "x").count(*count);
+        });
+        let expected = "# HELP s_seconds S.\n# TYPE s_seconds summary\ns_seconds_sum{kind=\"x\"} 1.5\n\
+                        s_seconds_count{kind=\"x\"} 3\n";
+        assert_eq!(text(&family, "", &[3]), expected);
     }
 
     // W09

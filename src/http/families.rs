@@ -1,7 +1,7 @@
 //! What `/metrics` says of a process, of a schedule and of the colony.
 
-use super::exposition::{Family, Samples, counter, gauge};
-use crate::model::{Account, ExitReason, Footprint, ProcessView, Snapshot, State, Usage};
+use super::exposition::{Family, Samples, counter, gauge, summary};
+use crate::model::{Account, ExitReason, Footprint, ProbeVerdict, ProcessView, Snapshot, State, Usage};
 
 /// Families of the monitor and of the colony.
 pub(super) const COLONY: &[Family<Snapshot>] = &[
@@ -228,6 +228,43 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
             samples.count(beat.misses);
         }
     }),
+    gauge(
+        "ncolony_process_probe_healthy",
+        "Whether the present run is well by its probes of this type; absent before they have come to a verdict.",
+        |samples, view| {
+            for probe in &view.probes {
+                let is_well = match probe.verdict {
+                    ProbeVerdict::Success => true,
+                    ProbeVerdict::Failure => false,
+                    ProbeVerdict::Unknown => continue,
+                };
+                samples.with("probe_type", probe.kind.label()).flag(is_well);
+            }
+        },
+    ),
+    counter(
+        "ncolony_prober_probe_total",
+        "Probes by type and result: successful, failed, or unknown (could not be made, or mean nothing).",
+        |samples, view| {
+            for probe in &view.probes {
+                let results = [("successful", probe.successful), ("failed", probe.failed), ("unknown", probe.unknown)];
+                for (result, count) in results {
+                    samples.with("probe_type", probe.kind.label()).with("result", result).count(count);
+                }
+            }
+        },
+    ),
+    summary(
+        "ncolony_prober_probe_duration_seconds",
+        "How long probes took, by type, whatever came of them.",
+        |samples, view| {
+            for probe in &view.probes {
+                let count = probe.successful + probe.failed + probe.unknown;
+                samples.of("_sum").with("probe_type", probe.kind.label()).real(Some(probe.seconds));
+                samples.of("_count").with("probe_type", probe.kind.label()).count(count);
+            }
+        },
+    ),
     counter("ncolony_process_log_bytes_total", "Bytes read from stdout and stderr.", |samples, view| {
         streams(samples, view.log_bytes);
     }),

@@ -114,9 +114,13 @@ mod tests {
     use super::{Exposition, PIECE};
     use crate::http::sample::{ago, ahead, colony, process};
     use crate::model::{
-        Account, Check, CpuTime, EndView, Exit, ExitReason, FileError, Footprint, HeartbeatView, ProcessView, Signal,
-        Snapshot, State, Usage,
+        Account, Check, CpuTime, EndView, Exit, ExitReason, FileError, Footprint, HeartbeatView, ProbeKind,
+        ProbeVerdict, ProbeView, ProcessView, Signal, Snapshot, State, Usage,
     };
+
+    fn probe(kind: ProbeKind, verdict: ProbeVerdict) -> ProbeView {
+        ProbeView { kind, verdict, why: None, successful: 7, failed: 3, unknown: 1, seconds: 0.125 }
+    }
 
     fn crashing() -> ProcessView {
         let exit = Exit::Killed { signal: Signal::KILL, core_dumped: false };
@@ -146,6 +150,10 @@ mod tests {
                 }),
             }),
             heartbeat: Some(HeartbeatView { last: Some(ago(3)), timeout: 30.0, misses: 1 }),
+            probes: vec![
+                probe(ProbeKind::Liveness, ProbeVerdict::Failure),
+                probe(ProbeKind::Startup, ProbeVerdict::Unknown),
+            ],
             log_bytes: [1000, 20],
             log_dropped: [0, 7],
             ..process("a \"b\"\\c")

@@ -122,6 +122,9 @@ impl<'a> Witness<'a> {
 const BUSY: &str = "while :; do i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done; sh -c 'exit 0'; sleep 0.05; done";
 const LIMITED: &str = r#"{"args": ["sleep", "1000"], "resources": {"limits": {"memory": "1Gi"}}}"#;
 
+const MISSING: &str = r#"{"args": ["/no"]}"#;
+const PROBED: &str = r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["true"]}}}"#;
+
 /// A colony with one of everything.
 fn various() -> Setup {
     let setup = Setup::new().flags(&["--minrestartdelay", "0.05", "--maxrestartdelay", "0.2"]);
@@ -136,7 +139,8 @@ fn various() -> Setup {
     let crash = "i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done; exit 3";
     let files = [("beating", beating.to_string()), ("crash", sh(crash)), ("steady", sh(BUSY))];
     let files = files.iter().map(|(name, text)| (*name, text.as_str()));
-    let files = files.chain([("job", job), ("once", once), ("limited", LIMITED), ("missing", r#"{"args": ["/no"]}"#)]);
+    let others = [("job", job), ("once", once), ("limited", LIMITED), ("probed", PROBED), ("missing", MISSING)];
+    let files = files.chain(others);
     files.fold(setup, |setup, (name, text)| setup.file(name, text))
 }
 
@@ -178,7 +182,7 @@ fn counters_never_go_back_and_what_is_removed_leaves_no_series() {
     witness.wait_gone("steady");
     colony.write("steady", &sleeper());
     witness.wait(&series("starts_total", "steady"), |starts| starts == 1.0);
-    for process in ["crash", "job", "beating", "limited", "missing"] {
+    for process in ["crash", "job", "beating", "limited", "probed", "missing"] {
         colony.remove(process);
         witness.wait_gone(process);
     }
@@ -206,6 +210,7 @@ fn every_family_has_the_labels_that_the_readme_says_and_promtool_finds_nothing_t
     colony.wait_metric(r#"ncolony_schedule_last_success_timestamp_seconds{schedule="job"}"#, |at| at > 1e9);
     colony.wait_metric(&series("heartbeat_timestamp_seconds", "beating"), |at| at > 1e9);
     colony.wait_metric(&series("start_failures_total", "missing"), |failures| failures >= 1.0);
+    colony.wait_metric(r#"ncolony_process_probe_healthy{process="probed",probe_type="Readiness"}"#, |well| well == 1.0);
     colony.write("refused", "{");
     colony.wait_metric("ncolony_config_file_errors", |errors| errors == 1.0);
     colony.wait_metric(&series("open_fds", "limited"), |fds| fds == 3.0);

@@ -626,6 +626,34 @@ fn the_end_of_a_colony_waits_for_no_probe() {
     assert!(!log.contains("its grace is over"), "{log}");
 }
 
+#[test]
+fn what_probes_have_shown_is_in_the_metrics() {
+    let server = Server::new(Mood::Well);
+    let web = file(json!({
+        "readinessProbe": probe(server.http(), json!({"failureThreshold": 1})),
+        "livenessProbe": probe(json!({"exec": {"command": ["no-such-program"]}}), json!({})),
+    }));
+    let colony = Colony::with(&[("web", &web)]);
+    let healthy = |kind: &str| format!("ncolony_process_probe_healthy{{process=\"web\",probe_type=\"{kind}\"}}");
+    let total = |kind: &str, result: &str| {
+        format!("ncolony_prober_probe_total{{process=\"web\",probe_type=\"{kind}\",result=\"{result}\"}}")
+    };
+    colony.wait_metric(&healthy("Readiness"), |well| well == 1.0);
+    colony.wait_metric(&total("Readiness", "successful"), |count| count >= 3.0);
+    assert_eq!(colony.metric(&total("Readiness", "failed")), Some(0.0));
+    colony.wait_metric(&total("Liveness", "unknown"), |count| count >= 3.0);
+    assert_eq!(colony.metric(&healthy("Liveness")), None, "nothing is known of it");
+    server.be(Mood::Ill);
+    colony.wait_metric(&healthy("Readiness"), |well| well == 0.0);
+    colony.wait_metric(&total("Readiness", "failed"), |count| count >= 1.0);
+    let took = |of: &str| {
+        let series = format!("ncolony_prober_probe_duration_seconds_{of}{{process=\"web\",probe_type=\"Readiness\"}}");
+        colony.metric(&series).expect("the series")
+    };
+    assert!(took("count") >= 4.0);
+    assert!(took("sum") > 0.0 && took("sum") < 60.0 * took("count"), "{}", took("sum"));
+}
+
 // The text of a failure that lasts is told once in a minute, however often it fails.
 #[test]
 fn a_probe_that_fails_ten_times_a_second_does_not_flood_the_log() {
