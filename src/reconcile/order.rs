@@ -139,30 +139,10 @@ impl Observed {
             self.order.undying.remove(name);
             self.order.free(name).iter().for_each(|freed| self.agenda.touch(freed));
         }
-        for freed in self.order.waits.tell(name, record) {
+        for waiting in self.order.waits.tell(name, &self.records) {
             // What is up asks when it is down.
-            if self.records.get(&freed).is_none_or(|record| matches!(record.life, Life::Down)) {
-                self.agenda.touch(&freed);
-            }
-        }
-        if self.runs_until_complete() {
-            self.tell_the_vain(name);
-        }
-    }
-
-    /// Whoever waits for this process may wait for a failure now, or not any more, and so may those that wait for him.
-    fn tell_the_vain(&mut self, name: &Name) {
-        let Some(record) = self.records.get(name) else { return };
-        let has_failed = record.failed.is_some() || record.last.as_ref().is_some_and(End::is_failure);
-        let fails = matches!(record.life, Life::Down) && has_failed;
-        let is_up = |name: &Name| self.records.get(name).is_some_and(|record| !matches!(record.life, Life::Down));
-        let (mut open, mut seen) = (vec![name], BTreeSet::from([name]));
-        while let Some(name) = open.pop() {
-            for dependent in self.order.waits.dependents(name).filter(|name| !is_up(name)) {
-                self.agenda.touch(dependent);
-                if fails && seen.insert(dependent) {
-                    open.push(dependent);
-                }
+            if self.records.get(&waiting).is_none_or(|record| matches!(record.life, Life::Down)) {
+                self.agenda.touch(&waiting);
             }
         }
     }
@@ -200,6 +180,11 @@ pub(super) fn is_ready(spec: &ProcessSpec, record: &Record) -> bool {
     }
 }
 
+/// Whether those that need it to be otherwise than it is wait in vain: it has ended for good, or cannot even be started.
+pub(super) fn is_over(spec: &ProcessSpec, record: &Record) -> bool {
+    (has_ended(spec, record) || stillborn(spec, record).is_some()) && !spec.suspend
+}
+
 /// Whether it has ended for good. No clock is needed for that: a schedule never has.
 fn has_ended(spec: &ProcessSpec, record: &Record) -> bool {
     matches!(record.life, Life::Down) && spec.schedule.is_none() && timing::service_due_at(spec, record) == Due::Never
@@ -231,24 +216,6 @@ pub(super) struct Unmet<'a> {
 /// The first dependency, of what `spec` describes, that is not as it must be.
 pub(super) fn unmet<'a>(desired: &'a Desired, observed: &'a Observed, spec: &'a ProcessSpec) -> Option<Unmet<'a>> {
     all_unmet(desired, observed, spec).next()
-}
-
-/// Whether what `spec` describes can never start as things are: something that it depends on has ended for good, and not
-/// as it must, or waits for such a thing itself.
-pub(super) fn is_in_vain(desired: &Desired, observed: &Observed, spec: &ProcessSpec) -> bool {
-    let (mut open, mut seen) = (vec![spec], BTreeSet::new());
-    while let Some(spec) = open.pop() {
-        for unmet in all_unmet(desired, observed, spec) {
-            let Some((spec, record)) = unmet.spec.zip(unmet.record) else { continue };
-            if (has_ended(spec, record) || stillborn(spec, record).is_some()) && !spec.suspend {
-                return true;
-            }
-            if matches!(record.life, Life::Down) && seen.insert(unmet.name) {
-                open.push(spec);
-            }
-        }
-    }
-    false
 }
 
 fn all_unmet<'a>(

@@ -69,13 +69,9 @@ impl Observed {
         self.ends.outcome.as_ref()
     }
 
-    pub(super) fn runs_until_complete(&self) -> bool {
-        self.ends.until == Until::Complete
-    }
-
     /// Whether nobody is waited for any more: [`Observed::completion`] says what that comes to.
     pub fn is_complete(&self) -> bool {
-        self.runs_until_complete() && self.ends.open.is_empty()
+        self.ends.until == Until::Complete && self.ends.open.is_empty()
     }
 
     /// How the colony ends when nobody is waited for; `None` when nobody ever was. `refused` is why a file is refused of
@@ -86,7 +82,7 @@ impl Observed {
         }
         let ends = self.ends.over.iter().filter_map(|name| {
             let record = self.records.get(name)?;
-            Some((name, self.standing(desired, desired.processes.get(name)?, record)))
+            Some((name, self.standing(name, desired.processes.get(name)?, record)))
         });
         let failed = ends.filter_map(|(name, standing)| match standing {
             Standing::Over(end) if !end.is_success() => Some((end.at.at, name, ended(name, end))),
@@ -130,7 +126,7 @@ impl Observed {
         if self.ends.until == Until::Told && !spec.essential {
             return;
         }
-        match self.standing(desired, spec, record) {
+        match self.standing(name, spec, record) {
             Standing::Open => self.ends.wait_for(name),
             Standing::Aside => self.ends.forget(name),
             Standing::Stillborn(_) | Standing::InVain => self.ends.is_over(name),
@@ -145,12 +141,12 @@ impl Observed {
 }
 
 impl Observed {
-    fn standing<'a>(&self, desired: &Desired, spec: &ProcessSpec, record: &'a Record) -> Standing<'a> {
+    fn standing<'a>(&self, name: &Name, spec: &ProcessSpec, record: &'a Record) -> Standing<'a> {
         match standing(spec, record) {
             Standing::Open
                 if matches!(record.life, Life::Down)
-                    && self.runs_until_complete()
-                    && order::is_in_vain(desired, self, spec) =>
+                    && self.ends.until == Until::Complete
+                    && self.order.waits.is_in_vain(name) =>
             {
                 Standing::InVain
             }
@@ -285,12 +281,13 @@ mod tests {
         let mut desired = Desired::default();
         let mut observed = Observed::until(until);
         let mut seconds = 0;
-        for (index, (text, spec, thens)) in colony.iter().enumerate() {
-            let (name, spec) = (name(text), Arc::new(spec.clone()));
+        desired.processes = colony.iter().map(|(text, spec, _)| (name(text), Arc::new(spec.clone()))).collect();
+        observed.arrange(&desired, Moment::ZERO);
+        for (index, (text, _, thens)) in colony.iter().enumerate() {
+            let (name, spec) = (name(text), &desired.processes[*text]);
             let id = Incarnation::new(NonZeroU64::MIN.saturating_add(index as u64));
-            desired.processes.insert(name.clone(), Arc::clone(&spec));
             for then in *thens {
-                let (name, spec) = (name.clone(), Arc::clone(&spec));
+                let (name, spec) = (name.clone(), Arc::clone(spec));
                 let fact = match then {
                     Waits => Fact::Edited(name),
                     Runs => Fact::Started(name, id, spec),

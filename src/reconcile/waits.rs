@@ -1,4 +1,4 @@
-//! Who waits for whom to be started. How much of it is not as it must be is counted, and counted anew only where something
+//! Who waits for whom to be started. How much of it is not as it must be is counted, and judged anew only where something
 //! that is depended on changes: so neither such a change nor a look at who waits goes through long lists.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::desired::Desired;
 use super::order;
-use super::record::Record;
+use super::record::{Life, Record};
 use crate::model::{Condition, Dependency, DependencyLists, Name, ProcessSpec};
 
 /// Who waits for what, of all that is desired.
@@ -32,6 +32,8 @@ struct Queue {
     names: Vec<Name>,
     /// How much of what they depend on is not as it must be.
     unmet: usize,
+    /// And how much of that never will be, as things are.
+    hopeless: usize,
 }
 
 /// Something that a queue depends on.
@@ -42,36 +44,45 @@ struct Need {
     /// What is desired of it; `None`: no good file describes it.
     spec: Option<Arc<ProcessSpec>>,
     queue: usize,
-    is_met: bool,
+    outlook: Outlook,
+}
+
+/// Whether something is as those want it that depend on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outlook {
+    Met,
+    Unmet,
+    /// It has ended for good, and not as it must, or waits for such a thing itself.
+    Hopeless,
 }
 
 impl Waits {
     /// As things are.
     pub(super) fn of(desired: &Desired, records: &BTreeMap<Name, Record>) -> Waits {
-        let sets = Sets::of(desired);
+        let mut waits = Waits { sets: Sets::of(desired), ..Waits::default() };
         let waiting = || desired.processes.iter().filter(|(_, spec)| !spec.depends_on.is_empty());
         let lists = DependencyLists::of(waiting().map(|(_, spec)| &*spec.depends_on));
-        let mut queues: Vec<Queue> = lists.iter().map(|_| Queue::default()).collect();
-        let mut places = Vec::new();
+        waits.queues.resize_with(lists.iter().count(), Queue::default);
         for (name, spec) in waiting() {
             if let Some(place) = lists.place(&spec.depends_on) {
-                queues[place].names.push(name.clone());
-                places.push((name.clone(), place));
+                waits.queues[place].names.push(name.clone());
+                waits.places.push((name.clone(), place));
             }
         }
-        let mut needs = Vec::new();
-        for (queue, Dependency { name, condition }) in
-            lists.iter().enumerate().flat_map(|(queue, list)| list.iter().map(move |on| (queue, on)))
-        {
-            for on in sets.members(desired, name) {
-                let (spec, condition) = (desired.processes.get(on).cloned(), *condition);
-                let is_met = order::is_met(condition, spec.as_deref(), records.get(on));
-                queues[queue].unmet += usize::from(!is_met);
-                needs.push(Need { on: on.clone(), condition, spec, queue, is_met });
+        for (queue, list) in lists.iter().enumerate() {
+            for Dependency { name, condition } in list {
+                for on in waits.sets.members(desired, name) {
+                    let (spec, outlook) = (desired.processes.get(on).cloned(), Outlook::Unmet);
+                    waits.needs.push(Need { on: on.clone(), condition: *condition, spec, queue, outlook });
+                    waits.queues[queue].unmet += 1;
+                }
             }
         }
-        needs.sort_unstable_by(|one, other| one.on.cmp(&other.on));
-        Waits { sets, queues, places, needs }
+        waits.needs.sort_unstable_by(|one, other| one.on.cmp(&other.on));
+        let mut needed: Vec<Name> = waits.needs.iter().map(|need| need.on.clone()).collect();
+        needed.dedup();
+        needed.iter().for_each(|name| drop(waits.tell(name, records)));
+        waits
     }
 
     /// The processes that a dependency names.
@@ -81,38 +92,45 @@ impl Waits {
 
     /// Whether all that this process depends on is as it must be.
     pub(super) fn is_free(&self, name: &Name) -> bool {
-        let place = self.places.binary_search_by(|(waiting, _)| waiting.cmp(name));
-        place.is_err() || place.is_ok_and(|at| self.queues[self.places[at].1].unmet == 0)
+        self.queue_of(name).is_none_or(|queue| queue.unmet == 0)
     }
 
-    /// Something about this process has changed. Returns those that it sets free.
-    pub(super) fn tell(&mut self, name: &Name, record: &Record) -> Vec<Name> {
-        let mut freed = Vec::new();
-        let needs = self.needs_of(name);
-        for need in &mut self.needs[needs] {
-            let is_met = order::is_met(need.condition, need.spec.as_deref(), Some(record));
-            let was_met = std::mem::replace(&mut need.is_met, is_met);
-            let queue = &mut self.queues[need.queue];
-            match (was_met, is_met) {
-                (true, false) => queue.unmet += 1,
-                (false, true) => {
-                    queue.unmet -= 1;
-                    if queue.unmet == 0 {
-                        freed.extend_from_slice(&queue.names);
-                    }
+    /// Whether this process can never start as things are: something that it depends on has ended for good, and not as it
+    /// must, or waits for such a thing itself.
+    pub(super) fn is_in_vain(&self, name: &Name) -> bool {
+        self.queue_of(name).is_some_and(|queue| queue.hopeless > 0)
+    }
+
+    /// Something about this process has changed. Returns those that may start now, or hope for something else than before.
+    pub(super) fn tell(&mut self, name: &Name, records: &BTreeMap<Name, Record>) -> Vec<Name> {
+        let (mut concerned, mut open) = (Vec::new(), vec![name.clone()]);
+        while let Some(name) = open.pop() {
+            let is_in_vain = self.is_in_vain(&name);
+            let needs = self.needs_of(&name);
+            for need in &mut self.needs[needs] {
+                let outlook = need.judge(records.get(&name), is_in_vain);
+                let queue = &mut self.queues[need.queue];
+                let before = (queue.unmet > 0, queue.hopeless > 0);
+                queue.part_with(std::mem::replace(&mut need.outlook, outlook));
+                queue.take(outlook);
+                let now = (queue.unmet > 0, queue.hopeless > 0);
+                if now.1 != before.1 {
+                    // So is it for those that depend on them.
+                    open.extend_from_slice(&queue.names);
                 }
-                (false, false) | (true, true) => {}
+                if now.1 != before.1 || (before.0 && !now.0) {
+                    concerned.extend_from_slice(&queue.names);
+                }
             }
         }
-        freed
+        concerned
     }
 
-    /// Those that depend on this process.
-    pub(super) fn dependents<'a>(&'a self, name: &Name) -> impl Iterator<Item = &'a Name> {
-        self.needs[self.needs_of(name)].iter().flat_map(|need| &self.queues[need.queue].names)
+    fn queue_of(&self, name: &Name) -> Option<&Queue> {
+        let at = self.places.binary_search_by(|(waiting, _)| waiting.cmp(name)).ok()?;
+        Some(&self.queues[self.places[at].1])
     }
 
-    /// Who needs this process.
     fn needs_of(&self, name: &Name) -> Range<usize> {
         let from = self.needs.partition_point(|need| need.on < *name);
         let all = self.needs[from..].iter().take_while(|need| need.on == *name);
@@ -120,6 +138,43 @@ impl Waits {
     }
 }
 
+impl Need {
+    fn judge(&self, record: Option<&Record>, is_in_vain: bool) -> Outlook {
+        let Some((spec, record)) = self.spec.as_deref().zip(record) else { return Outlook::Unmet };
+        let waits_in_vain = is_in_vain && matches!(record.life, Life::Down);
+        if order::is_met(self.condition, Some(spec), Some(record)) {
+            Outlook::Met
+        } else if waits_in_vain || order::is_over(spec, record) {
+            Outlook::Hopeless
+        } else {
+            Outlook::Unmet
+        }
+    }
+}
+
+impl Queue {
+    fn take(&mut self, outlook: Outlook) {
+        let (unmet, hopeless) = outlook.counts();
+        self.unmet += unmet;
+        self.hopeless += hopeless;
+    }
+
+    fn part_with(&mut self, outlook: Outlook) {
+        let (unmet, hopeless) = outlook.counts();
+        self.unmet -= unmet;
+        self.hopeless -= hopeless;
+    }
+}
+
+impl Outlook {
+    fn counts(self) -> (usize, usize) {
+        match self {
+            Outlook::Met => (0, 0),
+            Outlook::Unmet => (1, 0),
+            Outlook::Hopeless => (1, 1),
+        }
+    }
+}
 impl Sets {
     fn of(desired: &Desired) -> Sets {
         let mut sets = Sets::default();

@@ -65,6 +65,23 @@ fn sigterm_is_no_second_request_when_the_colony_ends_of_itself() {
     assert!(colony.stdout().contains("[web] good"), "it had its grace:\n{}", colony.log());
 }
 
+/// Each look at who waited went down the whole chain, name by name, and kept the loop for minutes.
+#[test]
+fn until_complete_comes_to_its_end_in_a_chain_of_large_groups() {
+    let mut setup = Setup::new().flags(&["--until-complete"]);
+    let group = |n: usize| (0..60).map(move |k| format!("t{n}-{k:02}t"));
+    for n in 0..10_usize {
+        let on = n.checked_sub(1).map(|before| {
+            group(before).map(|name| json!({"name": name, "condition": "Completed"})).collect::<Vec<_>>()
+        });
+        let file = json!({"args": ["true"], "restartPolicy": "Never", "dependsOn": on.unwrap_or_default()}).to_string();
+        setup = group(n).fold(setup, |setup, name| setup.file(&name, &file));
+    }
+    let mut colony = setup.start();
+    assert_eq!(colony.exit_status().code(), Some(0));
+    assert_eq!(colony.count(" ended: exit code 0"), 600);
+}
+
 #[test]
 fn until_complete_ends_when_all_have_ended_and_tells_the_first_failure() {
     let rows: &[(&[(&str, &str)], i32)] = &[
