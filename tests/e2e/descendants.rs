@@ -116,10 +116,14 @@ fn kill_mode(mode: &str) -> String {
     json!({"args": ["sh", "-c", outer], "killMode": mode}).to_string()
 }
 
+/// All three; what was said last may be written after the log's line that follows it, which goes elsewhere.
 fn events(colony: &Colony) -> Vec<String> {
-    let output = colony.stdout();
-    let lines = output.lines().filter_map(|line| line.strip_prefix("[web] "));
-    lines.filter(|line| *line != "inner ready").map(String::from).collect()
+    colony.wait("three events", || {
+        let output = colony.stdout();
+        let lines = output.lines().filter_map(|line| line.strip_prefix("[web] "));
+        let events: Vec<String> = lines.filter(|line| *line != "inner ready").map(String::from).collect();
+        (events.len() == 3).then_some(events)
+    })
 }
 
 // L14
