@@ -41,6 +41,8 @@ pub(super) struct Order {
     pub(super) traits: *const Traits,
     pub(super) pad: [RawFd; 4],
     pub(super) shares: bool,
+    /// The signals that have not their default action here.
+    pub(super) changed: *const [c_int],
     /// Where it joins its cgroup.
     pub(super) cgroup: Option<RawFd>,
     /// Room for as many groups as the identity has.
@@ -114,7 +116,7 @@ unsafe fn be_born(order: &mut Order) -> Result<Infallible, Failed> {
         {
             return Err(failed(Step::Cgroup));
         }
-        default_signals();
+        default_signals(&*order.changed);
         if order.shares && own_descriptors(order).is_err() {
             return Err(failed(Step::Descriptors));
         }
@@ -200,14 +202,27 @@ unsafe fn execute(order: &Order) -> c_int {
 
 /// # Safety
 /// Only in the child: the handlers are the parent's code.
-unsafe fn default_signals() {
+unsafe fn default_signals(changed: &[c_int]) {
     // The kernel's struct sigaction, all zero: SIG_DFL, no flags, an empty mask. libc's would refuse 32 and 33.
     let default = [0u64; 4];
-    for number in 1..=64 {
-        // KILL and STOP are refused, which is as it should be.
+    for number in changed {
         // SAFETY: the kernel reads 32 bytes.
-        let _ = unsafe { call(libc::SYS_rt_sigaction, [number, ptr::from_ref(&default) as c_long, 0, 8]) };
+        let _ =
+            unsafe { call(libc::SYS_rt_sigaction, [c_long::from(*number), ptr::from_ref(&default) as c_long, 0, 8]) };
     }
+}
+
+/// The signals that are ignored or have handlers; a child has them back at their default action.
+pub(super) fn changed_signals() -> Vec<c_int> {
+    (1..=64).filter(|number| !is_default(*number)).collect()
+}
+
+fn is_default(number: c_int) -> bool {
+    let mut present = [0u64; 4];
+    // SAFETY: the kernel writes 32 bytes, as above.
+    let told =
+        unsafe { call(libc::SYS_rt_sigaction, [c_long::from(number), 0, ptr::from_mut(&mut present) as c_long, 8]) };
+    told.is_ok() && present[0] == libc::SIG_DFL as u64
 }
 
 /// # Safety

@@ -7,7 +7,7 @@ use std::ptr;
 
 use libc::pid_t;
 
-use super::child::{Failed, Order, OwnPid, RawAnnounce, Report, STEPS, child};
+use super::child::{Failed, Order, OwnPid, RawAnnounce, Report, STEPS, changed_signals, child};
 use super::rights::Identity;
 use super::traits::Traits;
 use super::{Wait, Which, errno, place, wait, zeroed};
@@ -58,18 +58,21 @@ pub(in crate::process) struct Nursery {
     pad: [OwnedFd; 4],
     /// Whether children can take a table of descriptors of their own.
     shares: bool,
+    /// The signals that a child has to give their default action back: asked for once, since it takes as long as all else
+    /// that a child does.
+    changed: Vec<c_int>,
 }
 
 const STACK: usize = 64 * 1024;
 
 impl Nursery {
-    /// To be called early, while descriptors are low.
+    /// To be called early, while descriptors are low, but with the signal handlers in place.
     pub(in crate::process) fn new(null: BorrowedFd<'_>) -> io::Result<Nursery> {
         let pad = || null.try_clone_to_owned();
         let pad = [pad()?, pad()?, pad()?, pad()?];
         let stack = map(STACK, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE)?;
         let report = map(size_of::<Report>(), libc::MAP_SHARED | libc::MAP_ANONYMOUS)?.cast();
-        Ok(Nursery { stack, report, pad, shares: true })
+        Ok(Nursery { stack, report, pad, shares: true, changed: changed_signals() })
     }
 
     /// Makes a child and waits until it executes its program; returns its pid and, where there are pidfds, its own. All signals are blocked meanwhile, so that no handler of
@@ -115,6 +118,7 @@ impl Nursery {
             traits: plan.traits.map_or(ptr::null(), ptr::from_ref),
             pad: self.pad.each_ref().map(AsRawFd::as_raw_fd),
             shares: self.shares,
+            changed: ptr::from_ref(self.changed.as_slice()),
             cgroup: plan.cgroup.map(|procs| procs.as_raw_fd()),
             groups: plan.identity.and_then(|identity| identity.groups.clone()).unwrap_or_default(),
             nofile: plan.nofile.map(limit),
