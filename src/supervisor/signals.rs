@@ -1,8 +1,12 @@
 //! The signals that the monitor itself obeys.
 
+use std::future::pending;
 use std::io;
 
 use nix::sys::signal::{self, SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks of the monitor.
@@ -18,9 +22,13 @@ pub(super) enum Asked {
     Nothing,
 }
 
-/// The handlers. A signal is a hint: several may count as one.
+/// What hears them. A signal is a hint: several may count as one.
 #[derive(Debug)]
 pub(super) struct Signals {
+    /// CHLD waits here, where there are such descriptors: the end of a process shall not be heard by way of an interrupt, a
+    /// handler and a pipe, for which its replacement would wait.
+    children: Option<AsyncFd<SignalFd>>,
+    /// The handler, for where there are none. It is there in any case: were the signal ignored, nobody could collect a child.
     child: Signal,
     hangup: Signal,
     terminate: Signal,
@@ -73,6 +81,7 @@ impl Signals {
     /// When the kernel refuses a handler.
     pub(super) fn install() -> io::Result<Signals> {
         let signals = Signals {
+            children: children().ok(),
             child: signal(SignalKind::child())?,
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -84,7 +93,11 @@ impl Signals {
                 signal(SignalKind::alarm())?,
             ],
         };
-        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from_iter(LET_THROUGH)), None)?;
+        let mut let_through = SigSet::from_iter(LET_THROUGH);
+        if signals.children.is_some() {
+            let_through.remove(signal::SIGCHLD);
+        }
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&let_through), None)?;
         Ok(signals)
     }
 
@@ -95,6 +108,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::End,
             _ = self.interrupt.recv() => Asked::End,
             _ = self.quit.recv() => Asked::End,
+            () = heard(self.children.as_ref()) => Asked::Look,
             _ = self.child.recv() => Asked::Look,
             _ = self.hangup.recv() => Asked::Rescan,
             _ = usr1.recv() => Asked::Nothing,
@@ -102,4 +116,24 @@ impl Signals {
             _ = alarm.recv() => Asked::Nothing,
         }
     }
+}
+
+/// Where CHLD can be read; it must be held back for that.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for the sake of types that do not own their descriptor; SignalFd does"
+)]
+fn children() -> io::Result<AsyncFd<SignalFd>> {
+    let mask = SigSet::from_iter([signal::SIGCHLD]);
+    let descriptor = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
+}
+
+/// Waits for the next CHLD, and takes it: one that comes while children are being looked for is another.
+async fn heard(children: Option<&AsyncFd<SignalFd>>) {
+    let Some(children) = children else { return pending().await };
+    // An error means that the event loop ends.
+    let Ok(mut ready) = children.readable().await else { return pending().await };
+    let _ = children.get_ref().read_signal();
+    ready.clear_ready();
 }
