@@ -500,6 +500,37 @@ fn counts_survive_a_run_and_end_with_the_process() {
 }
 
 #[test]
+fn pipes_that_were_made_beforehand_serve_whoever_comes_next() {
+    let mut stage = Stage::new();
+    // Run 2 takes what was made for run 1, and there is nothing for run 3.
+    for (number, made) in [(1, true), (2, false), (3, false)] {
+        if made {
+            stage.capture.provide(run(number + 1));
+        }
+        assert_eq!(stage.capture.is_provided(), made);
+        let stdio = stage.capture.open(run(number), &name(&format!("w{number}")), PREFIX).expect("pipes");
+        assert!(!stage.capture.is_provided());
+        writeln!(File::from(stdio.out), "out of {number}").expect("a pipe takes it");
+        writeln!(File::from(stdio.err), "err of {number}").expect("a pipe takes it");
+    }
+    stage.until("all lines", |stage| (1..=3).all(|number| stage.counts(&format!("w{number}")).bytes == [9, 9]));
+    stage.capture.provide(run(4));
+    let before = stage.capture.is_provided();
+    stage.capture.provide(run(4));
+    assert!(before && stage.capture.is_provided());
+    assert!(!stage.capture.drain(BUDGET).more, "what nobody has yet has nothing to say");
+    let (out, err) = stage.finish();
+    assert_eq!(sorted(&out), ["[w1] out of 1", "[w2] out of 2", "[w3] out of 3"]);
+    assert_eq!(sorted(&err), ["[w1] err of 1", "[w2] err of 2", "[w3] err of 3"]);
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
 fn without_threads_everything_is_written_as_well() {
     let mut stage = Stage::with(Sink::without_threads);
     let reader = read_all(stage.out.take().expect("a reader"));

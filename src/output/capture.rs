@@ -11,7 +11,7 @@ use crate::model::{HelperId, Incarnation, Name, OnFull, Output};
 use super::answer::{Answer, Heard};
 use super::lines::Lines;
 use super::outlet::Offer;
-use super::pipe::{self, CHUNK, Moved, Pipe, SCRATCH, Turn};
+use super::pipe::{Blank, CHUNK, Moved, Pipe, SCRATCH, Turn};
 use super::render::{Stream, Style};
 use super::sink::Sink;
 use super::tail::Tail;
@@ -30,6 +30,8 @@ pub struct Capture {
     pipes: HashMap<u64, Pipe>,
     /// What is said to us alone.
     answers: HashMap<u64, Answer>,
+    /// For the next run, so that it need not wait for them; they are watched already.
+    spare: Option<([u64; 2], [Blank; 2])>,
     counts: BTreeMap<Name, Counts>,
     /// What those have printed last with whom the colony may end.
     tails: HashMap<Name, Tail>,
@@ -80,12 +82,29 @@ impl Capture {
             sink,
             pipes: HashMap::new(),
             answers: HashMap::new(),
+            spare: None,
             counts: BTreeMap::new(),
             tails: HashMap::new(),
             waiting: [VecDeque::new(), VecDeque::new()],
             watched: [false; 2],
             scratch: vec![0; SCRATCH],
         })
+    }
+
+    /// Makes the pipes for the next run beforehand, if they are not there. Where descriptors are scarce that is left to the
+    /// start itself: one more than these must be free, for the start's other needs.
+    pub fn provide(&mut self, next: Incarnation) {
+        if self.spare.is_none()
+            && let Ok(_one_more) = self.epoll.0.try_clone()
+        {
+            let keys = keys_of_run(next);
+            self.spare = self.watched_pipes(keys).ok().map(|pipes| (keys, pipes));
+        }
+    }
+
+    /// Whether there are pipes for the next start already.
+    pub fn is_provided(&self) -> bool {
+        self.spare.is_some()
     }
 
     /// Makes the pipes for a new run, whose lines will look as `output` says.
@@ -126,26 +145,34 @@ impl Capture {
     }
 
     fn open_both(&mut self, keys: [u64; 2], name: &Name, output: Output) -> io::Result<Stdio> {
-        let out = self.open_one(keys, name, output, Stream::Out)?;
-        match self.open_one(keys, name, output, Stream::Err) {
-            Ok(err) => {
-                self.counts.entry(name.clone()).or_default();
-                Ok(Stdio { out, err })
-            }
-            Err(error) => {
-                self.close(keys[Stream::Out.index()]);
-                Err(error)
-            }
-        }
+        let [out, err] = self.pipes(keys)?;
+        self.counts.entry(name.clone()).or_default();
+        let mut give = |blank: Blank, stream: Stream| {
+            let style = Style { name: name.clone(), stream, format: output.format };
+            let (pipe, theirs) = blank.split(Lines::new(style, output.on_full));
+            self.pipes.insert(keys[stream.index()], pipe);
+            theirs
+        };
+        Ok(Stdio { out: give(out, Stream::Out), err: give(err, Stream::Err) })
     }
 
-    fn open_one(&mut self, keys: [u64; 2], name: &Name, output: Output, stream: Stream) -> io::Result<OwnedFd> {
-        let style = Style { name: name.clone(), stream, format: output.format };
-        let (pipe, theirs) = pipe::open(Lines::new(style, output.on_full))?;
-        let key = keys[stream.index()];
-        self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
-        self.pipes.insert(key, pipe);
-        Ok(theirs)
+    /// Two pipes that are watched under these keys: those that are there, or new ones.
+    fn pipes(&mut self, keys: [u64; 2]) -> io::Result<[Blank; 2]> {
+        let Some((watched_as, pipes)) = self.spare.take() else { return self.watched_pipes(keys) };
+        if watched_as != keys {
+            for (pipe, key) in pipes.iter().zip(keys) {
+                self.epoll.modify(pipe, &mut EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+            }
+        }
+        Ok(pipes)
+    }
+
+    fn watched_pipes(&self, keys: [u64; 2]) -> io::Result<[Blank; 2]> {
+        let pipes = [Blank::new()?, Blank::new()?];
+        for (pipe, key) in pipes.iter().zip(keys) {
+            self.epoll.add(pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        }
+        Ok(pipes)
     }
 
     /// Reads from the pipes that have something, at most 64 KiB each and about `budget` bytes in all, in turns. Never

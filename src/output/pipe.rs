@@ -47,13 +47,35 @@ pub(super) struct Moved {
     pub(super) dropped: usize,
 }
 
-/// A new pipe: ours, and the process's end.
-pub(super) fn open(lines: Lines) -> io::Result<(Pipe, OwnedFd)> {
-    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    // Only ours: a program that finds its stdout non-blocking loses output.
-    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    let pipe = Pipe { fd: ours, lines, waits: false, kept: Vec::new(), backlog: false, eof: false, last_words: None };
-    Ok((pipe, theirs))
+/// A pipe that nobody has yet.
+pub(super) struct Blank {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+impl Blank {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// If there are no descriptors left, or no memory.
+    pub(super) fn new() -> io::Result<Blank> {
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+        // Only ours: a program that finds its stdout non-blocking loses output.
+        fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Blank { ours, theirs })
+    }
+
+    /// Our end, for a process that prints these lines, and its own.
+    pub(super) fn split(self, lines: Lines) -> (Pipe, OwnedFd) {
+        let Blank { ours: fd, theirs } = self;
+        (Pipe { fd, lines, waits: false, kept: Vec::new(), backlog: false, eof: false, last_words: None }, theirs)
+    }
+}
+
+impl AsFd for Blank {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ours.as_fd()
+    }
 }
 
 impl Pipe {

@@ -12,12 +12,14 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 pub(super) struct Exits {
     epoll: Option<Epoll>,
     watched: HashMap<pid_t, OwnedFd>,
+    /// Those of children that were collected.
+    collected: Vec<OwnedFd>,
     /// How many are not: no pidfds here, or none left.
     unwatched: usize,
 }
 
 /// How many are handed out at once.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 impl Exits {
     pub(super) fn new() -> Exits {
@@ -37,8 +39,9 @@ impl Exits {
         }
     }
 
-    /// Some of the watched that have ended; none when there are no more.
-    pub(super) fn ended(&self) -> Vec<pid_t> {
+    /// Some of the watched that have ended; fewer than a [`BATCH`] when there are no more.
+    pub(super) fn ended(&mut self) -> Vec<pid_t> {
+        self.let_go();
         let mut events = [EpollEvent::empty(); BATCH];
         let ready = self.epoll.as_ref().and_then(|epoll| epoll.wait(&mut events, EpollTimeout::ZERO).ok()).unwrap_or(0);
         events[..ready].iter().map(|event| event.data() as pid_t).collect()
@@ -46,10 +49,16 @@ impl Exits {
 
     /// This child was collected.
     pub(super) fn collected(&mut self, pid: pid_t) {
-        // Closing the only descriptor takes it out of the epoll.
-        if self.watched.remove(&pid).is_none() {
-            self.unwatched = self.unwatched.saturating_sub(1);
+        match self.watched.remove(&pid) {
+            Some(pidfd) => self.collected.push(pidfd),
+            None => self.unwatched = self.unwatched.saturating_sub(1),
         }
+    }
+
+    /// Closes the descriptors of those that were collected, which takes them out of the epoll. That takes its time, for
+    /// which nobody's replacement shall wait.
+    pub(super) fn let_go(&mut self) {
+        self.collected.clear();
     }
 
     /// Whether this child's end is told here.

@@ -42,7 +42,7 @@ use crate::model::{
 use birth::Marks;
 use brand::Brands;
 use cgroup::Cgroups;
-use exits::Exits;
+use exits::{BATCH, Exits};
 use ghost::Ghosts;
 use helper::Helpers;
 use leavings::Owner;
@@ -406,6 +406,11 @@ impl Children {
         events
     }
 
+    /// Closes what is still held of processes that were collected. To be called when there is nothing more urgent to do.
+    pub fn let_go(&mut self) {
+        self.exits.let_go();
+    }
+
     /// Whether a run of an earlier monitor is left: its end wakes nobody, so it must be looked for.
     pub fn has_ghosts(&self) -> bool {
         !self.ghosts.is_empty()
@@ -461,11 +466,12 @@ impl Children {
     fn collect_watched(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
         loop {
             let before = ended.len() + self.helpers.ended();
-            for pid in self.exits.ended() {
-                self.collect(Which::Pid(pid), ended);
-                self.find_stolen(pid);
+            let ready = self.exits.ended();
+            for pid in &ready {
+                self.collect(Which::Pid(*pid), ended);
+                self.find_stolen(*pid);
             }
-            if ended.len() + self.helpers.ended() == before {
+            if ready.len() < BATCH || ended.len() + self.helpers.ended() == before {
                 return;
             }
         }
@@ -482,6 +488,10 @@ impl Children {
                 self.spent.push((run, cpu));
             } else {
                 self.note_orphan_reaped(pid, cpu);
+            }
+            // Of one there is no more to be had.
+            if let Which::Pid(_) = which {
+                return;
             }
         }
     }

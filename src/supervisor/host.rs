@@ -16,8 +16,8 @@ use super::probes::Probes;
 use super::usage::UsageSide;
 use super::voices::Voices;
 use crate::health::{Beats, Heart, Listener, Look, Resolver, Seen};
-use crate::model::{Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
-use crate::output::Capture;
+use crate::model::{Exit, Format, Incarnation, Name, Output, ProbeKind, ProcessSpec, Reason, Signal, StartError, Wall};
+use crate::output::{Capture, Stdio};
 use crate::process::{self, Children, Event, Reach, Sampler, Weigher};
 use crate::reconcile::{Cut, Fact, Hook, Machine, Target, Until, Why};
 
@@ -51,6 +51,8 @@ pub(super) struct Host {
     pub(super) default_output: Output,
     /// The runs that are, by number.
     pub(super) names: HashMap<Incarnation, Name>,
+    /// Those of which only the fact is known yet that they have ended.
+    parted: Vec<Parted>,
     /// Those of them that were told to end, so that their end is no surprise.
     pub(super) told_to_end: HashSet<Incarnation>,
     /// What the looks at heartbeats have shown, to be shown.
@@ -65,6 +67,15 @@ pub(super) struct Host {
     pub(super) by_the_clock: Vec<Name>,
     /// Whether the colony ends, and nothing is started again.
     pub(super) is_ending: bool,
+}
+
+/// A run whose main process has ended.
+struct Parted {
+    name: Name,
+    run: Incarnation,
+    exit: Exit,
+    /// Whether something that it started is left.
+    rest: bool,
 }
 
 /// What the looks at a run's heartbeat have shown.
@@ -90,7 +101,7 @@ impl Host {
         pid_files: PidFiles,
         default_output: Output,
     ) -> Host {
-        let (names, sights, told) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let (names, parted, sights, told) = (HashMap::new(), Vec::new(), HashMap::new(), BTreeMap::new());
         let (told_to_end, undying) = (HashSet::new(), HashMap::new());
         let wake = || {
             let wakes = Arc::clone(wakes);
@@ -113,6 +124,7 @@ impl Host {
             default_output,
             until: Until::default(),
             names,
+            parted,
             told_to_end,
             sights,
             told,
@@ -200,16 +212,11 @@ impl Host {
         match event {
             Event::Exited(run, exit, rest) => {
                 let name = self.names.get(&run)?.clone();
-                self.capture.ended(run);
+                // At once: what is heard of it from now on is no news.
                 self.beats.forget(run);
-                self.limits.ended(run);
                 self.sights.remove(&run);
                 self.end_probes(run);
-                self.pid_files.ended(&name);
-                self.tell_exit(&name, run, exit, rest);
-                if !rest {
-                    self.close(run);
-                }
+                self.parted.push(Parted { name: name.clone(), run, exit, rest });
                 Some(Fact::Exited(name, run, exit, rest))
             }
             Event::HelperExited(run, helper, exit) => {
@@ -229,6 +236,21 @@ impl Host {
                 Some(Fact::Emptied(name, run))
             }
         }
+    }
+
+    /// What the end of a run brings with it: its last words, the log, the journal. A replacement does not wait for that,
+    /// but whatever else is done to a process comes after it.
+    pub(super) fn see_off(&mut self) {
+        for Parted { name, run, exit, rest } in std::mem::take(&mut self.parted) {
+            self.capture.ended(run);
+            self.limits.ended(run);
+            self.pid_files.ended(&name);
+            self.tell_exit(&name, run, exit, rest);
+            if !rest {
+                self.close(run);
+            }
+        }
+        self.children.let_go();
     }
 
     fn close(&mut self, run: Incarnation) {
@@ -277,15 +299,9 @@ impl Host {
     fn begin(&mut self, name: &Name, spec: &ProcessSpec) -> Result<(Incarnation, i32), StartError> {
         let run = self.children.next_run();
         let output = spec.birth.output.unwrap_or(self.default_output);
-        match spec.essential || self.until == Until::Complete {
-            true => self.capture.keep_last_lines(name),
-            false => self.capture.forget_last_lines(name),
-        }
         let stdio = match output.format {
             Format::Inherit => None,
-            Format::Prefix | Format::Json => {
-                Some(self.capture.open(run, name, output).map_err(|error| process::no_output(&error))?)
-            }
+            Format::Prefix | Format::Json => Some(self.stdio(run, name, output)?),
         };
         let ends = stdio.as_ref().map(|stdio| [stdio.out.as_fd(), stdio.err.as_fd()]);
         let socket = self.open_voice(run, spec)?;
@@ -300,11 +316,30 @@ impl Host {
         }
         started
     }
+
+    fn stdio(&mut self, run: Incarnation, name: &Name, output: Output) -> Result<Stdio, StartError> {
+        if !self.capture.is_provided() {
+            // There may be no descriptors left but those of the runs that have ended.
+            self.see_off();
+        }
+        self.capture.open(run, name, output).map_err(|error| process::no_output(&error))
+    }
+
+    /// Whose end may be the colony's own, of that the last lines are kept: those of the run that has just begun.
+    fn keep_last_lines(&mut self, name: &Name, spec: &ProcessSpec) {
+        match spec.essential || self.until == Until::Complete {
+            true => self.capture.keep_last_lines(name),
+            false => self.capture.forget_last_lines(name),
+        }
+    }
 }
 
 impl Machine for Host {
     fn start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) -> Result<Incarnation, StartError> {
-        match self.begin(name, spec) {
+        let begun = self.begin(name, spec);
+        self.see_off();
+        self.keep_last_lines(name, spec);
+        match begun {
             Ok((run, pid)) => {
                 let told = Told::of(name, Reason::Started, why.as_str()).run(run).pid(pid);
                 self.events.tell(told, format_args!("started {name}: {}", why.as_str()));
@@ -328,20 +363,24 @@ impl Machine for Host {
     }
 
     fn post_start(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) -> Hook {
+        self.see_off();
         self.begin_post_start(name, run, spec)
     }
 
     fn pre_stop(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec, why: Why) -> Hook {
+        self.see_off();
         self.told_to_end.insert(run);
         self.end_probes(run);
         self.begin_pre_stop(name, run, spec, why)
     }
 
     fn end_pre_stop(&mut self, name: &Name, run: Incarnation, cut: Cut) {
+        self.see_off();
         self.cut_pre_stop(name, run, cut);
     }
 
     fn signal(&mut self, name: &Name, run: Incarnation, target: Target, signal: Signal, why: Why) {
+        self.see_off();
         let reach = match target {
             Target::Main => Reach::Main,
             Target::Tree => Reach::Tree,
@@ -376,6 +415,7 @@ impl Machine for Host {
     }
 
     fn hold(&mut self, name: &Name, period: Duration) {
+        self.see_off();
         let seconds = period.as_secs_f64();
         let message = "its heartbeat stopped, as most have at once; it is held, and restarted when it is its turn";
         let told = Told::of(name, Reason::Unhealthy, message).level(Level::Error);
@@ -386,12 +426,14 @@ impl Machine for Host {
     }
 
     fn adopted(&mut self, name: &Name, run: Incarnation, spec: &ProcessSpec) {
+        self.see_off();
         self.begin_hearts(name, run, spec);
         let told = Told::of(name, Reason::Updated, "its edited file is in force; it runs on");
         self.events.tell(told, format_args!("the edited file of {name} is in force; it runs on"));
     }
 
     fn forget(&mut self, name: &Name) {
+        self.see_off();
         self.capture.forget(name);
         self.told.remove(name);
         self.limits.forget(name);

@@ -236,6 +236,8 @@ impl Supervisor {
         self.notice_the_drained(now.at);
         self.read_directories(now);
         settle(&self.desired, &mut self.observed, &mut self.host, now, STARTS);
+        self.host.see_off();
+        self.host.capture.provide(self.host.children.next_run());
         self.tell_what_follows(now);
         self.save_schedules();
         failpoint::reach("turn");

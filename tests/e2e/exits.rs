@@ -128,6 +128,25 @@ fn ends_are_noticed_though_whoever_started_us_ignored_and_blocked_sigchld() {
     assert_eq!(colony.log().matches("web ended: killed by SIGKILL").count(), 5);
 }
 
+#[test]
+fn a_restart_needs_no_more_descriptors_than_there_were() {
+    let colony = Setup::new().flags(&["--threshold", "0"]).file("web", &sleeper()).start();
+    let mut pid = colony.wait_pid("web", None);
+    // It answers between turns, so the one with the start is over.
+    assert_eq!(colony.get("/livez").0, 200);
+    let monitor = colony.pid();
+    let open = || fs::read_dir(format!("/proc/{monitor}/fd")).expect("it runs").flatten();
+    let highest =
+        open().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max().expect("some are open");
+    let limit = format!("--nofile={0}:{0}", highest + 1);
+    assert!(succeeds("prlimit", &["--pid", &monitor.to_string(), &limit]));
+    for _ in 0..5 {
+        send(pid, Signal::SIGKILL);
+        pid = colony.wait_pid("web", Some(pid));
+    }
+    assert!(!colony.log().contains("cannot start web"), "{}", colony.log());
+}
+
 // L08
 #[test]
 fn of_two_thousand_short_runs_each_is_counted_once() {

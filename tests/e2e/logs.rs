@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Colony, Setup, cpu_time, get, send, wait_for};
 
@@ -76,6 +76,28 @@ fn last_words_arrive_whole_whatever_their_bytes() {
     let (status, log) = colony.end();
     assert!(status.success());
     assert!(log.contains("web ended: exit code 3"), "{log}");
+}
+
+#[test]
+fn a_runs_last_words_stand_before_its_end_and_that_before_the_next_start() {
+    let script = "trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.05; done";
+    let spec = json!({"args": ["sh", "-c", script], "env_inherit": ["PATH"], "backoff": {"thresholdSeconds": 0}});
+    let setup = Setup::new().file("web", &spec.to_string());
+    let mut command = setup.command();
+    // Both streams to one place, so that their order is seen.
+    command.stdout(File::options().append(true).open(setup.path("stderr")).expect("the command has made it"));
+    let colony = setup.start_as(command);
+    for runs in 1..=3 {
+        let pid = colony.wait(&format!("run {runs} to say hello"), || {
+            (colony.count("[web] hello") == runs).then(|| colony.pid_of("web")).flatten()
+        });
+        send(pid, Signal::SIGTERM);
+    }
+    colony.wait("the third end", || (colony.count("started web: ") == 4).then_some(()));
+    let marks = ["started web: ", "[web] hello", "[web] goodbye", "web ended: exit code 0"];
+    let log = colony.log();
+    let order = log.lines().filter_map(|line| marks.iter().position(|mark| line.contains(mark)));
+    assert_eq!(order.take(13).collect::<Vec<_>>(), [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0], "{log}");
 }
 
 // G08: what is said on SIGTERM, and the monitor's own last line.
