@@ -82,10 +82,11 @@ fn readiness_follows_every_way_of_not_running() {
 
 #[test]
 fn a_shutdown_is_not_ready_at_once_and_alive_to_the_end() {
-    let stubborn = r#"{"args": ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], "env_inherit": ["PATH"],
+    let stubborn = r#"{"args": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"], "env_inherit": ["PATH"],
         "terminationGracePeriodSeconds": 2}"#;
     let mut colony = Colony::with(&[("web", stubborn)]);
     wait_code(&colony, "/healthz", 200);
+    colony.wait_stdout("[web] deaf");
     colony.signal(Signal::SIGTERM);
     wait_code(&colony, "/healthz", 503);
     assert!(colony.finding("shutdown").is_some_and(|line| line.starts_with("[-]")));
