@@ -108,17 +108,22 @@ impl Samples<'_> {
         if self.is_begun {
             return;
         }
-        let Head { name, kind, help } = *self.head;
-        let header = ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"];
-        if !*self.is_headed {
-            header.iter().for_each(|part| self.text.extend_from_slice(part.as_bytes()));
-            *self.is_headed = true;
+        if !std::mem::replace(self.is_headed, true) {
+            self.mention();
         }
         self.is_begun = true;
-        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(self.head.name.as_bytes());
         self.text.extend_from_slice(std::mem::take(&mut self.suffix).as_bytes());
         self.text.push(b'{');
         self.text.extend_from_slice(self.subject);
+    }
+
+    /// Once a family, where the others are once a sample.
+    #[cold]
+    fn mention(&mut self) {
+        let Head { name, kind, help } = *self.head;
+        let header = ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"];
+        header.iter().for_each(|part| self.text.extend_from_slice(part.as_bytes()));
     }
 
     fn end_labels(&mut self) {
@@ -143,19 +148,24 @@ pub(super) fn label(key: &str, value: &str) -> Vec<u8> {
 fn push_label(text: &mut Vec<u8>, key: &str, value: &str) {
     text.extend_from_slice(key.as_bytes());
     text.extend_from_slice(b"=\"");
-    for byte in value.bytes() {
-        match byte {
-            b'\\' => text.extend_from_slice(b"\\\\"),
-            b'"' => text.extend_from_slice(b"\\\""),
-            b'\n' => text.extend_from_slice(b"\\n"),
-            other => text.push(other),
-        }
+    for piece in value.as_bytes().split_inclusive(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+        let (plain, escape): (&[u8], &[u8]) = match piece {
+            [plain @ .., b'\\'] => (plain, b"\\\\"),
+            [plain @ .., b'"'] => (plain, b"\\\""),
+            [plain @ .., b'\n'] => (plain, b"\\n"),
+            plain => (plain, b""),
+        };
+        text.extend_from_slice(plain);
+        text.extend_from_slice(escape);
     }
     text.push(b'"');
 }
 
 /// Not by `write!`, which takes four times as long.
 fn push_whole(text: &mut Vec<u8>, mut value: u64) {
+    if value < 10 {
+        return text.push(b'0' + value as u8);
+    }
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     loop {

@@ -14,8 +14,8 @@ use crate::model::{ProcessView, Snapshot};
 /// Prometheus 3 refuses a scrape without it.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A piece is about so long: some 50 µs of work, which is how long an exit may have to wait for it.
-const PIECE: usize = 48 * 1024;
+/// A piece is about so long: some 100 µs of work, which is how long an exit may have to wait for it.
+const PIECE: usize = 96 * 1024;
 
 /// An exposition in pieces.
 pub(super) struct Exposition {
@@ -226,7 +226,7 @@ mod tests {
         let views =
             (0..1000).map(|n| ProcessView { scheduled: n % 2 == 0, ..process(&format!("process-{n}")) }).collect();
         let pieces = pieces(&colony(views), &Registry::new());
-        assert!(pieces.len() > 30, "{}", pieces.len());
+        assert!(pieces.len() > 20, "{}", pieces.len());
         for piece in &pieces {
             assert!(piece.len() < PIECE + 4096 && piece.ends_with('\n'), "{}", piece.len());
         }

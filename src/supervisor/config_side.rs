@@ -122,7 +122,8 @@ impl ConfigSide {
 
     /// Why the file of this name is refused, if it is.
     pub(super) fn error_of(&self, name: &Name) -> Option<String> {
-        self.directory.error_of(name)
+        // A snapshot asks for each process, and mostly there is none.
+        if self.errors.is_empty() { None } else { self.directory.error_of(name) }
     }
 
     /// Why a file is refused of which no version is in force, if there is one: what it describes cannot begin.
