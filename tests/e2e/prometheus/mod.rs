@@ -1,6 +1,7 @@
 //! What an operator looks at, together with what it looks at: the dashboard's expressions, answered by a real Prometheus
 //! that scrapes a real colony in trouble, each second.
 
+mod alerts;
 #[path = "../../dashboard/board.rs"]
 mod board;
 mod exposition;
