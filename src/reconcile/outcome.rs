@@ -123,8 +123,11 @@ impl Observed {
             }
             return;
         };
-        if self.ends.until == Until::Told && !spec.essential {
-            return;
+        if !spec.essential {
+            self.ends.steps.remove(name);
+            if self.ends.until == Until::Told {
+                return;
+            }
         }
         match self.standing(name, spec, record) {
             Standing::Open => self.ends.wait_for(name),
@@ -363,6 +366,19 @@ mod tests {
                 observed.look_for_the_end(&desired, &name("migrate"));
                 assert_eq!(observed.outcome(), None, "what was a step stays one");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_a_step_is_none_once_it_is_not_essential_any_more() {
+        let colony =
+            [("migrate", essential(), &[Runs, OK][..]), ("web", after("migrate", Condition::Completed), &[Waits][..])];
+        let (mut desired, mut observed) = lived(Until::Told, &colony);
+        desired.processes.remove(&name("web"));
+        for (spec, expected) in [(task(), None), (essential(), Some(0))] {
+            desired.processes.insert(name("migrate"), Arc::new(spec));
+            observed.look_for_the_end(&desired, &name("migrate"));
+            assert_eq!(observed.outcome().map(|outcome| outcome.status), expected);
         }
     }
 

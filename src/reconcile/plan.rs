@@ -257,6 +257,14 @@ impl Verdict {
     fn until(moment: Moment) -> Verdict {
         Verdict::Wait((moment != Moment::NEVER).then_some(moment))
     }
+
+    /// The same, but no wait is longer than until then.
+    fn or_at(self, moment: Moment) -> Verdict {
+        match self {
+            Verdict::Do(action) => Verdict::Do(action),
+            Verdict::Wait(wait) => Verdict::until(wait.unwrap_or(Moment::NEVER).min(moment)),
+        }
+    }
 }
 
 /// One process at one moment.
@@ -328,12 +336,10 @@ impl Case<'_> {
             PostStart::Failed => return self.stop(run, Why::PostStartFailed),
             PostStart::UnderWay | PostStart::Done => {}
         }
-        if renewal == Some(Why::SpecChanged) {
-            // As long as it waits for its turn it is governed by what it was born with.
-            return self.examine(&run.spec, record, run);
-        }
         if is_reborn && !is_of_schedule {
-            return Verdict::Wait(Some(timing::settled_at(run)));
+            // As long as it waits for its turn, or has not lasted long enough, it is governed by what it was born with.
+            let turn = if renewal == Some(Why::SpecChanged) { Moment::NEVER } else { timing::settled_at(run) };
+            return self.examine(&run.spec, record, run).or_at(turn);
         }
         if !is_reborn && run.spec.whole != spec.whole {
             return Verdict::Do(Action::Adopt(self.name.clone(), Arc::clone(spec)));

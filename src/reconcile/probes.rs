@@ -204,7 +204,7 @@ impl Record {
         let Some(run) = self.life.run_mut() else { return };
         let Some((probe, probing)) = run.probing_mut(kind) else { return };
         let Some(asked_at) = probing.asked_at.take() else { return };
-        probing.due = (asked_at + probe.period).max(now);
+        probing.due = asked_at + probe.period;
         let is_late = matches!(result, ProbeResult::Failure(_)) && stalled_at.is_some_and(|at| asked_at < at);
         let result = if is_late { ProbeResult::Unknown } else { result };
         match &result {

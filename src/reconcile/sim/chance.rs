@@ -8,7 +8,7 @@ use super::kernel::{MONITOR, Proc, Reuse, Role, State};
 use super::machine::{Fate, Temper, World};
 use super::random::Random;
 use super::specs::{self, name_of, plain};
-use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProcessSpec, Replica, Signal};
+use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProbeKind, ProcessSpec, Replica, Signal};
 use crate::reconcile::{Ask, Haste, Until};
 
 pub(super) const STEPS: u64 = 300;
@@ -155,6 +155,9 @@ impl Chance {
             let of = runs - 1 - self.random().below(runs.min(8));
             self.history.echo(of as usize);
         }
+        if runs > 0 && self.random().chance(temper.says) {
+            self.say(runs);
+        }
         self.history.starts = match temper.starts {
             0 => 1 + self.random().below(8) as usize,
             starts => starts,
@@ -184,7 +187,7 @@ impl Chance {
             .map(|reading| reading.answer_at)
             .min()
             .map_or(answer, |at| at.min(answer));
-        let answer = answer.min(self.history.next_hook());
+        let answer = answer.min(self.history.next_hook()).min(self.history.world.next_answer());
         let random = self.random();
         let span = if random.chance(temper.stalls) {
             let span = random.span(3_600_000);
@@ -307,6 +310,18 @@ impl Chance {
         }
     }
 
+    /// One of the last runs says how it is; most that do have a probe that listens.
+    fn say(&mut self, runs: u64) {
+        let of = (runs - 1 - self.random().below(runs.min(8))) as usize;
+        let kind = self.random().pick(&ProbeKind::ALL);
+        let probes = &self.history.world.runs[of].spec.probes;
+        let listens = probes.iter().any(|probe| probe.kind == kind && probe.handler.is_passive());
+        let well = self.random().pick(&[Some(true), Some(true), Some(false), None]);
+        if listens || self.random().chance(10) {
+            self.history.says(of, kind, well);
+        }
+    }
+
     fn ask(&mut self) {
         if !self.set.is_empty() && self.random().chance(40) {
             let (set, ask) = (self.set.clone(), self.random().pick(&[Ask::Named, Ask::Broad]));
@@ -402,13 +417,14 @@ fn fork(world: &mut World, parent: usize) {
     world.tell(|| format!("pid {parent} of run {run} forks pid {pid}: {proc:?}"));
 }
 
-/// Who is stopped or frozen beats no more, and, to keep it simple, never again.
+/// Who is stopped or frozen beats no more and is not well, and, to keep it simple, never again.
 fn no_beats(world: &mut World, pid: usize) {
     let now = world.now.at;
     let Some(proc) = world.kernel.get(pid).copied() else { return };
     if let (Some(run), Role::Main) = (proc.run, proc.role) {
-        let heart = &mut world.run_mut(run).heart;
-        heart.stops_at = heart.stops_at.min(now);
+        let run = world.run_mut(run);
+        run.heart.stops_at = run.heart.stops_at.min(now);
+        run.health.well_until = run.health.well_until.min(now);
     }
 }
 
@@ -426,6 +442,12 @@ fn temper(random: &mut Random) -> Temper {
         heart_fails: often([0, 10, 30, 80]),
         look_hangs: often([0, 0, 5, 30]),
         grows: often([0, 10, 30, 80]),
+        ails: often([0, 10, 30, 80]),
+        probe_fails: often([0, 0, 10, 60]),
+        probe_hangs: often([0, 0, 20, 80]),
+        probe_lasts: often([0, 20, 50, 100]),
+        probe_unknown: often([0, 0, 5, 30]),
+        says: often([0, 0, 5, 30]),
         hook_fails: often([0, 0, 10, 50]),
         hook_hangs: often([0, 10, 30, 100]),
         unrest: often([0, 3, 10, 30]),

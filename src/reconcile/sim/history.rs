@@ -76,7 +76,8 @@ impl History {
         let now = self.world.now;
         let day = 86_400_000_000_000;
         let wall = match self.walls.below(20) {
-            0 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 + 100_000_000 + self.walls.below(day)),
+            // Further than what is slight enough to be left alone, however much time passes.
+            0 => Wall::from_nanos(now.wall.plus(span).as_nanos() + 100_000_000 + self.walls.below(day)),
             1 => Wall::from_nanos((now.wall.as_secs_f64() * 1e9) as u64 - 100_000_000 - self.walls.below(day)),
             _ => now.wall.plus(span),
         };
@@ -112,6 +113,10 @@ impl History {
             }
         }
         self.world.ledger(name).edits();
+        let now = self.now();
+        for run in self.world.runs.iter_mut().filter(|run| run.name == *name) {
+            run.health.edited_at = now;
+        }
         self.arrange();
         self.fold(Fact::Edited(name.clone()));
     }
@@ -179,9 +184,11 @@ impl History {
             self.fold(Fact::Stalled);
         }
         self.turned_at = now.at;
+        self.world.served.clear();
         self.reap();
         self.answer();
         self.answer_weighings();
+        self.answer_probes();
         self.see_what_is_wanted();
         self.observed.compare_clocks(now);
         laws::nothing_is_overlooked(self);
@@ -236,6 +243,7 @@ impl History {
         }
         self.leaving.clear();
         self.world.looks.clear();
+        self.world.askings.clear();
         self.starved.clear();
         self.world.ledgers.clear();
         self.observed = Observed::until(self.ends);
@@ -269,7 +277,13 @@ impl History {
         let end = self.now() + span;
         while self.now() < end && self.world.broken.is_none() {
             let next = self.observed.wake_at().unwrap_or(Moment::NEVER).min(self.now() + self.tick).min(end);
-            let next = self.world.kernel.next_exit().map_or(next, |at| next.min(at)).min(self.next_hook());
+            let next = self
+                .world
+                .kernel
+                .next_exit()
+                .map_or(next, |at| next.min(at))
+                .min(self.next_hook())
+                .min(self.world.next_answer());
             self.pass(next.since(self.now()));
             self.turns();
         }
@@ -283,6 +297,7 @@ impl History {
         let now = self.now();
         self.world.looks.iter().any(|look| look.answer_at <= now)
             || self.world.has_readings()
+            || self.world.next_answer() <= now
             || self.next_hook() <= now
     }
 
@@ -332,7 +347,9 @@ impl History {
         let lasted = now.since(run.since);
         let ended_by = match run.stop_why {
             None => EndedBy::Itself,
-            Some(Why::HeartbeatStale | Why::PostStartFailed | Why::MemoryExceeded(_)) => EndedBy::Verdict,
+            Some(Why::HeartbeatStale | Why::ProbeFailed(_) | Why::PostStartFailed | Why::MemoryExceeded(_)) => {
+                EndedBy::Verdict
+            }
             Some(Why::DeadlineExceeded) => EndedBy::Deadline,
             Some(Why::Requested) => EndedBy::Message,
             Some(_) => EndedBy::Us,
@@ -353,7 +370,8 @@ impl History {
     pub(super) fn echo(&mut self, of: usize) {
         let run = &self.world.runs[of];
         let (name, id) = (run.name.clone(), World::id(of));
-        if run.exit_told {
+        self.answer_unasked(of);
+        if self.world.runs[of].exit_told {
             self.fold(Fact::Exited(name.clone(), id, Exit::Code(1), false));
         }
         if self.world.runs[of].empty_told {
@@ -418,6 +436,7 @@ impl History {
         let now = self.now();
         let run = &mut self.world.runs[of];
         run.heart.stops_at = run.heart.stops_at.min(now);
+        run.health.well_until = run.health.well_until.min(now);
         self.world.kernel.freeze(self.world.runs[of].main);
     }
 
@@ -430,8 +449,10 @@ impl History {
 
 fn words(spec: Option<&ProcessSpec>) -> String {
     let Some(spec) = spec else { return "removed".into() };
-    let ProcessSpec { born, whole, restart, schedule, backoff, stop, suspend, heartbeat, .. } = spec;
+    let ProcessSpec { born, whole, restart, schedule, backoff, stop, suspend, heartbeat, probes, .. } = spec;
     let (born, whole) = (born.0, whole.0);
     let heartbeat = heartbeat.as_ref().map(|heartbeat| (heartbeat.period, heartbeat.grace));
-    format!("{born}/{whole} {restart:?} {schedule:?} {backoff:?} {stop:?} suspend={suspend} heartbeat={heartbeat:?}")
+    format!(
+        "{born}/{whole} {restart:?} {schedule:?} {backoff:?} {stop:?} suspend={suspend} heartbeat={heartbeat:?} probes={probes:?}"
+    )
 }

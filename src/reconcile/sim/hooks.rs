@@ -37,8 +37,8 @@ impl SimHook {
 
 /// The description, read a second time: the main process keeps two seconds of the grace, or half of a short one; a sleep
 /// may be shorter.
-fn until(stop: &Stop, now: Moment, latest: Moment) -> (Moment, bool) {
-    let grace = stop.grace.min(latest.since(now));
+fn until(stop: &Stop, grace: Duration, now: Moment, latest: Moment) -> (Moment, bool) {
+    let grace = grace.min(latest.since(now));
     let half = Duration::from_nanos(grace.as_nanos() as u64 / 2);
     let most = if half < Duration::from_secs(2) { grace - half } else { grace - Duration::from_secs(2) };
     match stop.pre_stop {
@@ -60,7 +60,7 @@ impl World {
             None if self.random.chance(self.temper.hook_hangs) => Duration::MAX,
             None => self.random.span(20_000),
         };
-        let (until, sleeps) = until(&spec.stop, now, self.latest(name));
+        let (until, sleeps) = until(&spec.stop, self.grace(id, Some(why)), now, self.latest(name));
         let over = match &spec.stop.pre_stop {
             Some(PreStop::Sleep(_)) => false,
             Some(PreStop::Exec(_) | PreStop::HttpGet(_)) | None if fails => true,
@@ -140,12 +140,12 @@ impl World {
 
     /// The time for all has changed, and with it that of the hooks.
     pub(super) fn time_hooks(&mut self) {
-        let latest = self.latest.clone();
-        for run in &mut self.runs {
-            let latest = latest.get(&run.name).copied().unwrap_or(Moment::NEVER);
-            if let Some(hook) = run.hook.as_mut().filter(|hook| !hook.asked && !run.empty_told) {
-                (hook.until, hook.sleeps) = until(&run.spec.stop, hook.began, latest);
-            }
+        for at in 0..self.runs.len() {
+            let run = &self.runs[at];
+            let Some(hook) = run.hook.filter(|hook| !hook.asked && !run.empty_told) else { continue };
+            let grace = self.grace(World::id(at), run.stop_why);
+            let (until, sleeps) = until(&run.spec.stop, grace, hook.began, self.latest(&run.name));
+            self.runs[at].hook = Some(SimHook { until, sleeps, ..hook });
         }
     }
 
@@ -172,8 +172,10 @@ impl History {
             Exit::Code(0) => (PostStart::Done, HookEnd::Well),
             Exit::Code(_) | Exit::Killed { .. } | Exit::Unknown => (PostStart::Failed, HookEnd::Failed),
         };
+        let now = self.now();
         let run = self.world.run_mut(id);
         run.post_start = state;
+        run.health.warm_at = now;
         let name = run.name.clone();
         self.world.tell(|| format!("the postStart of {name} run {id} is over: {exit}"));
         self.fold(Fact::PostStartOver(name, id, end));

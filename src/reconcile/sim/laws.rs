@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::history::History;
 use super::hooks;
 use super::machine::World;
+use super::probes;
 use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
 use crate::reconcile::{Action, Haste, Life, PostStart, Record, order, reconcile, view};
 
-/// For so many turns in a row a process may be due: each turn makes a start, so twice as many as there are processes.
+/// For so many turns in a row a process may be due without anything being done for it: each turn makes a start or a
+/// probe, so twice as many as there are processes.
 const PATIENCE: u32 = 12;
 
 /// A look at all finds nothing to do that a look at the dirty and the due would not, and no deadline that is not filed.
@@ -39,13 +41,14 @@ pub(super) fn nothing_is_overlooked(history: &mut History) {
 pub(super) fn hold_after_a_turn(history: &mut History) {
     nothing_is_overlooked(history);
     hooks::no_hook_outlives_its_time(history);
-    only_starts_wait_for_their_turn(history);
+    only_starts_and_probes_wait_for_their_turn(history);
     nothing_is_starved(history);
     all_that_lives_is_known(history);
     the_shutdown_ends(history);
     let History { world, observed, tick, .. } = history;
     for (name, record) in observed.records() {
         it_counts_right(world, name, record);
+        probes::they_are_counted_right(world, name, record);
     }
     if observed.wake_at().is_some_and(|at| at <= world.now.at) {
         return;
@@ -60,13 +63,13 @@ pub(super) fn hold_after_a_turn(history: &mut History) {
     }
 }
 
-fn only_starts_wait_for_their_turn(history: &mut History) {
+fn only_starts_and_probes_wait_for_their_turn(history: &mut History) {
     let History { world, observed, .. } = history;
     let now = world.now.at;
     let names = observed.records.keys().filter(|name| observed.agenda.is_due(name, now));
     for action in reconcile(&world.desired, observed, names, world.now).actions {
-        let starts = matches!(action, Action::Start(..));
-        world.check(starts, || format!("a turn left this for the next: {action:?}"));
+        let waits = matches!(action, Action::Start(..) | Action::Probe(..));
+        world.check(waits, || format!("a turn left this for the next: {action:?}"));
     }
 }
 
@@ -76,7 +79,7 @@ fn nothing_is_starved(history: &mut History) {
     let desired = Arc::clone(&world.desired);
     let names: BTreeSet<&Name> = observed.records.keys().chain(desired.processes.keys()).collect();
     for name in names {
-        if observed.agenda.is_due(name, now) {
+        if observed.agenda.is_due(name, now) && !world.served.contains(name) {
             let turns = starved.entry(name.clone()).or_default();
             *turns += 1;
             let turns = *turns;
@@ -172,32 +175,37 @@ fn it_is_as_desired(
                 return;
             }
             let stays = !run.inherited && !suspends && !stopped && asked.is_none();
-            if stays && !is_job && run.spec.born != spec.born && now < settled {
-                world.check(woken_by(settled), || {
-                    format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
-                });
-                return;
-            }
+            let is_young = stays && !is_job && run.spec.born != spec.born && now < settled;
+            world.check(!is_young || woken_by(settled), || {
+                format!("{name} is edited, to end at {settled:?}, filed for {filed:?}")
+            });
             let hook = world.run(run.id).post_start;
             let begun = matches!(hook, PostStart::UnderWay | PostStart::Done);
             world.check(begun, || format!("{name} is up, and its postStart is {hook:?}"));
             // What is born of a schedule runs on as it is; the next run takes the edit.
             let right = stays && (run.spec.whole == spec.whole || (is_job && run.spec.born != spec.born));
-            let right = right || world.waits_for_its_turn(name, run.id);
+            let lasts = is_young || world.waits_for_its_turn(name, run.id);
+            let right = right || lasts;
             world.check(right, || format!("{name} is up and not as it is wanted (asked: {asked:?})"));
             let too_long = run.spec.active_deadline.map_or(Moment::NEVER, |deadline| run.since.at + deadline);
             let triggered = world.ledger(name).triggered;
-            let ends = world.ledger(name).times.replaced(&spec, triggered, stamp).min(too_long);
+            let governs = if lasts { &run.spec } else { &spec };
+            let ends = world.ledger(name).times.replaced(governs, triggered, stamp).min(too_long);
             world.check(woken_by(ends), || format!("{name} is up, to end at {ends:?}, filed for {filed:?}"));
             the_dead_heart_is_found(world, name, run.id, tick, held_until);
             the_excess_is_found(world, name, run.id);
+            probes::all_is_asked_in_time(world, name, run.id, filed);
+            probes::who_ails_is_ended(world, name, run.id, tick);
         }
         (Life::Stopping(run, stopping) | Life::Leaving(run, stopping), _) => {
             let by = match stopping.killed_at {
                 _ if world.desired.ending == Some(Haste::Now) && stopping.killed_at.is_none() => Moment::ZERO,
                 None => match world.run(run.id).hook {
                     Some(hook) if !hook.asked => hook.until,
-                    Some(_) | None => (stopping.asked_at + run.spec.stop.grace).min(world.latest(name)),
+                    Some(_) | None => {
+                        let grace = world.grace(run.id, world.run(run.id).stop_why);
+                        (stopping.asked_at + grace).min(world.latest(name))
+                    }
                 },
                 Some(at) => at + Duration::from_secs(1),
             };
@@ -236,6 +244,9 @@ pub(super) fn the_view_is_sound(history: &mut History) {
             Life::Up(_) | Life::Stopping(..) => true,
             Life::Down | Life::Leaving(..) => false,
         });
+        if let Some(record) = observed.records.get(&view.name) {
+            probes::they_are_shown_right(world, &view, record);
+        }
         world.check(view.up == up && (!up || view.uptime.is_some()), || format!("{} is shown wrong", view.name));
         let (seen, last) = (view.observed_generation, view.generation);
         world.check(seen <= last, || format!("{} is governed by generation {seen} of {last}", view.name));

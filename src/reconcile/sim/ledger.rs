@@ -13,6 +13,8 @@ pub(super) struct Ledger {
     pub(super) start_failures: u64,
     pub(super) exits: u64,
     pub(super) kills: u64,
+    /// By kind: how many of its probes succeeded, failed, and showed nothing, and how long they took.
+    pub(super) probes: [([u64; 3], Duration); 4],
     /// A restart that was asked for and is not done.
     pub(super) asked: Option<Ask>,
     /// A run of a schedule was asked for and is not begun.

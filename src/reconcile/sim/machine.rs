@@ -1,14 +1,16 @@
 //! The machine that the core drives: it executes on the simulated kernel what the laws allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::health::Health;
 use super::hooks::{Answer, SimHook};
 use super::kernel::{Kernel, MONITOR, Pid, Proc, Reuse, Role};
 use super::ledger::Ledger;
+use super::probes::Asking;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProbeKind, ProcessSpec, Signal, Stamp, StartError, Step};
@@ -25,6 +27,8 @@ pub(super) struct World {
     /// When each is killed whatever its grace, where the time for all is limited.
     pub(super) latest: BTreeMap<Name, Moment>,
     pub(super) looks: Vec<Look>,
+    /// Probes under way.
+    pub(super) askings: Vec<Asking>,
     /// Weighings under way.
     pub(super) readings: Vec<Reading>,
     /// Hooks under way that are no processes.
@@ -32,6 +36,8 @@ pub(super) struct World {
     /// When something last happened that lengthens a shutdown: a thaw, a refused signal, a fork in the face of SIGKILL.
     pub(super) delayed_at: Moment,
     pub(super) stalled_at: Moment,
+    /// For whom something was done in this turn.
+    pub(super) served: BTreeSet<Name>,
     /// Before that nobody is ended for its heart.
     pub(super) held_until: Moment,
     /// The first law that was broken, and how.
@@ -66,6 +72,15 @@ pub(super) struct Temper {
     pub(super) look_hangs: u64,
     /// Runs that come to have more memory than they may.
     pub(super) grows: u64,
+    /// Runs that are not well from their start on, or from some moment on.
+    pub(super) ails: u64,
+    /// Probes of what is well that fail.
+    pub(super) probe_fails: u64,
+    pub(super) probe_hangs: u64,
+    pub(super) probe_lasts: u64,
+    pub(super) probe_unknown: u64,
+    /// How often runs say of themselves how they are.
+    pub(super) says: u64,
     pub(super) hook_fails: u64,
     pub(super) hook_hangs: u64,
     /// How many things happen in the kernel between two turns: this in a hundred, each of them.
@@ -102,6 +117,7 @@ pub(super) struct SimRun {
     pub(super) empty_told: bool,
     pub(super) heart: Heart,
     pub(super) load: Load,
+    pub(super) health: Health,
     /// From when the heartbeat is asked for.
     pub(super) pulse_from: Moment,
     /// Whether a beat was told of since then.
@@ -146,6 +162,9 @@ pub(super) struct Fate {
     /// The first beat after the start, and then in what steps; `None`: it never beats.
     pub(super) beats: Option<(Duration, Duration)>,
     pub(super) heart_lasts: Duration,
+    /// How long after its start it is well, and for how long.
+    pub(super) well_after: Duration,
+    pub(super) well_for: Duration,
     /// How long after its start it has more memory than it may.
     pub(super) heavy_after: Duration,
     /// Who keeps its limit.
@@ -162,6 +181,8 @@ impl Default for Fate {
             obeys: Some(Duration::ZERO),
             beats: None,
             heart_lasts: Duration::MAX,
+            well_after: Duration::ZERO,
+            well_for: Duration::MAX,
             heavy_after: Duration::MAX,
             keeper: Keeper::Us,
         }
@@ -198,10 +219,12 @@ impl World {
             desired: Arc::default(),
             latest: BTreeMap::new(),
             looks: Vec::new(),
+            askings: Vec::new(),
             readings: Vec::new(),
             answers: Vec::new(),
             delayed_at: Moment::ZERO,
             stalled_at: Moment::ZERO,
+            served: BTreeSet::new(),
             held_until: Moment::ZERO,
             broken: None,
             told: None,
@@ -276,6 +299,7 @@ impl World {
                 read_at: None,
                 blind_at: Moment::ZERO,
             },
+            health: Health::new(spec, &fate, now),
             pulse_from: now,
             beaten: false,
             undying: false,
@@ -313,6 +337,9 @@ impl World {
             true => random.span(60_000),
             false => Duration::MAX,
         };
+        let ails = random.chance(temper.ails);
+        let well_after = if ails && random.chance(50) { random.span(60_000) } else { Duration::ZERO };
+        let well_for = if ails { random.span(120_000) } else { Duration::MAX };
         Fate {
             error: random.chance(temper.start_fails).then_some(errno),
             lives,
@@ -320,12 +347,15 @@ impl World {
             obeys,
             beats: random.chance(95).then_some((first, every)),
             heart_lasts,
+            well_after,
+            well_for,
             heavy_after: if random.chance(temper.grows) { random.span(60_000) } else { Duration::MAX },
             keeper: random.pick(&[Keeper::Us, Keeper::Us, Keeper::Kernel]),
         }
     }
 
     pub(super) fn record(&mut self, what: &str, name: &Name, why: Option<Why>, number: u64) {
+        self.served.insert(name.clone());
         (self.now.at, what, name.as_str(), why.map(Why::as_str), number).hash(&mut self.digest);
     }
 
@@ -444,8 +474,8 @@ impl Machine for World {
         self.looks.push(Look { run, asked_at: now, read_at, answer_at, given_up });
     }
 
-    fn probe(&mut self, name: &Name, _: Incarnation, _: &ProcessSpec, kind: ProbeKind) {
-        self.check(false, || format!("{name} has no {}", kind.as_str()));
+    fn probe(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec, kind: ProbeKind) {
+        self.begin_probe(name, run, kind);
     }
 
     fn weigh(&mut self, name: &Name, run: Incarnation, _spec: &ProcessSpec) {
@@ -455,7 +485,7 @@ impl Machine for World {
     fn hold(&mut self, name: &Name, period: Duration) {
         self.record("hold", name, None, 0);
         self.tell(|| format!("most hearts have stopped, {name}'s among them: hold for {period:?}"));
-        let hearts: std::collections::BTreeSet<&Name> =
+        let hearts: BTreeSet<&Name> =
             self.runs.iter().filter(|run| run.spec.heartbeat.is_some()).map(|run| &run.name).collect();
         let few = hearts.len();
         self.check(few >= 3, || format!("{name} is held, and there are {few} hearts"));
@@ -478,6 +508,7 @@ impl Machine for World {
             run.pulse_from = now;
             run.beaten = false;
         }
+        run.health.adopts(&spec, now);
         let holds = run.spec.born == spec.born && run.spec.whole != spec.whole;
         run.spec = Arc::clone(&spec);
         self.ledger(name).adopted(&spec);

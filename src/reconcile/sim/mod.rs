@@ -8,6 +8,7 @@
 mod chance;
 mod endings;
 mod found;
+mod health;
 mod history;
 mod hooks;
 mod kernel;
@@ -16,6 +17,7 @@ mod ledger;
 mod machine;
 mod order;
 mod orders;
+mod probes;
 mod random;
 mod rolling;
 mod scales;

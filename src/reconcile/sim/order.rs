@@ -8,7 +8,7 @@ use super::history::History;
 use super::machine::{SimRun, World};
 use super::specs::name_of;
 use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec};
-use crate::reconcile::{PostStart, Why};
+use crate::reconcile::Why;
 
 impl World {
     /// The run of a process of which something is left, as far as the core was told.
@@ -42,13 +42,12 @@ impl World {
         let run = self.present(name);
         let up = run.filter(|run| !run.inherited && run.ending_at.is_none());
         let over = run.is_none() && spec.schedule.is_none() && ledger.due_at(spec, self.now) == Moment::NEVER;
-        let is_well = |run: &SimRun| run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.beaten);
-        let beats = up.is_some_and(is_well);
+        let is_well = up.is_some_and(SimRun::is_well);
         let rests = run.is_none() && spec.schedule.is_some() && !spec.suspend && !ledger.stopped;
         match condition {
             Condition::Started if spec.schedule.is_some() => up.is_some() || ledger.starts > 0,
             Condition::Started => up.is_some() || over,
-            Condition::Ready => beats || (over && ledger.succeeded()) || (rests && !ledger.backs_off(spec)),
+            Condition::Ready => is_well || (over && ledger.succeeded()) || (rests && !ledger.backs_off(spec)),
             Condition::Completed => ledger.succeeded() && (over || spec.schedule.is_some()),
         }
     }

@@ -40,7 +40,7 @@ impl World {
         }
         let now = self.now.at;
         let run = self.run(id);
-        let stop = &run.spec.stop;
+        let (stop, grace) = (&run.spec.stop, self.grace(id, run.stop_why));
         let says = format!("{signal} to the {} of {name} because {}", target.as_str(), why.as_str());
         let whom = if stop.kill == Kill::Mixed { Target::Main } else { Target::Tree };
         let asks = signal == stop.signal && target == whom;
@@ -63,7 +63,7 @@ impl World {
                     Some(at) => at + Duration::from_secs(1) <= now,
                     None => {
                         let cut = why == Why::CutShort && self.latest(name) <= now;
-                        ((from + stop.grace <= now || cut) && hook_is_over) || hurries
+                        ((from + grace <= now || cut) && hook_is_over) || hurries
                     }
                 };
                 target == Target::Tree && in_time
@@ -94,8 +94,7 @@ impl World {
                 self.ledgers.get(name).is_some_and(|ledger| ledger.asked.is_some()) && self.may_be_renewed(name, id)
             }
             Why::Inherited => run.inherited,
-            // No file of these histories asks for probes.
-            Why::ProbeFailed(_) => false,
+            Why::ProbeFailed(kind) => self.has_failed(id, kind),
             Why::PostStartFailed => run.post_start == PostStart::Failed,
             Why::HeartbeatStale if self.now.at < self.held_until => false,
             Why::HeartbeatStale => run.spec.heartbeat.as_ref().is_some_and(|heartbeat| {

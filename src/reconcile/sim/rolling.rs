@@ -2,7 +2,6 @@
 
 use super::machine::World;
 use crate::model::{Incarnation, Moment, Name};
-use crate::reconcile::PostStart;
 
 impl World {
     /// Whether a run may be ended for another of it: a ready replica only while all others of its set that are to run are
@@ -25,7 +24,7 @@ impl World {
     fn is_ready(&self, id: Incarnation) -> bool {
         let run = self.run(id);
         let lives = !run.inherited && run.ending_at.is_none() && !run.exit_told;
-        lives && run.post_start == PostStart::Done && (run.spec.heartbeat.is_none() || run.beaten)
+        lives && run.is_well()
     }
 
     /// Whether another replica of its set is to run, and does not, or is not ready.

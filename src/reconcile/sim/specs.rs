@@ -7,8 +7,8 @@ use super::random::Random;
 use super::scales;
 use super::timetable::every_minutes;
 use crate::model::{
-    Backoff, Concurrency, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, ProcessSpec, Restart, RestartRule,
-    Rhythm, RuleAction, RuleOperator, Schedule, Signal, Stop,
+    Backoff, Concurrency, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, Probe, ProbeHandler, ProbeKind,
+    ProcessSpec, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Signal, Stop,
 };
 
 pub(super) fn name_of(text: &str) -> Name {
@@ -32,7 +32,7 @@ pub(super) fn changed(
     calendars: u64,
 ) -> ProcessSpec {
     let seconds = |random: &mut Random, n: u64| Duration::from_millis(random.below(n * 1000));
-    match random.below(24) {
+    match random.below(30) {
         0 => return spec,
         1..=3 => {
             spec.born = fingerprint;
@@ -73,10 +73,39 @@ pub(super) fn changed(
             let deadline = Duration::from_millis(1 + random.below(60_000));
             spec.active_deadline = random.chance(70).then_some(deadline);
         }
+        20..=25 => probes(&mut spec, random),
         _ => spec.suspend = !spec.suspend && random.chance(50),
     }
     spec.whole = fingerprint;
     spec
+}
+
+/// One probe is another, or there is one more or less.
+fn probes(spec: &mut ProcessSpec, random: &mut Random) {
+    let kind = random.pick(&ProbeKind::ALL);
+    let before = spec.probes.iter().position(|probe| probe.kind == kind).map(|at| spec.probes.remove(at));
+    match before {
+        Some(before) if random.chance(30) => {
+            spec.probes.push(Probe { failure_threshold: 1 + random.below(4) as u32, ..before });
+        }
+        Some(_) if random.chance(40) => {}
+        Some(_) | None => spec.probes.push(probe(kind, random)),
+    }
+    spec.probes.sort_by_key(|probe| probe.kind);
+}
+
+fn probe(kind: ProbeKind, random: &mut Random) -> Probe {
+    let active = ProbeHandler::Grpc { port: 1, service: String::new() };
+    Probe {
+        kind,
+        handler: if random.chance(35) { ProbeHandler::Notify } else { active },
+        initial_delay: random.span(20_000),
+        period: Duration::from_millis(50 + random.below(20_000)),
+        timeout: Duration::from_millis(1 + random.below(5_000)),
+        success_threshold: if kind == ProbeKind::Readiness { 1 + random.below(3) as u32 } else { 1 },
+        failure_threshold: 1 + random.below(4) as u32,
+        grace: (kind != ProbeKind::Readiness && random.chance(50)).then(|| random.span(40_000)),
+    }
 }
 
 /// What is done before the stop signal.

@@ -21,9 +21,9 @@ fn what_is_told_of_another_run_or_was_not_asked_for_counts_for_nothing() {
         ),
         (
             "told of another",
-            wanted(spec()),
-            then(born(), 1.0, Fact::Told(web(), other, Liveness, failure())),
-            &[(1.0, "wait")],
+            wanted(probed(&[passive(Liveness)])),
+            then(up(probed(&[passive(Liveness)])), 1.0, Fact::Told(web(), other, Liveness, failure())),
+            &[(1.0, "wait until 10")],
         ),
         ("not asked for", wanted(spec()), over(up(spec()), 1.0, Liveness, failure()), &[(1.0, "liveness probe")]),
         (
@@ -165,7 +165,12 @@ fn what_a_run_tells_of_itself_is_a_verdict() {
     assert!(is_ready(shown(counted.clone(), 30.0, Readiness, "ff")));
     assert!(!is_ready(shown(counted, 30.0, Readiness, "fff")));
 
+    // Who is asked otherwise is not heard.
+    let asked = [probe(Readiness)];
+    assert!(!standing(&asked, &says(up(probed(&asked)), 1.0, ProbeResult::Success)).0);
+
     let both = [passive(Startup), probe(Liveness)];
+    let silent = [passive(Startup), passive(Liveness)];
     let starts = || told(up(probed(&both)), 3.0, Startup, ProbeResult::Success);
     let alive = [passive(Liveness)];
     decide(&[
@@ -178,9 +183,15 @@ fn what_a_run_tells_of_itself_is_a_verdict() {
         ),
         (
             "in trouble, before it has started",
-            wanted(probed(&both)),
-            told(up(probed(&both)), 3.0, Liveness, failure()),
+            wanted(probed(&silent)),
+            told(up(probed(&silent)), 3.0, Liveness, failure()),
             &[(3.0, "wait until 10")],
+        ),
+        (
+            "and then it has",
+            wanted(probed(&silent)),
+            told(told(up(probed(&silent)), 3.0, Liveness, failure()), 4.0, Startup, ProbeResult::Success),
+            &[(4.0, LIVENESS_FAILED)],
         ),
         (
             "not to start",
