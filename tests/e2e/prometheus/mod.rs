@@ -31,6 +31,9 @@ fn every_metric_label_and_value_that_the_dashboard_names_exists() {
     let known = wait_until("all", || {
         exposition.add(&colony.get("/metrics").1);
         unknown = unknown_of(&board, &exposition);
+        // Where there are no cgroups nothing has a working set; `e2e::limits` has one.
+        let is_kept = colony.log().contains("limits are kept by cgroups below ");
+        unknown.retain(|trouble| is_kept || !trouble.contains("no metric ncolony_process_working_set_bytes"));
         unknown.is_empty().then_some(())
     });
     assert!(known.is_some(), "{}", unknown.join("\n"));

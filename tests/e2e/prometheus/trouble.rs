@@ -34,13 +34,17 @@ fn with(mut file: Value, keys: Value) -> Value {
 
 /// All of them; what they need is below `dir`.
 pub(crate) fn troubles(dir: &Path) -> Vec<Trouble> {
-    let steady = || json!({"args": ["sleep", "1000"]});
+    let steady = || json!({"args": ["sleep", "1000"], "env_inherit": ["PATH"]});
     // So that a test need not wait for it.
     let soon = || json!({"backoff": {"initialSeconds": 0.2, "maxSeconds": 0.5}});
+    let probe = |path| json!({"exec": {"command": ["test", "-d", path]}, "periodSeconds": 1, "failureThreshold": 1});
+    let (fails, succeeds) = (|| probe("/no/such/directory"), || probe("/"));
     let heart = dir.join("heart");
     let beats = json!({"ncolony.beatcheck": {"period": 2, "grace": 2, "status": heart}});
     // A child of the shell comes to have some 64 MiB; the shell itself stays small.
     let grows = "awk 'BEGIN { s = \"x\"; while (length(s) < 67000000) s = s s; system(\"sleep 1000\") }' & wait";
+    // tail keeps what it may have to write at the end, which does not come: 40 million bytes.
+    let fills = "{ head -c 40000000 /dev/zero; exec sleep 1000; } | tail -c 40000000 > /dev/null";
     let succeeds_once = "[ ! -e $0 ] && touch $0";
     vec![
         Trouble { process: "well", ill: steady(), well: steady() },
@@ -56,10 +60,22 @@ pub(crate) fn troubles(dir: &Path) -> Vec<Trouble> {
             ),
             well: with(sh("while :; do touch $0; sleep 0.3; done", &heart), beats),
         },
+        Trouble { process: "unready", ill: with(steady(), json!({"readinessProbe": fails()})), well: steady() },
+        Trouble {
+            process: "dying",
+            ill: with(with(steady(), soon()), json!({"livenessProbe": fails(), "readinessProbe": succeeds()})),
+            well: with(steady(), json!({"livenessProbe": succeeds(), "readinessProbe": succeeds()})),
+        },
         Trouble {
             process: "hog",
             ill: with(with(sh(grows, dir), soon()), json!({"resources": {"limits": {"memory": "40Mi"}}})),
             well: with(steady(), json!({"resources": {"limits": {"memory": "40Mi"}}})),
+        },
+        // It has nine tenths of its memory, and no more.
+        Trouble {
+            process: "full",
+            ill: with(sh(fills, dir), json!({"resources": {"limits": {"memory": "42Mi"}}})),
+            well: with(steady(), json!({"resources": {"limits": {"memory": "42Mi"}}})),
         },
         Trouble {
             process: "flooding",
