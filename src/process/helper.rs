@@ -51,6 +51,11 @@ impl Helpers {
         self.by_pid.iter().filter(move |(_, helper)| helper.run == run).map(|(pid, _)| *pid)
     }
 
+    /// Whose helper has this pid.
+    pub(super) fn run_of(&self, pid: pid_t) -> Option<Incarnation> {
+        self.by_pid.get(&pid).map(|helper| helper.run)
+    }
+
     /// All helpers, and whose they are.
     pub(super) fn all(&self) -> impl Iterator<Item = (pid_t, Incarnation)> {
         self.by_pid.iter().map(|(pid, helper)| (*pid, helper.run))

@@ -14,8 +14,10 @@ mod environment;
 mod exits;
 mod explain;
 mod ghost;
+mod heir;
 mod helper;
 mod identity;
+mod kin;
 mod kinship;
 mod leavings;
 mod ledger;
@@ -44,13 +46,16 @@ use brand::Brands;
 use cgroup::Cgroups;
 use exits::{BATCH, Exits};
 use ghost::Ghosts;
+use heir::Heirs;
 use helper::Helpers;
+use kin::{First, Kin, Loss, Main, Who};
 use leavings::Owner;
 use proc_fs::{Adopted, Listed};
 use sys::{Blueprint, Ended, Nursery, Wait, Which};
 
 pub use cgroup::Keeps;
 pub use ghost::Remembered;
+pub use heir::NoHeir;
 pub use helper::Purpose;
 pub use sys::Announce;
 pub use usage::{Roots, Sample, Sampler};
@@ -73,8 +78,10 @@ pub struct Children {
     runs: BTreeMap<Incarnation, Kin>,
     /// Those that a monitor before this one started.
     ghosts: Ghosts,
-    /// Their main processes' pids, which are their groups' and sessions', too.
+    /// The pids of what was started for them, which are their groups' and sessions', too.
     by_pid: HashMap<pid_t, Incarnation>,
+    /// Their main processes where those are not the ones that we have started.
+    heirs: Heirs,
     /// What we start for runs beside their main processes.
     helpers: Helpers,
     /// Runs whose main process has gone.
@@ -89,18 +96,6 @@ pub struct Children {
     spent: Vec<(Incarnation, CpuTime)>,
 }
 
-/// What is left of a run.
-struct Kin {
-    pid: pid_t,
-    main: Main,
-    /// Descendants that had left the group when last looked at: pid and start time.
-    escaped: Vec<(pid_t, u64)>,
-    /// The user that it was started as.
-    uid: u32,
-    /// Where it says what it has to say, if anywhere.
-    socket: Option<String>,
-}
-
 /// A process that has just been started.
 struct Born {
     pid: pid_t,
@@ -108,19 +103,13 @@ struct Born {
     uid: u32,
 }
 
-enum Main {
-    /// Our child, not collected yet.
-    Child,
-    /// Collected; the flag says whether its group had a member at every look since. Once it had none, its number may be
-    /// anybody's.
-    Gone(bool),
-}
-
 /// What became of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event {
     /// Its main process ended; the flag says whether something that it started is left.
     Exited(Incarnation, Exit, bool),
+    /// The process that was started for it ended, and another is the main one.
+    FirstExited(Incarnation, Exit),
     /// The kernel has killed it for want of memory; its exit comes next.
     OomKilled(Incarnation),
     /// Nothing of it is left.
@@ -193,6 +182,7 @@ impl Children {
             runs: BTreeMap::new(),
             ghosts: Ghosts::default(),
             by_pid: HashMap::new(),
+            heirs: Heirs::new().map_err(|source| Unable { what: "cannot watch processes", source })?,
             helpers: Helpers::default(),
             leaving: BTreeSet::new(),
             stolen: Vec::new(),
@@ -230,7 +220,7 @@ impl Children {
         }
         let Born { pid, pidfd, uid } = launched?;
         self.next = self.next.saturating_add(1);
-        self.runs.insert(run, Kin { pid, main: Main::Child, escaped: Vec::new(), uid, socket });
+        self.runs.insert(run, Kin { pid, first: First::Child, main: Main::First, escaped: Vec::new(), uid, socket });
         self.by_pid.insert(pid, run);
         self.exits.watch(pid, pidfd);
         Ok((run, pid))
@@ -287,8 +277,9 @@ impl Children {
     /// The pid of a run's main process, while it lives.
     pub fn pid(&self, run: Incarnation) -> Option<pid_t> {
         match self.runs.get(&run) {
-            Some(Kin { main: Main::Child, pid, .. }) => Some(*pid),
-            Some(Kin { main: Main::Gone(_), .. }) => None,
+            Some(Kin { main: Main::First, first: First::Child, pid, .. }) => Some(*pid),
+            Some(Kin { main: Main::Heir, .. }) => self.heirs.pid(run),
+            Some(Kin { main: Main::First | Main::Over, .. }) => None,
             None => self.ghosts.pid(run),
         }
     }
@@ -311,7 +302,10 @@ impl Children {
             // Looking at all of a crowd is for when something has ended.
             Listed::Crowd | Listed::Unknown => {}
         }
-        self.strays_of(run).chain(self.pid(run)).chain(self.helpers.of(run)).collect()
+        let mains = self.runs.get(&run).and_then(Kin::living).into_iter().chain(self.pid(run));
+        // The heir may be an orphan, too.
+        let roots: BTreeSet<pid_t> = self.strays_of(run).chain(mains).chain(self.helpers.of(run)).collect();
+        roots.into_iter().collect()
     }
 
     /// Sends a signal, and SIGCONT after any but SIGKILL, so that a stopped process can obey.
@@ -341,8 +335,9 @@ impl Children {
     pub fn signal_once(&self, run: Incarnation, signal: Signal) -> Result<(), i32> {
         match self.runs.get(&run) {
             // Not collected yet, so its number is its own.
-            Some(Kin { main: Main::Child, pid, .. }) => sys::kill(*pid, signal.as_raw()),
-            Some(Kin { main: Main::Gone(_), .. }) | None => Err(libc::ESRCH),
+            Some(Kin { main: Main::First, first: First::Child, pid, .. }) => sys::kill(*pid, signal.as_raw()),
+            Some(Kin { main: Main::Heir, .. }) => self.heirs.signal_once(run, signal),
+            Some(Kin { main: Main::First | Main::Over, .. }) | None => Err(libc::ESRCH),
         }
     }
 
@@ -350,7 +345,10 @@ impl Children {
     /// orphans, whatever became of their environment.
     pub fn remember_escaped(&mut self, run: Incarnation) {
         match self.runs.get_mut(&run) {
-            Some(kin) => kin.escaped = tree::escaped(kin.pid),
+            Some(kin) => {
+                let roots: Vec<pid_t> = kin.living().into_iter().chain(self.heirs.pid(run)).collect();
+                kin.escaped = tree::escaped(&roots, kin.pid);
+            }
             None if self.ghosts.contains(run) => self.ghosts.census(),
             None => {}
         }
@@ -358,19 +356,20 @@ impl Children {
 
     /// Collects everything that has ended. No zombie is left, whoever's it was.
     pub fn reap(&mut self) -> Vec<Event> {
-        let mut ended = Vec::new();
-        self.collect_watched(&mut ended);
+        let mut lost = Vec::new();
+        self.collect_heirs(&mut lost);
+        self.collect_watched(&mut lost);
         if self.exits.are_incomplete() {
-            self.collect(Which::Own, &mut ended);
+            self.collect(Which::Own, &mut lost);
         }
-        self.settle(ended)
+        self.settle(lost)
     }
 
-    fn settle(&mut self, mut ended: Vec<(Incarnation, Exit)>) -> Vec<Event> {
-        let listed = self.collect_orphans(&mut ended);
+    fn settle(&mut self, mut lost: Vec<Loss>) -> Vec<Event> {
+        let listed = self.collect_orphans(&mut lost);
         let unobserved = self.ghosts.just_ended().into_iter().chain(std::mem::take(&mut self.stolen));
-        ended.extend(unobserved.map(|run| (run, Exit::Unknown)));
-        if ended.is_empty() && self.leaving.is_empty() && self.helpers.ended() == 0 && !self.has_leavings() {
+        lost.extend(unobserved.map(|run| Loss { run, who: Who::First, exit: Exit::Unknown }));
+        if lost.is_empty() && self.leaving.is_empty() && self.helpers.ended() == 0 && !self.has_leavings() {
             return Vec::new();
         }
         self.census(listed);
@@ -382,10 +381,16 @@ impl Children {
                 events.push(Event::Emptied(run));
             }
         }
-        for (run, exit) in ended {
-            if let Some(kin @ Kin { main: Main::Child, .. }) = self.runs.get_mut(&run) {
-                kin.main = Main::Gone(true);
+        // All of them first: a run is left by those only that are left after all.
+        let mut over = Vec::new();
+        for Loss { run, who, exit } in lost {
+            match self.runs.get_mut(&run).is_none_or(|kin| kin.loses(who)) {
+                true => over.push((run, exit)),
+                false if matches!(who, Who::First) => events.push(Event::FirstExited(run, exit)),
+                false => {}
             }
+        }
+        for (run, exit) in over {
             if matches!(exit, Exit::Killed { signal: Signal::KILL, .. }) && self.cgroups.killed_for_memory(run) {
                 events.push(Event::OomKilled(run));
             }
@@ -397,11 +402,12 @@ impl Children {
 
     /// The relist: asks for every child, whatever was told of which.
     pub fn sweep(&mut self) -> Vec<Event> {
-        let mut ended = Vec::new();
-        self.collect(Which::Any, &mut ended);
-        self.collect_watched(&mut ended);
+        let mut lost = Vec::new();
+        self.collect_heirs(&mut lost);
+        self.collect(Which::Any, &mut lost);
+        self.collect_watched(&mut lost);
         self.find_stolen_unwatched();
-        let events = self.settle(ended);
+        let events = self.settle(lost);
         self.cgroups.tidy();
         events
     }
@@ -451,7 +457,7 @@ impl Children {
     /// The kernel has given this number away, so no group of that name is an earlier run's.
     fn note_number_passed_on(&mut self, pid: pid_t) {
         for run in &self.leaving {
-            if let Some(Kin { pid: number, main: Main::Gone(has_group), .. }) = self.runs.get_mut(run)
+            if let Some(Kin { pid: number, first: First::Gone(has_group), .. }) = self.runs.get_mut(run)
                 && *number == pid
             {
                 *has_group = false;
@@ -463,31 +469,32 @@ impl Children {
         format!("{:016x}.{run}", self.colony)
     }
 
-    fn collect_watched(&mut self, ended: &mut Vec<(Incarnation, Exit)>) {
+    fn collect_watched(&mut self, lost: &mut Vec<Loss>) {
         loop {
-            let before = ended.len() + self.helpers.ended();
+            let before = lost.len() + self.helpers.ended();
             let ready = self.exits.ended();
             for pid in &ready {
-                self.collect(Which::Pid(*pid), ended);
+                self.collect(Which::Pid(*pid), lost);
                 self.find_stolen(*pid);
             }
-            if ready.len() < BATCH || ended.len() + self.helpers.ended() == before {
+            if ready.len() < BATCH || lost.len() + self.helpers.ended() == before {
                 return;
             }
         }
     }
 
-    fn collect(&mut self, which: Which, ended: &mut Vec<(Incarnation, Exit)>) {
-        while let Ok(Some(Ended { pid, exit, cpu })) = sys::wait(which, Wait::Poll) {
+    fn collect(&mut self, which: Which, lost: &mut Vec<Loss>) {
+        while let Ok(Some(ended)) = sys::wait(which, Wait::Poll) {
+            let Ended { pid, exit, cpu } = ended;
             if let Some(run) = self.by_pid.remove(&pid) {
                 self.exits.collected(pid);
                 self.spent.push((run, cpu));
-                ended.push((run, exit));
+                lost.push(Loss { run, who: Who::First, exit });
             } else if let Some(run) = self.helpers.collected(pid, exit) {
                 self.exits.collected(pid);
                 self.spent.push((run, cpu));
             } else {
-                self.note_orphan_reaped(pid, cpu);
+                self.orphan_collected(ended, lost);
             }
             // Of one there is no more to be had.
             if let Which::Pid(_) = which {
@@ -496,13 +503,15 @@ impl Children {
         }
     }
 
-    fn note_orphan_reaped(&mut self, pid: pid_t, cpu: CpuTime) {
+    fn orphan_collected(&mut self, ended: Ended, lost: &mut Vec<Loss>) {
+        let Ended { pid, exit, cpu } = ended;
         self.orphans_reaped += 1;
         self.spent.extend(self.strays.remove(&pid).and_then(|owner| owner.run).map(|run| (run, cpu)));
+        lost.extend(self.heirs.collected(pid).map(|run| Loss { run, who: Who::Heir, exit }));
     }
 
     /// Orphans are looked for where the kernel puts them; a crowd of them is collected by asking for any child.
-    fn collect_orphans(&mut self, ended: &mut Vec<(Incarnation, Exit)>) -> Listed {
+    fn collect_orphans(&mut self, lost: &mut Vec<Loss>) -> Listed {
         loop {
             let listed = self.adopted.list();
             let before = self.orphans_reaped;
@@ -511,12 +520,12 @@ impl Children {
                     self.stray_count = 0;
                     for pid in pids.iter().filter(|pid| !self.is_known(**pid)).copied().collect::<Vec<_>>() {
                         self.stray_count += 1;
-                        if let Ok(Some(Ended { cpu, .. })) = sys::wait(Which::Pid(pid), Wait::Poll) {
-                            self.note_orphan_reaped(pid, cpu);
+                        if let Ok(Some(ended)) = sys::wait(Which::Pid(pid), Wait::Poll) {
+                            self.orphan_collected(ended, lost);
                         }
                     }
                 }
-                Listed::Crowd | Listed::Unknown => self.collect(Which::Any, ended),
+                Listed::Crowd | Listed::Unknown => self.collect(Which::Any, lost),
             }
             if self.orphans_reaped == before {
                 return listed;
@@ -524,63 +533,11 @@ impl Children {
         }
     }
 
-    /// Notes who has been adopted and lives, and to which run each belongs.
-    fn census(&mut self, listed: Listed) {
-        let pids: BTreeSet<pid_t> = match listed {
-            Listed::All(pids) => pids.into_iter().collect(),
-            Listed::Crowd | Listed::Unknown => tree::children_of_ours().into_iter().collect(),
-        };
-        self.strays.retain(|pid, _| pids.contains(pid));
-        for pid in pids {
-            if !self.is_known(pid) && !self.strays.contains_key(&pid) {
-                let owner = self.owner_of(pid);
-                self.strays.insert(pid, owner);
-            }
-        }
-        self.stray_count = self.strays.len() as u64;
-    }
-
-    /// Whether we started it.
-    fn is_known(&self, pid: pid_t) -> bool {
-        self.by_pid.contains_key(&pid) || self.helpers.has(pid)
-    }
-
-    /// Whose an adopted process is: by its marks or brand, its session or group, or because it was seen below a run.
-    fn owner_of(&self, pid: pid_t) -> Owner {
-        let environ = proc_fs::environ(pid).unwrap_or_default();
-        let mark = proc_fs::variable(&environ, birth::MARK);
-        let marked = mark.as_deref().and_then(|mark| self.run_of_mark(mark)).or_else(|| self.run_of_brand(pid));
-        let told = proc_fs::variable(&environ, birth::PROBE);
-        let probe = mark.zip(told).and_then(|(mark, told)| leavings::probe_of_mark(&mark, &told));
-        Owner { run: marked.or_else(|| self.run_of_kinship(pid)), probe }
-    }
-
-    fn run_of_kinship(&self, pid: pid_t) -> Option<Incarnation> {
-        let stat = proc_fs::stat(pid)?;
-        let kin = |(run, kin): (&Incarnation, &Kin)| {
-            let is_kin = [stat.session, stat.group].contains(&kin.pid) || kin.escaped.contains(&(pid, stat.start));
-            is_kin.then_some(*run)
-        };
-        // Of two with one number the later has it.
-        self.runs.iter().rev().find_map(kin)
-    }
-
-    fn run_of_brand(&self, pid: pid_t) -> Option<Incarnation> {
-        let run = self.brands.run_of(pid).and_then(NonZeroU64::new).map(Incarnation::new)?;
-        self.runs.contains_key(&run).then_some(run)
-    }
-
-    fn run_of_mark(&self, mark: &str) -> Option<Incarnation> {
-        let (colony, number) = mark.split_once('.')?;
-        let run = Incarnation::new(number.parse().ok()?);
-        (u64::from_str_radix(colony, 16) == Ok(self.colony) && self.runs.contains_key(&run)).then_some(run)
-    }
-
     /// Forgets a run whose main process has gone when nothing else of it is left; else it is leaving.
     fn close_if_empty(&mut self, run: Incarnation) -> bool {
         let left = match self.runs.get_mut(&run) {
-            Some(Kin { main: Main::Child, .. }) => true,
-            Some(Kin { main: Main::Gone(has_group), pid, .. }) => {
+            Some(Kin { first: First::Child, .. } | Kin { main: Main::Heir, .. }) => true,
+            Some(Kin { first: First::Gone(has_group), pid, .. }) => {
                 *has_group = *has_group && tree::is_group_ours(*pid, self.adopts, self.strays.keys());
                 *has_group
                     || self.strays.values().any(|owner| owner.run == Some(run))
@@ -600,8 +557,9 @@ impl Children {
 
     fn signal_main(&mut self, run: Incarnation, signal: Signal) -> Result<(), i32> {
         match self.runs.get(&run) {
-            Some(Kin { main: Main::Child, pid, .. }) => tree::send(*pid, signal),
-            Some(Kin { main: Main::Gone(_), .. }) => Ok(()),
+            Some(Kin { main: Main::First, first: First::Child, pid, .. }) => tree::send(*pid, signal),
+            Some(Kin { main: Main::Heir, .. }) => self.heirs.signal(run, signal),
+            Some(Kin { main: Main::First | Main::Over, .. }) => Ok(()),
             None => self.ghosts.signal_main(run, signal),
         }
     }
@@ -615,14 +573,16 @@ impl Children {
             let listed = self.adopted.list();
             self.census(listed);
             let Some(kin) = self.runs.get(&run) else { return sent };
-            let (lives, has_group) = match &kin.main {
-                Main::Child => (true, true),
-                Main::Gone(has_group) => (false, *has_group),
+            let (lives, has_group) = match &kin.first {
+                First::Child => (true, true),
+                First::Gone(has_group) => (false, *has_group),
             };
+            // Where there is no group to be told, all are outside of it: no group has the number 0.
+            let group = if has_group { kin.pid } else { 0 };
             let own: Vec<pid_t> = self.strays_of(run).chain(self.helpers.of(run)).collect();
             let roots: Vec<pid_t> = own.iter().copied().chain(lives.then_some(kin.pid)).collect();
             // They are held before the group is told: once their parents are dead they are not found below them.
-            let outside = tree::outside(kin.pid, &roots, &own, &mut told);
+            let outside = tree::outside(group, &roots, &own, &mut told);
             // Not collected, or with a member below us: the group's number cannot have passed to anybody else.
             if sweep == 0 && (lives || (has_group && tree::is_group_ours(kin.pid, self.adopts, self.strays.keys()))) {
                 sent = tree::send(-kin.pid, signal);

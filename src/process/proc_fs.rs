@@ -192,6 +192,26 @@ pub(super) fn is_below(pid: pid_t, roots: &HashSet<pid_t>) -> bool {
     parents.take(LONGEST_LINE).any(|parent| roots.contains(&parent))
 }
 
+/// The child of `ancestor` that a process is, or descends from. The line is looked at from below, and who ends meanwhile
+/// passes its children on: then it is begun again.
+pub(super) fn line_below(ancestor: pid_t, pid: pid_t) -> Option<pid_t> {
+    (0..LOOKS).find_map(|_| {
+        let mut child = pid;
+        for _ in 0..LONGEST_LINE {
+            match stat(child)?.parent {
+                parent if parent == ancestor => return Some(child),
+                // It is nobody's, or of another PID namespace.
+                0 => return None,
+                parent => child = parent,
+            }
+        }
+        None
+    })
+}
+
+/// How often a line is looked at that is broken.
+const LOOKS: usize = 4;
+
 /// No line of ancestors is longer: there are not more pids.
 const LONGEST_LINE: usize = 1 << 22;
 

@@ -3,7 +3,7 @@
 
 use libc::pid_t;
 
-use super::{Children, Main, proc_fs, sys};
+use super::{Children, First, proc_fs, sys};
 use crate::model::Exit;
 
 impl Children {
@@ -12,7 +12,7 @@ impl Children {
         if self.is_known(pid) && !sys::is_child(pid) && has_ended(pid) {
             tracing::error!(pid, "the exit status of process {pid} was collected by somebody else");
             // Nobody knows since when its number may be another's: only where kinship can be seen is the group believed.
-            self.note_stolen(pid, Main::Gone(self.adopts));
+            self.note_stolen(pid, First::Gone(self.adopts));
         }
     }
 
@@ -29,17 +29,17 @@ impl Children {
 
     /// The kernel has given this number to a new child, so the one that had it has been collected.
     pub(super) fn note_child_of_that_number(&mut self, pid: pid_t) {
-        self.note_stolen(pid, Main::Gone(false));
+        self.note_stolen(pid, First::Gone(false));
     }
 
-    fn note_stolen(&mut self, pid: pid_t, main: Main) {
+    fn note_stolen(&mut self, pid: pid_t, first: First) {
         if self.helpers.collected(pid, Exit::Unknown).is_some() {
             self.exits.collected(pid);
         }
         let Some(run) = self.by_pid.remove(&pid) else { return };
         self.exits.collected(pid);
         if let Some(kin) = self.runs.get_mut(&run) {
-            kin.main = main;
+            kin.first = first;
         }
         self.stolen.push(run);
     }

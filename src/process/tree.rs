@@ -85,10 +85,10 @@ pub(super) fn signal_each(own: &[pid_t], signal: Signal) {
     }
 }
 
-/// Descendants of a process that are not in its group: pid and start time.
-pub(super) fn escaped(pid: pid_t) -> Vec<(pid_t, u64)> {
-    let stats = proc_fs::descendants(&[pid]).into_iter().filter_map(|below| Some((below, proc_fs::stat(below)?)));
-    stats.filter(|(_, stat)| stat.group != pid).map(|(below, stat)| (below, stat.start)).collect()
+/// Descendants of these processes that are not in this group: pid and start time.
+pub(super) fn escaped(roots: &[pid_t], group: pid_t) -> Vec<(pid_t, u64)> {
+    let stats = proc_fs::descendants(roots).into_iter().filter_map(|below| Some((below, proc_fs::stat(below)?)));
+    stats.filter(|(_, stat)| stat.group != group).map(|(below, stat)| (below, stat.start)).collect()
 }
 
 /// Our children, by the kernel's list, or where there is none by looking at every process.
@@ -115,14 +115,22 @@ fn hold(pid: pid_t, roots: &HashSet<pid_t>) -> Option<Held> {
 /// # Errors
 /// The errno of the first that was refused.
 pub(super) fn send_through(pidfd: &OwnedFd, pid: pid_t, signal: Signal) -> Result<(), i32> {
-    match sys::pidfd_send_signal(pidfd.as_fd(), signal.as_raw()) {
-        Err(libc::EPERM | libc::ENOSYS) if !has_ended(pidfd) => return send(pid, signal),
-        sent => sent?,
-    }
+    send_once_through(pidfd, pid, signal)?;
     if signal != Signal::KILL {
-        sys::pidfd_send_signal(pidfd.as_fd(), Signal::CONT.as_raw())?;
+        send_once_through(pidfd, pid, Signal::CONT)?;
     }
     Ok(())
+}
+
+/// The same, and no SIGCONT after it.
+///
+/// # Errors
+/// The errno.
+pub(super) fn send_once_through(pidfd: &OwnedFd, pid: pid_t, signal: Signal) -> Result<(), i32> {
+    match sys::pidfd_send_signal(pidfd.as_fd(), signal.as_raw()) {
+        Err(libc::EPERM | libc::ENOSYS) if !has_ended(pidfd) => sys::kill(pid, signal.as_raw()),
+        sent => sent,
+    }
 }
 
 /// Whether the process behind a pidfd has ended; where that cannot be asked, it may have.

@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::ledger::{Ledger, Times};
 use super::proc_fs::{Listed, Stat};
-use super::{Children, Kin, Main, cgroup, proc_fs};
+use super::{Children, First, Kin, cgroup, proc_fs};
 use crate::model::{CpuTime, Footprint, Incarnation};
 
 /// Enough for a path and a few lines.
@@ -66,9 +66,9 @@ impl Children {
         }
         let mains = self.by_pid.iter().map(|(pid, run)| (*pid, *run));
         let strays = self.strays.iter().filter_map(|(pid, owner)| Some((*pid, owner.run?)));
-        let group = |(run, kin): (&Incarnation, &Kin)| match kin.main {
-            Main::Child | Main::Gone(true) => Some((kin.pid, *run)),
-            Main::Gone(false) => None,
+        let group = |(run, kin): (&Incarnation, &Kin)| match kin.first {
+            First::Child | First::Gone(true) => Some((kin.pid, *run)),
+            First::Gone(false) => None,
         };
         Roots {
             members: mains.chain(self.helpers.all()).chain(strays).collect(),

@@ -115,7 +115,6 @@ impl Host {
             limits: LimitsSide::new(Weigher::new(wake())),
             usage: UsageSide::new(Sampler::new(wake())),
             hooks: Hooks::new(wakes, &resolver),
-
             voices,
             probes: Probes::new(wakes, &resolver),
             journal,
@@ -161,10 +160,11 @@ impl Host {
         self.take_spent();
         let mut facts = Vec::new();
         for event in events {
-            if let Event::Exited(run, ..) = event {
-                // What it has said before its end comes before that.
-                facts.append(&mut self.hear_last(run));
-            }
+            // What it has said before its end comes before that; perhaps that this is none.
+            let event = match event {
+                Event::Exited(run, exit, _) if self.hear_last(run, &mut facts) => Event::FirstExited(run, exit),
+                other => other,
+            };
             facts.extend(self.fact(event));
         }
         facts
@@ -218,6 +218,11 @@ impl Host {
                 self.end_probes(run);
                 self.parted.push(Parted { name: name.clone(), run, exit, rest });
                 Some(Fact::Exited(name, run, exit, rest))
+            }
+            Event::FirstExited(run, exit) => {
+                let (name, pid) = (self.names.get(&run)?, self.children.pid(run)?);
+                tracing::info!(process = %name, run = run.get(), pid, "{name} goes on, by its MAINPID; what was started ended: {exit}");
+                None
             }
             Event::HelperExited(run, helper, exit) => {
                 let name = self.names.get(&run)?.clone();

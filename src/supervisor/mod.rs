@@ -252,6 +252,7 @@ async fn turn_until_done(
 ) -> Result<Supervisor, Error> {
     let output = watched(&supervisor.host.capture, "cannot watch the processes' output")?;
     let notices = watched(&supervisor.host.voices, "cannot watch notify sockets")?;
+    let heirs = watched(&supervisor.host.children, "cannot watch processes")?;
     loop {
         let wake_at = match supervisor.turn(clocks()) {
             Turn::Sleep(at) => at,
@@ -272,6 +273,7 @@ async fn turn_until_done(
             Some(question) = asked.recv() => answer(&mut supervisor, question),
             ready = output.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             ready = notices.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
+            ready = heirs.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
         }
         if wakes.config.swap(false, Ordering::Acquire) {

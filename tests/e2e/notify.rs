@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use serde_json::{Value, json};
 
-use crate::support::{Colony, PATIENCE, Setup, can, lives, send, sleeper, succeeds, wait_gone};
+use crate::support::{Colony, PATIENCE, Setup, can, lives, send, series, sleeper, succeeds, wait_gone};
 
 /// What a client of sd_notify(3) is, in the words of another language.
 const CLIENT: &str = r#"
@@ -453,4 +453,185 @@ fn nothing_is_left_of_a_socket_when_its_run_has_ended() {
     web.colony.remove("web");
     web.colony.wait_log("web is gone");
     assert_eq!(sockets(), [""; 0]);
+}
+
+/// Goes on as a daemon does: another process in a session of its own, of which the first one tells before it ends.
+const DAEMON: &str = r#"
+if (daemon := os.fork()):
+    say(f"MAINPID={daemon}\nREADY=1")
+    os._exit(0)
+os.setsid()
+"#;
+
+/// A daemon that then does this.
+fn daemon(orders: &Path, then: &str, keys: &Value) -> String {
+    let script = format!("{CLIENT}{DAEMON}{then}");
+    let mut file: Value = serde_json::from_str(&file(orders, keys)).expect("JSON");
+    file["args"] = json!(["/usr/bin/python3", "-c", script, orders]);
+    file["readinessProbe"] = seldom();
+    file.to_string()
+}
+
+/// The last process that listens for orders.
+fn listener(colony: &Colony, other_than: Option<i32>) -> i32 {
+    colony.wait("the daemon to listen", || {
+        let stdout = colony.stdout();
+        let line = stdout.lines().rev().find_map(|line| line.strip_prefix("[web] listening "))?;
+        line.parse().ok().filter(|pid| Some(*pid) != other_than)
+    })
+}
+
+fn has_python() -> bool {
+    can("Debian's python3", Path::new("/usr/bin/python3").exists())
+}
+
+#[test]
+fn a_daemon_whose_first_process_ends_runs_on_and_its_end_is_the_runs() {
+    if !has_python() {
+        return;
+    }
+    let setup = Setup::new();
+    let (orders, pids) = (orders(&setup), setup.path("pids"));
+    fs::create_dir(&pids).expect("a directory");
+    let text = daemon(&orders, OBEYS, &json!({}));
+    let colony = setup.flags(&["--pid", &pids.display().to_string()]).file("web", &text).start();
+    colony.wait_finding("web", "[+]web ok");
+    let first = listener(&colony, None);
+    colony.wait_log("web goes on, by its MAINPID; what was started ended: exit code 0");
+    assert_ne!(colony.pid_of("web"), Some(first));
+    assert_eq!(fs::read_to_string(pids.join("web")).ok(), Some(first.to_string()));
+    assert_eq!(
+        (colony.metric(&series("up", "web")), colony.metric(&series("starts_total", "web"))),
+        (Some(1.0), Some(1.0))
+    );
+
+    let order = |line: &str| fs::write(&orders, format!("{line}\n")).expect("it can be written");
+    order("os._exit(3)");
+    let second = listener(&colony, Some(first));
+    colony.wait_log("web ended: exit code 3");
+    colony.wait_log("web goes on, by its MAINPID");
+    wait_gone(first);
+    send(second, Signal::SIGABRT);
+    listener(&colony, Some(second));
+    colony.wait_log("web ended: killed by SIGABRT");
+    assert_eq!(colony.count("web ended: "), 2, "{}", colony.log());
+}
+
+// The first process ends as soon as it has said so, and is often looked at before what it has said is.
+#[test]
+fn twenty_daemons_that_are_quick_about_it_are_started_once() {
+    if !has_python() {
+        return;
+    }
+    let text = daemon(Path::new("/dev/null"), "time.sleep(1000)", &json!({}));
+    let names: Vec<String> = (0..20).map(|number| format!("web{number}")).collect();
+    let colony = names.iter().fold(Setup::new(), |setup, name| setup.file(name, &text)).start();
+    for name in &names {
+        colony.wait_finding(name, &format!("[+]{name} ok"));
+        colony.wait_log(&format!("{name} goes on, by its MAINPID"));
+    }
+    for name in &names {
+        assert_eq!(colony.count(&format!("started {name}: ")), 1, "{}", colony.log());
+        assert_eq!(colony.count(&format!("{name} ended: ")), 0, "{}", colony.log());
+    }
+    assert!(colony.end().0.success());
+}
+
+#[test]
+fn a_stop_reaches_the_daemon_and_a_deaf_one_is_killed() {
+    if !has_python() {
+        return;
+    }
+    let polite = json!({"lifecycle": {"stopSignal": "SIGINT"}, "terminationGracePeriodSeconds": 60});
+    let deaf = json!({"lifecycle": {"stopSignal": "SIGTERM"}, "terminationGracePeriodSeconds": 1});
+    let deafness = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)";
+    let setup = Setup::new();
+    let orders = orders(&setup);
+    let colony = setup.file("web", &daemon(&orders, OBEYS, &polite)).start();
+    colony.wait_finding("web", "[+]web ok");
+    let pid = listener(&colony, None);
+    colony.message("restart", r#"{"type": "RESTART", "name": "web"}"#);
+    let second = listener(&colony, Some(pid));
+    assert!(!lives(pid), "there are never two");
+    colony.wait_log("web ended: killed by SIGINT");
+    colony.write("web", &daemon(&orders, &format!("{deafness}{OBEYS}"), &deaf));
+    let third = listener(&colony, Some(second));
+    assert!(!lives(second));
+    colony.remove("web");
+    colony.wait_log("web ended: killed by SIGKILL");
+    wait_gone(third);
+    colony.wait_log("web is gone");
+}
+
+#[test]
+fn the_end_of_the_main_process_is_the_runs_though_its_parent_lives() {
+    if !has_python() {
+        return;
+    }
+    let parent = r#"
+if (worker := os.fork()):
+    say(f"MAINPID={worker}\nREADY=1")
+    os.waitpid(worker, 0)
+    time.sleep(1000)
+"#;
+    let setup = Setup::new();
+    let orders = orders(&setup);
+    let text = json!({"args": ["/usr/bin/python3", "-c", format!("{CLIENT}{parent}{OBEYS}"), orders],
+        "backoff": {"initialSeconds": 0.1, "maxSeconds": 0.5}, "readinessProbe": seldom()});
+    let colony = setup.file("web", &text.to_string()).start();
+    colony.wait_finding("web", "[+]web ok");
+    let (parent, worker) = (colony.wait_pid("web", None), listener(&colony, None));
+    send(worker, Signal::SIGKILL);
+    // Nobody but its parent could tell how.
+    colony.wait_log("web ended: ended unobserved; something that it started is left");
+    listener(&colony, Some(worker));
+    assert!(!lives(parent), "what is left of the run ends before the next begins");
+}
+
+#[test]
+fn only_a_process_of_its_own_is_made_the_main_one_and_it_may_be_the_first_again() {
+    let setup = Setup::new().file("other", &sleeper());
+    let Some(web) = Speaker::with(setup, json!({"readinessProbe": seldom()})) else { return };
+    let pid = web.wait_up(None);
+    let (other, monitor) = (web.colony.wait_pid("other", None), web.colony.pid());
+    for (stranger, why) in [
+        (other, "that process is none of its own"),
+        (monitor, "that process is none of its own"),
+        (1, "that process is none of its own"),
+        (i32::MAX, "there is no such process"),
+    ] {
+        web.say(&format!("MAINPID={stranger}\nSTATUS=not {stranger}"));
+        web.wait(&format!("not {stranger}"));
+        web.colony.wait_log(&format!("web: its MAINPID is refused: {why}"));
+    }
+    web.say("MAINPID=x\nSTATUS=none");
+    web.colony.wait_log("it has said MAINPID with a value that cannot be");
+    web.order("worker = os.fork() or time.sleep(1000)");
+    web.order(r#"say(f"MAINPID={worker}\nSTATUS=the worker")"#);
+    web.wait("the worker");
+    web.say(&format!("MAINPID={pid}\nSTATUS=the first"));
+    web.wait("the first");
+    web.order(r#"os.kill(worker, 9); os.waitpid(worker, 0); say("STATUS=alone")"#);
+    web.wait("alone");
+    assert!(lives(pid) && web.colony.pid_of("web") == Some(pid));
+    assert_eq!(web.colony.count("web ended: "), 0);
+    assert!(lives(other));
+    web.order("os._exit(4)");
+    web.colony.wait_log("web ended: exit code 4");
+}
+
+// Law 1.
+#[test]
+fn a_daemon_that_is_left_by_a_killed_monitor_is_ended_before_the_next_run() {
+    if !has_python() {
+        return;
+    }
+    let setup = Setup::new();
+    let text = daemon(&orders(&setup), OBEYS, &json!({}));
+    let colony = setup.file("web", &text).start();
+    colony.wait_log("web goes on, by its MAINPID");
+    let left = listener(&colony, None);
+    let colony = colony.kill_monitor().start();
+    let next = listener(&colony, Some(left));
+    assert!(!lives(left) && lives(next));
 }

@@ -65,13 +65,15 @@ struct Socket {
     socket: UnixDatagram,
     path: Option<PathBuf>,
     closing: Arc<Closing>,
+    /// Since when, and how many datagrams were heard since then.
+    lately: (Moment, usize),
 }
 
-/// The most sockets that are listened to in one [`Sockets::drain`], and the most datagrams of one.
+/// The most sockets that are listened to in one [`Sockets::drain`].
 const MOST_TURNS: usize = 16;
+/// The most datagrams of one run in so long. Who says more is not listened to for as long: then the kernel makes it wait.
 const MOST_DATAGRAMS: usize = 64;
-/// How long who has said so much is not listened to; then the kernel makes it wait.
-const REST: Duration = Duration::from_millis(50);
+const WHILE: Duration = Duration::from_millis(50);
 /// The most descriptors of one run that are kept because they cannot be closed; with so many it is not listened to.
 const MOST_UNCLOSED: usize = 512;
 /// The most datagrams that are looked through at the end of a run, or of its main process. The kernel keeps as many as
@@ -103,7 +105,7 @@ impl Sockets {
             Some((socket, path, name)) => (socket, Some(path), name),
             None => abstract_socket().map(|(socket, name)| (socket, None, name))?,
         };
-        let socket = Socket { socket, path, closing: Arc::default() };
+        let socket = Socket { socket, path, closing: Arc::default(), lately: (Moment::ZERO, 0) };
         socket.socket.set_nonblocking(true)?;
         setsockopt(&socket.socket, sockopt::PassCred, &true)?;
         self.epoll.add(&socket.socket, watched(run))?;
@@ -147,19 +149,19 @@ impl Sockets {
     }
 
     fn hear(&mut self, run: Incarnation, now: Moment, heard: &mut Vec<Heard>) {
-        let Some(socket) = self.runs.get(&run) else { return };
-        for _ in 0..MOST_DATAGRAMS {
-            if socket.closing.left() >= MOST_UNCLOSED {
-                break;
-            }
+        let Some(socket) = self.runs.get_mut(&run) else { return };
+        if now.since(socket.lately.0) >= WHILE {
+            socket.lately = (now, 0);
+        }
+        while socket.lately.1 < MOST_DATAGRAMS && socket.closing.left() < MOST_UNCLOSED {
             match self.room.receive(&socket.socket) {
                 Ok(received) => heard.push(understood(run, received, &socket.closing)),
                 Err(_) => return,
             }
+            socket.lately.1 += 1;
         }
-        // It has more to say, and has said a lot.
         if self.epoll.modify(&socket.socket, &mut EpollEvent::new(EpollFlags::empty(), run.get())).is_ok() {
-            self.resting.push_back((now + REST, run));
+            self.resting.push_back((now + WHILE, run));
         }
     }
 
@@ -188,7 +190,7 @@ impl Sockets {
 
     /// Closes the socket of a run that is over. What was said last is not heard.
     pub fn close(&mut self, run: Incarnation) {
-        let Some(Socket { socket, path, closing }) = self.runs.remove(&run) else { return };
+        let Some(Socket { socket, path, closing, .. }) = self.runs.remove(&run) else { return };
         path.map(fs::remove_file);
         // With descriptors still in it, it could take long to close.
         let _ = shutdown(socket.as_raw_fd(), Shutdown::Read);

@@ -18,6 +18,8 @@ pub(in crate::process) enum Which {
     Any,
     /// This child.
     Pid(pid_t),
+    /// The process behind this pidfd, if it is a child.
+    Held(RawFd),
 }
 
 /// How to wait.
@@ -47,6 +49,7 @@ pub(in crate::process) fn wait(which: Which, how: Wait) -> Result<Option<Ended>,
         Which::Own => (libc::P_ALL, 0, libc::__WNOTHREAD),
         Which::Any => (libc::P_ALL, 0, 0),
         Which::Pid(pid) => (libc::P_PID, pid as libc::id_t, 0),
+        Which::Held(pidfd) => (libc::P_PIDFD, pidfd as libc::id_t, 0),
     };
     let options = libc::WEXITED | only | if how == Wait::Poll { libc::WNOHANG } else { 0 };
     loop {

@@ -7,7 +7,7 @@ use crate::supervisor::host::Host;
 
 impl Host {
     /// Tells of what came of a probe, in the kubelet's words, unless all is well.
-    pub(super) fn tell_probe(
+    pub(in crate::supervisor) fn tell_probe(
         &mut self,
         name: &Name,
         run: Incarnation,

@@ -6,9 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use super::events::Told;
 use super::host::Host;
+use crate::health::Outcome;
 use crate::health::notify::{Drained, Heard, Message, Owner, Said, Sender, Sockets, Stage};
 use crate::model::{Incarnation, Moment, Name, ProbeHandler, ProbeKind, ProbeResult, ProcessSpec, Reason, StartError};
 use crate::process;
@@ -29,6 +31,8 @@ pub(super) struct Voices {
     counts: Counts,
     /// Who has spoken last, for whom, and whether that was one of its own; of this turn.
     last: Option<(Incarnation, Sender, bool)>,
+    /// Whose main process has just ended, which is not told yet.
+    ending: Option<Incarnation>,
 }
 
 #[derive(Default)]
@@ -36,7 +40,13 @@ struct Speaker {
     voice: Voice,
     /// Where it stands among the deadlines.
     deadline: Option<Moment>,
+    /// Since when lines were written of what it says, and how many.
+    lines: (Moment, u32),
 }
+
+/// The most lines of the log in so long that are owed to what one run says: it could go on for ever.
+const MOST_LINES: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// Datagrams.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +71,7 @@ impl Voices {
             more: false,
             counts: Counts::default(),
             last: None,
+            ending: None,
         })
     }
 
@@ -125,6 +136,15 @@ impl Voices {
 }
 
 impl Speaker {
+    /// Whether one more line may be written of what it says.
+    fn may_be_told(&mut self, now: Moment) -> bool {
+        if now.since(self.lines.0) >= WINDOW {
+            self.lines = (now, 0);
+        }
+        self.lines.1 = self.lines.1.saturating_add(1);
+        self.lines.1 <= MOST_LINES
+    }
+
     /// Sees to it that its silence is looked at in time.
     fn file(&mut self, run: Incarnation, deadlines: &mut BTreeSet<(Moment, Incarnation)>) {
         let is_sooner = |late: &Moment| self.deadline.is_none_or(|filed| *late < filed);
@@ -159,9 +179,14 @@ impl Host {
         facts
     }
 
-    /// What a run has said whose main process has just ended.
-    pub(super) fn hear_last(&mut self, run: Incarnation) -> Vec<Fact> {
-        self.voices.sockets.drain_run(run).into_iter().flat_map(|heard| self.heard(heard)).collect()
+    /// What a run has said whose main process has just ended. Says whether it was that another is the main process.
+    pub(super) fn hear_last(&mut self, run: Incarnation, facts: &mut Vec<Fact>) -> bool {
+        self.voices.ending = Some(run);
+        for heard in self.voices.sockets.drain_run(run) {
+            facts.append(&mut self.heard(heard));
+        }
+        self.voices.ending = None;
+        self.children.pid(run).is_some()
     }
 
     /// Tells of a verdict that is none to be glad of, if a probe of the run listens.
@@ -170,8 +195,7 @@ impl Host {
         let present = observed.records().get(name).and_then(|record| record.life.run());
         let probes = present.filter(|present| present.id == *run).map_or(&[][..], |present| &present.spec.probes);
         if probes.iter().any(|probe| probe.kind == *kind && probe.handler == ProbeHandler::Notify) {
-            let message = format!("{} probe failed: {why}", kind.label());
-            self.events.tell_now_and_then(Told::of(name, Reason::Unhealthy, message).run(*run));
+            self.tell_probe(name, *run, *kind, Outcome::Failure(why.to_string()));
         }
     }
 
@@ -198,14 +222,40 @@ impl Host {
             let what = format!("it has said {key} with a value that cannot be; that is passed over");
             self.events.tell_now_and_then(Told::of(name, Reason::ProbeWarning, what).run(run));
         }
+        if let Some(pid) = message.main_pid {
+            self.hand_over(name, run, pid);
+        }
         let Some(speaker) = self.voices.runs.get_mut(&run) else { return Vec::new() };
         let before = speaker.voice.stage();
         let verdicts = speaker.voice.hear(message, self.voices.now);
         speaker.file(run, &mut self.voices.deadlines);
-        if let Some(stage) = message.stage.filter(|stage| before != Some(*stage)) {
+        let news = message.stage.filter(|stage| before != Some(*stage));
+        if let Some(stage) = news.filter(|_| speaker.may_be_told(self.voices.now)) {
             tracing::info!(process = %name, run = run.get(), "{name} {}", words(stage));
         }
         verdicts.into_iter().map(|verdict| told(name, run, verdict)).collect()
+    }
+
+    /// It says which of its processes is the main one.
+    fn hand_over(&mut self, name: &Name, run: Incarnation, pid: i32) {
+        let handed = match self.voices.ending == Some(run) {
+            true => self.children.hand_over_late(run, pid),
+            false => self.children.hand_over(run, pid),
+        };
+        match handed {
+            Ok(false) => {}
+            Ok(true) => {
+                let now = self.voices.now;
+                if self.voices.runs.get_mut(&run).is_some_and(|speaker| speaker.may_be_told(now)) {
+                    tracing::info!(process = %name, run = run.get(), pid, "{name} has another main process, it says (MAINPID)");
+                }
+                self.pid_files.started(name, pid);
+            }
+            Err(why) => {
+                let what = format!("its MAINPID is refused: {why}");
+                self.events.tell_now_and_then(Told::of(name, Reason::ProbeWarning, what).run(run).pid(pid));
+            }
+        }
     }
 
     /// Whether a message is from one of the run's own processes. Who says a lot is looked at once.
