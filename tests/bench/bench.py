@@ -110,7 +110,7 @@ def cargo_build(target=None):
     environment = dict(os.environ)
     if target:
         command += ["--target", target]
-        environment["RUSTFLAGS"] = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
+        environment["RUSTFLAGS"] = "-C target-feature=+crt-static"
     output = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     built = (json.loads(line).get("executable") for line in output.stdout.splitlines())
     return Path(next(filter(None, built)))
