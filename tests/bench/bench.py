@@ -98,7 +98,7 @@ def say(text):
 
 def build(tools):
     """The C programs, into the scratch directory."""
-    for name in ("child", "floor", "orphans"):
+    for name in ("child", "floor", "orphans", "answers"):
         command = ["cc", "-O2", "-static", "-Wall", "-o", tools / name, HERE / f"{name}.c"]
         subprocess.run(command, check=True)
     shutil.copy(tools / "floor", tools / "floor-again")  # a file of its own: two that share one look smaller
@@ -165,6 +165,7 @@ class Bench:
                 self.orphans(contestant)
             self.growth(small_first=turn % 2 == 0)
             self.order(ordered_first=turn % 2 == 0)
+            self.probes()
             self.scrape()
         if self.ncolony and "size" in self.options.only:
             self.size()
@@ -255,6 +256,21 @@ class Bench:
             self.book.failures["order", self.ncolony.name] = "failed"
             return self.note(f"ncolony, order: {error}.")
         self.book.enter("order", self.ncolony.name, value, disturbed=watch.disturbed)
+
+    def probes(self):
+        """A probe of each process, every second."""
+        if not self.ncolony or "probes" not in self.options.only or self.book.failed("probes", self.ncolony.name):
+            return
+        say("ncolony with probes")
+        self.patience.wait_until_quiet()
+        home = next(self.homes)
+        try:
+            with machine.Watch() as watch:
+                value = measures.probed(self.scratch, self.ncolony.program, self.options.n, self.options.window, home)
+        except (measures.Failed, OSError) as error:
+            self.book.failures["probes", self.ncolony.name] = "failed"
+            return self.note(f"ncolony, probes: {error}.")
+        self.book.enter("probes", self.ncolony.name, value, disturbed=watch.disturbed)
 
     def scrape(self):
         """Scrapes, and kills under scrapes."""

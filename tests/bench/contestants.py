@@ -166,6 +166,21 @@ class Scraped(Ncolony):
         os.rename(message, colony.home / "messages" / message.name)
 
 
+class Probed(Ncolony):
+    """The same, where each process is asked over HTTP once a second."""
+
+    PERIOD = 1.0
+
+    def __init__(self, program, port):
+        super().__init__(program)
+        self.port = port
+
+    def prepare_add(self, colony, number):
+        probe = {"httpGet": {"port": self.port, "path": "/health"}, "periodSeconds": self.PERIOD}
+        file = colony.home / "staged" / colony.name(number)
+        file.write_text(json.dumps({"args": colony.argv(number), "readinessProbe": probe}))
+
+
 class Original(ProcessFiles):
     name = "NColony"
     add_period = 1.0

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import machine
-from contestants import Colony
+from contestants import Colony, Probed
 from scrape import scrape_ms
 
 AT_REST = {"memory", "idle", "respawn", "add"}  # what is measured once all throttles are outlived
@@ -315,6 +315,36 @@ def alive(tools, contestant, count, home):
                 raise Failed(f"not all of {count} processes were restarted; {last_words(home)}")
         taken.sort()
         return taken[len(taken) * 99 // 100]
+
+
+def probed(tools, program, count, window, home):
+    """What a colony costs its supervisor whose processes are asked over HTTP once a second each, in per cent of one core."""
+    home.mkdir(parents=True)
+    counter = home / "answered"
+    server = subprocess.Popen([tools / "answers", counter], stdout=subprocess.PIPE, text=True)
+    try:
+        contestant = Probed(program, int(server.stdout.readline()))
+        with Life(tools, contestant, count, home / "colony") as life:
+            life.launch()
+            life.own = life.own_pids()
+            deadline = time.monotonic() + PATIENCE
+            while _answered(counter) < 3 * count:
+                if time.monotonic() > deadline:
+                    raise Failed(f"{_answered(counter)} probes were made; {last_words(life.home)}")
+                time.sleep(0.1)
+            began, answered, spent = time.monotonic(), _answered(counter), machine.cpu_seconds(life.own)
+            time.sleep(window)
+            took = time.monotonic() - began
+            asked = (_answered(counter) - answered) / took
+            if asked < 0.95 * count / contestant.PERIOD:
+                raise Failed(f"{asked:.0f} probes were made in a second, not {count / contestant.PERIOD:.0f}")
+            return 100 * (machine.cpu_seconds(life.own) - spent) / took
+    finally:
+        _end(server)
+
+
+def _answered(counter):
+    return int.from_bytes(counter.read_bytes(), sys.byteorder)
 
 
 def _scraper(port):

@@ -80,6 +80,7 @@ ROWS = [
     Row("growth_cpu", "growth", "the same: the supervisor's CPU time", "×", AtMost(2), ratio=False),
     Row("event_cpu", "growth", "the supervisor's CPU time for an event at N={large:,}", "µs", ratio=False),
     Row("order", "order", "launch in a chain of ten ordered groups over launch without order", "×", AtMost(1.3), ratio=False),
+    Row("probes", "probes", "CPU while each process is asked over HTTP once a second, of one core", "%", AtMost(15), ratio=False),
     Row("scrape", "scrape", "GET /metrics", "ms", AtMost(5), ratio=False),
     Row("scrape_p99", "scrape", "the same, 99th percentile", "ms", ratio=False),
     Row("scrape_cpu", "scrape", "the same: the supervisor's CPU time", "ms", ratio=False),
