@@ -24,7 +24,7 @@ const LOST: Duration = Duration::from_secs(2);
 pub(super) struct Entries {
     defaults: Defaults,
     trust: Trust,
-    known: HashMap<CString, Known>,
+    known: HashMap<CString, Box<Known>>,
     /// Counts the scans: what was not seen in the last one is gone.
     scans: u64,
     desk: Desk,
@@ -98,7 +98,7 @@ impl Entries {
         let mut is_touched = false;
         for name in names {
             if !self.known.contains_key(name) {
-                self.known.insert(name.clone(), Known { seen: 0, file: first_sight(name, news) });
+                self.known.insert(name.clone(), Box::new(Known { seen: 0, file: first_sight(name, news) }));
             }
             let Some(known) = self.known.get_mut(name) else { continue };
             known.seen = self.scans;

@@ -27,7 +27,8 @@ const ROOM: u64 = 0;
 pub struct Capture {
     epoll: Epoll,
     sink: Sink,
-    pipes: HashMap<u64, Pipe>,
+    /// Boxed, since half of a table is empty.
+    pipes: HashMap<u64, Box<Pipe>>,
     /// What is said to us alone.
     answers: HashMap<u64, Answer>,
     /// For the next run, so that it need not wait for them; they are watched already.
@@ -150,7 +151,7 @@ impl Capture {
         let mut give = |blank: Blank, stream: Stream| {
             let style = Style { name: name.clone(), stream, format: output.format };
             let (pipe, theirs) = blank.split(Lines::new(style, output.on_full));
-            self.pipes.insert(keys[stream.index()], pipe);
+            self.pipes.insert(keys[stream.index()], Box::new(pipe));
             theirs
         };
         Ok(Stdio { out: give(out, Stream::Out), err: give(err, Stream::Err) })

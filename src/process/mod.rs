@@ -61,6 +61,12 @@ pub use sys::Announce;
 pub use usage::{Roots, Sample, Sampler};
 pub use weigh::Weigher;
 
+/// Gives back the memory that only this program's start has needed: of its heap, and of its own code.
+pub fn let_go_of_start() {
+    sys::let_go_of_heap();
+    sys::let_go_of_text();
+}
+
 /// Every process that is ours.
 pub struct Children {
     nursery: Nursery,

@@ -15,6 +15,7 @@ use super::watch_side::WatchSide;
 use crate::failpoint;
 use crate::model::{Account, Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
+use crate::process;
 use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
 
 /// All of the monitor's state.
@@ -245,6 +246,10 @@ impl Supervisor {
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
         if self.observed.wake_at() != Some(Moment::ZERO) {
+            if self.reconciled.is_none() {
+                // Reading, judging and starting all of it is over.
+                process::let_go_of_start();
+            }
             self.reconciled = Some(now.at);
         }
         let turn = self.finish(now, drained.more);
