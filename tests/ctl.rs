@@ -2,6 +2,8 @@
 //!
 //! The original is found through `NCOLONY_ORIGINAL`, the path of a Python that has the package ncolony (2024.1).
 
+mod needs;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -302,12 +304,6 @@ fn a_wrong_command_line_is_exit_status_2() {
     }
 }
 
-/// Says loudly that a test cannot have what it needs; with NCOLONY_TESTS_MUST_RUN set, which CI does, it fails.
-fn skip(why: &str) {
-    assert!(std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "{why}");
-    eprintln!("SKIPPED: {why}");
-}
-
 /// The original, where there is one.
 struct Original {
     python: PathBuf,
@@ -316,7 +312,7 @@ struct Original {
 impl Original {
     fn find(test: &str) -> Option<Original> {
         let Some(python) = std::env::var_os("NCOLONY_ORIGINAL") else {
-            skip(&format!("{test}: NCOLONY_ORIGINAL is not set (a python that has the package ncolony)"));
+            needs::skip(&format!("{test}: NCOLONY_ORIGINAL is not set (a python that has the package ncolony)"));
             return None;
         };
         Some(Original { python: python.into() })

@@ -1,5 +1,7 @@
 //! The status server over real sockets: polite clients, rude ones and hostile ones.
 
+mod needs;
+
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
@@ -455,16 +457,9 @@ fn exclude_is_decoded_and_a_failure_names_its_reason() {
     assert_eq!(server.get("/livez").1, "ok");
 }
 
-/// Says loudly that a test cannot have what it needs; with NCOLONY_TESTS_MUST_RUN set, which CI does, it fails.
-fn skip(why: &str) {
-    assert!(std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "{why}");
-    eprintln!("SKIPPED: {why}");
-}
-
 #[test]
 fn promtool_finds_nothing_to_say() {
-    if Command::new("promtool").arg("--version").output().is_err() {
-        skip("promtool is not installed (Debian's package prometheus has it)");
+    if !needs::has_promtool() {
         return;
     }
     let mut snapshot = colony(3);

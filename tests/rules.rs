@@ -1,6 +1,8 @@
 //! The alerts in `deploy/`: that Prometheus takes them, that each fires when it should and not else, and that each has its
 //! section in the README. `e2e::prometheus` sees them fire and end.
 
+mod needs;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -34,17 +36,6 @@ fn alerts() -> Vec<Value> {
     groups.flat_map(|group| items(&group["rules"]).cloned().collect::<Vec<_>>()).collect()
 }
 
-/// Whether promtool is there; if not, says so, loudly, and fails where no test may skip.
-fn has_promtool() -> bool {
-    let have = Command::new("promtool").arg("--version").output().is_ok();
-    let what = "promtool (Debian's package prometheus has it)";
-    assert!(have || std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "this test needs {what}");
-    if !have {
-        eprintln!("SKIPPED: this test needs {what}");
-    }
-    have
-}
-
 /// What promtool says in a directory, and whether it is content.
 fn promtool(dir: &Path, args: &[&str]) -> (bool, String) {
     let output = Command::new("promtool").args(args).current_dir(dir).output().expect("it is there");
@@ -63,7 +54,7 @@ fn unpack(dir: &Path, spec: &Value) {
 
 #[test]
 fn prometheus_takes_the_rules_and_each_alert_fires_when_it_should_and_not_else() {
-    if !has_promtool() {
+    if !needs::has_promtool() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");

@@ -242,51 +242,53 @@ class Bench:
 
     def order(self, ordered_first):
         """A launch in groups, each of which waits for the one before, and one of all at once."""
-        if not self.ncolony or "order" not in self.options.only or self.book.failed("order", self.ncolony.name):
-            return
-        say("ncolony in a chain of groups, and without order")
-        in_order = contestants.InOrder(self.ncolony.program)
-        self.patience.wait_until_quiet()
-        try:
-            with machine.Watch() as watch:
-                value = measures.ordered(
-                    self.scratch, self.ncolony, in_order, self.options.n, self.homes, ordered_first
-                )
-        except (measures.Failed, OSError) as error:
-            self.book.failures["order", self.ncolony.name] = "failed"
-            return self.note(f"ncolony, order: {error}.")
-        self.book.enter("order", self.ncolony.name, value, disturbed=watch.disturbed)
+        in_order = contestants.InOrder(self.ncolony.program) if self.ncolony else None
+        self.alone(
+            "order",
+            ("order",),
+            "ncolony in a chain of groups, and without order",
+            lambda: [
+                measures.ordered(self.scratch, self.ncolony, in_order, self.options.n, self.homes, ordered_first)
+            ],
+        )
 
     def probes(self):
         """A probe of each process, every second."""
-        if not self.ncolony or "probes" not in self.options.only or self.book.failed("probes", self.ncolony.name):
-            return
-        say("ncolony with probes")
-        self.patience.wait_until_quiet()
-        home = next(self.homes)
-        try:
-            with machine.Watch() as watch:
-                value = measures.probed(self.scratch, self.ncolony.program, self.options.n, self.options.window, home)
-        except (measures.Failed, OSError) as error:
-            self.book.failures["probes", self.ncolony.name] = "failed"
-            return self.note(f"ncolony, probes: {error}.")
-        self.book.enter("probes", self.ncolony.name, value, disturbed=watch.disturbed)
+        n, window = self.options.n, self.options.window
+        self.alone(
+            "probes",
+            ("probes",),
+            "ncolony with probes",
+            lambda: [measures.probed(self.scratch, self.ncolony.program, n, window, next(self.homes))],
+        )
 
     def scrape(self):
-        """Scrapes, and kills under scrapes."""
-        if not self.ncolony or "scrape" not in self.options.only or self.book.failed("scrape", self.ncolony.name):
+        """Scrapes, kills under scrapes, and requests under restarts."""
+        scraped = contestants.Scraped(self.ncolony.program) if self.ncolony else None
+        n = self.options.n
+        self.alone(
+            "scrape",
+            ("scrape", "scrape_p99", "scraped", "scrape_cpu", "livez"),
+            "ncolony under scrapes",
+            lambda: [
+                *measures.scraped(self.scratch, scraped, n, self.kills, next(self.homes)),
+                measures.alive(self.scratch, scraped, n, next(self.homes)),
+            ],
+        )
+
+    def alone(self, word, rows, saying, measure):
+        """Takes what is measured of ncolony without a floor beside it into the book: a value for each of the rows."""
+        if not self.ncolony or word not in self.options.only or self.book.failed(word, self.ncolony.name):
             return
-        say("ncolony under scrapes")
-        scraped = contestants.Scraped(self.ncolony.program)
+        say(saying)
         self.patience.wait_until_quiet()
         try:
             with machine.Watch() as watch:
-                found = measures.scraped(self.scratch, scraped, self.options.n, self.kills, next(self.homes))
-                alive = measures.alive(self.scratch, scraped, self.options.n, next(self.homes))
+                values = measure()
         except (measures.Failed, OSError) as error:
-            self.book.failures["scrape", self.ncolony.name] = "failed"
-            return self.note(f"ncolony, scrape: {error}.")
-        for row, value in zip(("scrape", "scrape_p99", "scraped", "scrape_cpu", "livez"), (*found, alive)):
+            self.book.failures[word, self.ncolony.name] = "failed"
+            return self.note(f"ncolony, {word}: {error}.")
+        for row, value in zip(rows, values):
             self.book.enter(row, self.ncolony.name, value, disturbed=watch.disturbed)
 
     def growth(self, small_first):

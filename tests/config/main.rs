@@ -5,6 +5,8 @@ mod check;
 mod directory;
 mod golden;
 mod hostile;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod order;
 mod parse;
 mod probes;
@@ -26,9 +28,3 @@ pub(crate) const DEFAULTS: Defaults = Defaults {
     },
     grace: Duration::from_secs(5),
 };
-
-/// Says loudly that a test cannot have what it needs; with NCOLONY_TESTS_MUST_RUN set, which CI does, it fails.
-fn skip(why: &str) {
-    assert!(std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "{why}");
-    eprintln!("SKIPPED: {why}");
-}

@@ -18,7 +18,7 @@ fn mode(path: &Path, mode: u32) {
 /// A tight directory with one good file, or `None` where we are not root.
 fn rig() -> Option<TempDir> {
     if !nix::unistd::geteuid().is_root() {
-        super::skip("only root can give files away");
+        crate::needs::skip("only root can give files away");
         return None;
     }
     let dir = TempDir::new().expect("a directory");

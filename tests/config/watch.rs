@@ -140,7 +140,7 @@ fn limits_that_are_reached_are_named() {
             Ok(output) if output.status.code() == Some(101) => {
                 panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
             }
-            other => super::skip(&format!("no user namespace with limits of its own here: {other:?}")),
+            other => crate::needs::skip(&format!("no user namespace with limits of its own here: {other:?}")),
         }
     }
 }

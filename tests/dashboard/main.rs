@@ -4,6 +4,8 @@
 mod bites;
 mod board;
 mod lint;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod promql;
 mod promtool;
 

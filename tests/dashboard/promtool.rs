@@ -6,17 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::board::{Board, filled, label_values, word};
-
-/// Whether promtool is there; if not, says so, loudly, and fails where no test may skip.
-fn is_there() -> bool {
-    let have = Command::new("promtool").arg("--version").output().is_ok();
-    let what = "promtool (Debian's package prometheus has it)";
-    assert!(have || std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "this test needs {what}");
-    if !have {
-        eprintln!("SKIPPED: this test needs {what}");
-    }
-    have
-}
+use crate::needs::has_promtool;
 
 /// Anything that stands where a variable did.
 fn filling(name: &str) -> Option<String> {
@@ -50,7 +40,7 @@ fn judged(expressions: &[(String, String)], dir: &Path) -> String {
 
 #[test]
 fn prometheus_takes_every_expression_and_finds_what_is_broken() {
-    if !is_there() {
+    if !has_promtool() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");

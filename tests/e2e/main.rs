@@ -20,6 +20,8 @@ mod limits;
 mod logs;
 mod metrics;
 mod mistakes;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod notify;
 mod order;
 mod orders;

@@ -13,6 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+pub(crate) use crate::needs::can;
+
 /// Generous: a machine that runs many tests at once is slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the monitor is told so long after it was told to end is no echo of that.
@@ -324,16 +326,6 @@ pub(crate) fn lives(pid: i32) -> bool {
 /// Waits until a process lives no more.
 pub(crate) fn wait_gone(pid: i32) {
     wait_for(&format!("process {pid} to be gone"), || (!lives(pid)).then_some(()));
-}
-
-/// Whether this test can have what it needs; if not, says so, loudly. With NCOLONY_TESTS_MUST_RUN set, which CI does,
-/// it fails instead.
-pub(crate) fn can(what: &str, have: bool) -> bool {
-    if !have {
-        assert!(std::env::var_os("NCOLONY_TESTS_MUST_RUN").is_none(), "this test needs {what}");
-        eprintln!("SKIPPED: this test needs {what}");
-    }
-    have
 }
 
 /// Whether a command runs and succeeds.
