@@ -1,7 +1,9 @@
 //! The programs that the binary consists of.
 
+pub mod beat;
 pub mod check;
 pub mod ctl;
 pub mod demo;
+mod pulse;
 pub mod reaper;
 pub mod run;

@@ -6,12 +6,14 @@ mod h2;
 mod http;
 mod inbox;
 pub mod notify;
+mod own_heart;
 mod probe;
 mod resolver;
 mod stat;
 mod stop_get;
 
 pub use beat::{Beats, Heart, Listener, Look, Seen};
+pub use own_heart::{Heartless, OwnHeart};
 pub use probe::{Outcome, any_answer, grpc, http_get, tcp_socket};
 pub use resolver::Resolver;
 pub use stat::Stat;

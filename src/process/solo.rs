@@ -33,6 +33,30 @@ pub enum Signals {
     Default,
 }
 
+/// What becomes of the process when we are killed, who can then not end it any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leash {
+    /// It runs on.
+    None,
+    /// It is killed, too.
+    Kill,
+}
+
+/// How a program is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The program, which is looked up in PATH, and its arguments; one word at least.
+    pub argv: &'a [CString],
+    /// Where it is put.
+    pub place: Place,
+    /// What becomes of signals in it.
+    pub signals: Signals,
+    /// What becomes of it when we are killed.
+    pub leash: Leash,
+    /// Who speaks where it cannot be executed.
+    pub who: &'a str,
+}
+
 /// Whom a signal is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Whom {
@@ -54,14 +78,14 @@ pub struct Solo {
 }
 
 impl Solo {
-    /// Starts `argv`; `who` is who speaks where it cannot be executed.
+    /// Starts a program.
     ///
     /// # Errors
     /// The errno of fork(2).
-    pub fn start(argv: &[CString], place: Place, signals: &Signals, who: &str) -> Result<Solo, i32> {
+    pub fn start(start: &Start<'_>) -> Result<Solo, i32> {
         sys::hear_of_children();
-        let pid = sys::fork(argv, place, signals, who)?;
-        Ok(Solo { pid, place, exit: None, reaped: Vec::new() })
+        let pid = sys::fork(start)?;
+        Ok(Solo { pid, place: start.place, exit: None, reaped: Vec::new() })
     }
 
     /// The process's pid.

@@ -1,5 +1,6 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
+mod beat;
 mod born;
 mod config_dir;
 mod copies;

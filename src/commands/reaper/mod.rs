@@ -17,7 +17,7 @@ pub use options::Guise;
 use options::{Options, Task};
 
 use crate::model::{Exit, Signal};
-use crate::process::solo::{self, Place, Signals, Solo, Whom};
+use crate::process::solo::{self, Leash, Place, Signals, Solo, Start, Whom};
 
 /// The exit status where it is us who failed; 126 and 127 are the program's, as in shells.
 const OUR_FAULT: u8 = 125;
@@ -57,7 +57,8 @@ fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     let signals = if options.resets_signals { Signals::Default } else { Signals::Inherited(mask) };
     // Before the program begins, which takes the terminal over.
     let led = options.place == Place::Session && solo::leave_terminal();
-    let solo = match Solo::start(&options.command, options.place, &signals, who) {
+    let start = Start { argv: &options.command, place: options.place, signals, leash: Leash::None, who };
+    let solo = match Solo::start(&start) {
         Ok(solo) => solo,
         Err(errno) => {
             eprintln!("{who}: cannot fork: {}", words(errno));

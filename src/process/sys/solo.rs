@@ -1,7 +1,7 @@
 //! One child alone, for a program that does nothing but look after it: made by fork, since there is no second thread and
 //! next to no memory to copy.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use nix::sys::signal::SigSet;
 
 use super::{errno, zeroed};
 use crate::model::Signal;
-use crate::process::solo::{Place, Signals};
+use crate::process::solo::{Leash, Place, Signals, Start};
 
 /// Whether SIGPIPE was ignored when this program began. Rust's runtime ignores it before `main`, so it must be looked at
 /// before that.
@@ -31,24 +31,40 @@ extern "C" fn remember_pipe() {
     }
 }
 
-/// Starts `argv`, whose program is looked up in PATH.
+/// Starts a program.
 ///
 /// # Errors
 /// The errno of fork. That the program cannot be executed is said on stderr, and is the child's status: 127 where there is
 /// none, 126 where it is not to be executed.
-pub(in crate::process) fn fork(argv: &[CString], place: Place, signals: &Signals, who: &str) -> Result<pid_t, i32> {
-    let pointers: Vec<*const c_char> = argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
+pub(in crate::process) fn fork(start: &Start<'_>) -> Result<pid_t, i32> {
+    let us = std::process::id();
+    let pointers: Vec<*const c_char> = start.argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
     // SAFETY: there is one thread, so the child may do whatever it likes.
     match unsafe { libc::fork() } {
         -1 => Err(errno()),
         0 => {
-            take_place(place);
-            pass_on(signals);
+            put_on(start.leash, us);
+            take_place(start.place);
+            pass_on(&start.signals);
             // SAFETY: a list of C strings that ends with a null pointer.
             unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
-            give_up(&argv[0], who)
+            give_up(&start.argv[0], start.who)
         }
         pid => Ok(pid),
+    }
+}
+
+fn put_on(leash: Leash, parent: u32) {
+    if leash == Leash::None {
+        return;
+    }
+    // SAFETY: no memory in the arguments; `_exit` ends this process, which is the child.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // It may have been killed before it could be asked for.
+        if std::os::unix::process::parent_id() != parent {
+            libc::_exit(libc::EXIT_FAILURE);
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! The command line: types only. What a flag means is said here, once, and printed by `--help`.
 
+mod programs;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+
+pub use programs::BeatArgs;
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -38,6 +42,8 @@ pub enum Command {
     /// Run one program as PID 1 does: pass signals on, collect orphans, end with its status
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Reaper(ReaperArgs),
+    /// Beat the heart of the process that this runs in: once, again and again, or while a command runs
+    Beat(BeatArgs),
 }
 
 /// `ncolony run`
