@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, ctl, demo, run};
+use ncolony::commands::{beat, check, convert, ctl, demo, run};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
+        Command::Convert(args) => with_signals(|| convert::run(&args)),
         Command::Ctl(args) => with_signals(|| ctl::run(&args)),
         Command::Beat(args) => beat::run(&args, mask),
         Command::Reaper(args) => reaper::run(Guise::Ncolony, args.words, mask),

@@ -1,5 +1,6 @@
 //! The command line: types only. What a flag means is said here, once, and printed by `--help`.
 
+mod convert;
 mod programs;
 
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use convert::{ConvertArgs, ConvertFrom};
 pub use programs::BeatArgs;
 
 /// Where process files are looked for when no flag says so.
@@ -37,6 +39,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Check process files without running anything: exit 0 if all are good, 1 if not
     Check(CheckArgs),
+    /// Turn the configuration of another supervisor into process files, and name what has no counterpart
+    Convert(ConvertArgs),
     /// Add, remove, restart, stop, start, trigger and signal processes
     Ctl(CtlArgs),
     /// Run one program as PID 1 does: pass signals on, collect orphans, end with its status

@@ -108,8 +108,8 @@ impl Inherited {
     }
 }
 
-/// `*` is any bytes, `?` one.
-fn matches(glob: &[u8], name: &[u8]) -> bool {
+/// Whether a glob means a name: `*` is any bytes, `?` one.
+pub fn matches(glob: &[u8], name: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     // Where the last star stands, and what it has taken.
     let mut star: Option<(usize, usize)> = None;

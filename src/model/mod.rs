@@ -28,6 +28,7 @@ pub use cron::{Cron, CronError};
 pub use dependency::{Condition, Dependency, DependencyLists};
 pub use environment::{
     Composer, EnvFile, EnvFrom, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable, Variables,
+    matches,
 };
 pub use event::{Event, EventKind, EventsAsked, ProcessEvent, Reason};
 pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};

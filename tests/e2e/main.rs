@@ -3,6 +3,7 @@
 mod beat;
 mod born;
 mod config_dir;
+mod convert;
 mod copies;
 mod crash;
 mod credentials;

@@ -1,0 +1,90 @@
+//! What is seen of all processes together: their names, who waits for whom, and whether the monitor takes their files.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::conversion::{Conversion, Error, Grade, Want};
+use super::write;
+use crate::config::{self, Defaults, Severity};
+use crate::model::Name;
+
+pub(super) fn finish(conversion: &mut Conversion) -> Result<(), Error> {
+    names(conversion)?;
+    order(conversion);
+    conversion.processes.iter().try_for_each(|process| {
+        let file = format!("{}.yaml", process.name);
+        let Err(found) = config::parse(&file, write::text(process).as_bytes(), &Defaults::STANDARD) else {
+            return Ok(());
+        };
+        // What the other supervisor takes and the monitor does not: a user's name with a colon, say.
+        let first = found.into_iter().find(|one| one.severity == Severity::Error);
+        let why = first.map_or_else(String::new, |one| format!("{}: {}", one.what, one.message));
+        Err(process.place.error(format!("{} cannot be a process file: {why}", process.title)))
+    })
+}
+
+/// A process's name is its file's, and nobody else's.
+fn names(conversion: &Conversion) -> Result<(), Error> {
+    let mut known = HashMap::new();
+    for process in &conversion.processes {
+        if let Err(error) = Name::parse(&process.name) {
+            let message = format!("{:?} cannot be a process's name: {error}", process.name);
+            return Err(process.place.error(message));
+        }
+        if let Some(first) = known.insert(process.name.as_str(), &process.place) {
+            let message =
+                format!("a second process {}, first in {first}; convert them one after the other", process.name);
+            return Err(process.place.error(message));
+        }
+    }
+    Ok(())
+}
+
+/// Makes `dependsOn` of what each wants, where that leads to a process and not round in a circle.
+fn order(conversion: &mut Conversion) {
+    let numbers: HashMap<String, usize> =
+        conversion.processes.iter().enumerate().map(|(number, process)| (process.name.clone(), number)).collect();
+    let mut edges: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
+    for at in 0..conversion.processes.len() {
+        for want in conversion.processes[at].take_wants() {
+            let process = &mut conversion.processes[at];
+            let Want { place, what, name, condition, is_order } = want;
+            match numbers.get(&name) {
+                Some(number) if edges[at].contains(number) => {}
+                Some(number) if leads(&edges, *number, at) => {
+                    let text = format!("{name} waits for this one, and two cannot wait for each other");
+                    process.note_at(Grade::Lost, &place, &what, &text);
+                }
+                Some(number) => {
+                    edges[at].push(*number);
+                    let value = match condition {
+                        "Ready" => json!(name),
+                        condition => json!({"name": name, "condition": condition}),
+                    };
+                    process.push("dependsOn", value);
+                }
+                None if is_order => {}
+                None => {
+                    let text =
+                        format!("{name} is not among what is converted; if a process is to be it, add dependsOn");
+                    process.note_at(Grade::Lost, &place, &what, &text);
+                }
+            }
+        }
+    }
+}
+
+/// Whether one comes from `from` to `to`.
+fn leads(edges: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let (mut seen, mut open) = (vec![false; edges.len()], vec![from]);
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            open.extend(&edges[at]);
+        }
+    }
+    false
+}

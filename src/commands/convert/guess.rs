@@ -1,0 +1,56 @@
+//! Which format a file or a directory is in, by its name and by what it holds.
+
+use super::sources::{Input, ServiceDir, Source};
+use crate::cli::ConvertFrom;
+
+/// The format; `None`: it looks like none of them.
+pub(super) fn guess(input: &Input) -> Option<ConvertFrom> {
+    match input {
+        Input::Directory(directory) => Some(of_directory(directory)),
+        Input::File(source) => by_name(source).or_else(|| by_text(&source.text)),
+    }
+}
+
+/// runit has neither these files nor execline's language.
+fn of_directory(directory: &ServiceDir) -> ConvertFrom {
+    const OF_S6: [&str; 8] = [
+        "type",
+        "notification-fd",
+        "timeout-kill",
+        "timeout-finish",
+        "down-signal",
+        "max-death-tally",
+        "flag-newpidns",
+        "data/check",
+    ];
+    let has_execline = ["run", "finish"].iter().filter_map(|script| directory.value(script));
+    let is_s6 = OF_S6.iter().any(|file| directory.has(file))
+        || has_execline.into_iter().any(|text| text.lines().next().is_some_and(|line| line.contains("execlineb")));
+    if is_s6 { ConvertFrom::S6 } else { ConvertFrom::Runit }
+}
+
+fn by_name(source: &Source) -> Option<ConvertFrom> {
+    let base = source.base();
+    let ends = |ends: &[&str]| ends.iter().any(|end| base.ends_with(end));
+    if base == "Procfile" || base.starts_with("Procfile.") || ends(&[".procfile", ".Procfile"]) {
+        Some(ConvertFrom::Procfile)
+    } else if base == "supervisord.conf" {
+        Some(ConvertFrom::Supervisord)
+    } else {
+        None
+    }
+}
+
+fn by_text(text: &str) -> Option<ConvertFrom> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));
+    if let Some(section) = lines.clone().find_map(|line| line.strip_prefix('[')) {
+        let name = section.split(']').next().unwrap_or_default();
+        let kind = name.split(':').next().unwrap_or_default();
+        return match kind {
+            "program" | "supervisord" | "supervisorctl" | "unix_http_server" | "inet_http_server" | "include"
+            | "group" | "eventlistener" | "fcgi-program" | "rpcinterface" => Some(ConvertFrom::Supervisord),
+            _ => None,
+        };
+    }
+    lines.all(|line| super::procfile::entry(line).is_some()).then_some(ConvertFrom::Procfile)
+}

@@ -1,0 +1,129 @@
+//! `ncolony convert`: what other supervisors are told, as process files; and what has no counterpart here, by name.
+//!
+//! A reader (`supervisord`, `procfile`, …) is a function from texts to a [`Conversion`]; `sources` reads what it is
+//! given, `write` says it as YAML, `publish` brings it where it is wanted.
+
+mod conversion;
+mod finish;
+mod guess;
+mod procfile;
+mod publish;
+mod service;
+mod sources;
+mod supervisord;
+mod text;
+mod write;
+
+use std::io::{Write as _, stderr, stdout};
+use std::process::ExitCode;
+
+use crate::cli::{ConvertArgs, ConvertFrom};
+use conversion::{Conversion, Error, Grade, Place};
+use sources::{Input, ServiceDir, Source};
+
+/// Nothing was converted: wrong usage, or a file that cannot be read.
+const FAILED: u8 = 2;
+
+/// Converts the paths. 0 if everything has a counterpart, 1 if something has none, which is told on stderr, and 2, with
+/// nothing written, if a path makes no sense or the files cannot be written.
+pub fn run(args: &ConvertArgs) -> ExitCode {
+    let converted = convert(args).map_err(|error| error.to_string());
+    let done = converted.and_then(|conversion| {
+        for note in conversion.all_notes() {
+            tell(&format!("{}: {}", note.place, note.message()));
+        }
+        match &args.output {
+            None => {
+                // A reader that has gone away is no reason to fail: the exit status tells all.
+                let _ = stdout().write_all(publish::stream(&conversion).as_bytes());
+            }
+            Some(dir) => publish::files(&conversion, dir, args.force)?,
+        }
+        Ok(conversion.all_notes().any(|note| note.grade == Grade::Lost))
+    });
+    match done {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
+        Err(message) => {
+            tell(&format!("ncolony: {message}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn tell(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
+fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
+    let mut notes = Conversion::default();
+    let mut files: Vec<(ConvertFrom, Source)> = Vec::new();
+    let mut services: Vec<(ConvertFrom, ServiceDir)> = Vec::new();
+    for path in &args.paths {
+        for input in sources::read(path)? {
+            let format = args.from.or_else(|| guess::guess(&input));
+            match (input, format) {
+                (Input::File(source), Some(format)) if !is_of_directories(format) => {
+                    let source = with_more(format, source, &mut notes)?;
+                    files.push((format, source));
+                }
+                (Input::Directory(service), Some(format)) if is_of_directories(format) => {
+                    services.push((format, service));
+                }
+                (Input::File(source), Some(_)) => {
+                    return Err(source.place(0).error("is a file; a service of s6 or runit is the directory with run"));
+                }
+                (Input::Directory(service), Some(_)) => {
+                    return Err(Place::new(&service.file, 0).error("is a directory; give the files of this format"));
+                }
+                (Input::File(source), None) => {
+                    let message = "cannot tell its format, neither by its name nor by what it holds; give --from";
+                    return Err(source.place(0).error(message));
+                }
+                (Input::Directory(_), None) => {}
+            }
+        }
+    }
+    let mut whole = notes;
+    let mut of = |format: ConvertFrom| -> Vec<Source> {
+        let (taken, rest) = std::mem::take(&mut files).into_iter().partition(|(known, _)| *known == format);
+        files = rest;
+        taken.into_iter().map(|(_, source): (ConvertFrom, Source)| source).collect()
+    };
+    let read = [supervisord::read(&of(ConvertFrom::Supervisord))?, procfile::read(&of(ConvertFrom::Procfile))?];
+    for part in read.into_iter().chain([service::read(&services)?]) {
+        whole.processes.extend(part.processes);
+        whole.notes.extend(part.notes);
+    }
+    finish::finish(&mut whole)?;
+    Ok(whole)
+}
+
+fn is_of_directories(format: ConvertFrom) -> bool {
+    match format {
+        ConvertFrom::S6 | ConvertFrom::Runit => true,
+        ConvertFrom::Supervisord | ConvertFrom::Procfile => false,
+    }
+}
+
+/// The file with those that it brings in.
+fn with_more(format: ConvertFrom, mut source: Source, notes: &mut Conversion) -> Result<Source, Error> {
+    match format {
+        ConvertFrom::Supervisord => {
+            for (place, pattern) in supervisord::includes(&source)? {
+                let found = if text::refers(&pattern) { None } else { sources::matching(&source.dir, &pattern) };
+                match found.as_deref() {
+                    None => notes.lost(&place, "[include] files", "this pattern is not followed; give the files, too"),
+                    Some([]) => notes.remark(&place, "[include] files", "there is no such file here"),
+                    Some(found) => {
+                        for path in found {
+                            source.more.push(sources::file(path)?);
+                        }
+                    }
+                }
+            }
+        }
+        ConvertFrom::Procfile | ConvertFrom::S6 | ConvertFrom::Runit => {}
+    }
+    Ok(source)
+}

@@ -1,0 +1,222 @@
+//! `ncolony convert`, by its binary: what it makes of each format, what it says of bad input, and of configurations as
+//! Debian's packages have them. `NCOLONY_BLESS=1` writes the golden files anew.
+
+mod needs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ncolony::config::{self, Defaults, Directory, Trust};
+use ncolony::model::Moment;
+use tempfile::tempdir;
+
+use needs::can;
+
+/// What a conversion came to.
+struct Made {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert")
+}
+
+/// Runs the program in the fixtures' directory, which is called ROOT in what it says.
+fn convert(words: &[&str]) -> Made {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+    let output = command.arg("convert").args(words).current_dir(fixtures()).output().expect("the binary starts");
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        text.replace(&fixtures().display().to_string(), "/ROOT")
+    };
+    let status = output.status.code().expect("an exit code");
+    Made { status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Compares with a golden file, or writes it.
+fn golden(file: &str, found: &str) {
+    let path = fixtures().join(file);
+    if std::env::var_os("NCOLONY_BLESS").is_some_and(|value| value == "1") {
+        fs::write(&path, found).expect("a place for the fixture");
+    }
+    assert_eq!(found, fs::read_to_string(&path).unwrap_or_default(), "{file}");
+}
+
+/// Every document of a stream is a good process file.
+fn all_are_good(stream: &str) -> usize {
+    let documents: Vec<&str> = stream.split("---\n").filter(|document| !document.is_empty()).collect();
+    for document in &documents {
+        let file = document.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a name");
+        if let Err(found) = config::parse(file, document.as_bytes(), &Defaults::STANDARD) {
+            panic!("{document}\n{}", found.iter().map(|one| one.summary()).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    documents.len()
+}
+
+/// The number of processes of a directory, which has nothing wrong with it.
+fn good_files(dir: &Path) -> usize {
+    let scan = Directory::new(dir, Defaults::STANDARD, Trust::default()).scan(Moment::ZERO);
+    assert!(scan.errors.is_empty() && scan.dir_error.is_none(), "{:?}", scan.errors);
+    scan.files
+}
+
+#[test]
+fn each_format_becomes_process_files_and_notes() {
+    let rows: &[(&str, &[&str])] = &[
+        ("supervisord", &["supervisord/supervisord.conf"]),
+        ("procfile", &["procfile/Procfile"]),
+        ("s6", &["s6"]),
+        ("runit", &["runit/web"]),
+    ];
+    for (name, words) in rows {
+        let made = convert(words);
+        assert!(made.status < 2, "{name}: {}", made.stderr);
+        golden(&format!("{name}.expected.yaml"), &made.stdout);
+        golden(&format!("{name}.expected.notes"), &made.stderr);
+        assert!(all_are_good(&made.stdout) > 0, "{name}");
+        // All together, as the monitor would have them.
+        let dir = tempdir().expect("a directory");
+        let out = dir.path().join("new/files");
+        let made = convert(&[words, &["--output", out.to_str().expect("UTF-8")][..]].concat());
+        assert_eq!(made.stdout, "", "{name}");
+        assert!(good_files(&out) > 0, "{name}");
+    }
+}
+
+#[test]
+fn the_exit_status_says_whether_something_was_lost() {
+    let dir = tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let good = write("good.conf", "[program:a]\ncommand=x\n");
+    let made = convert(&[&good]);
+    assert_eq!((made.status, made.stderr.as_str()), (0, ""));
+    let lost = write("lost.conf", "[program:a]\ncommand=x\npriority=1\n");
+    let made = convert(&[&lost]);
+    assert_eq!(made.status, 1);
+    let told = "lost.conf:3: [program:a] priority: no counterpart: there is no order by numbers";
+    assert!(made.stderr.contains(told), "{}", made.stderr);
+    assert!(made.stdout.contains("# - priority: there is no order by numbers"), "{}", made.stdout);
+    let remark = write("remark.conf", "[program:a]\ncommand=x\nautostart=false\n");
+    assert_eq!(convert(&[&remark]).status, 0, "a note is no loss");
+    assert_eq!(convert(&[]).status, 2, "usage");
+    assert_eq!(convert(&["--from", "upstart", &good]).status, 2, "usage");
+}
+
+#[test]
+fn bad_input_is_told_with_its_place_and_nothing_is_written() {
+    let mut paths: Vec<String> = fs::read_dir(fixtures().join("bad"))
+        .expect("the fixtures")
+        .map(|entry| format!("bad/{}", entry.expect("an entry").file_name().to_str().expect("UTF-8")))
+        .collect();
+    paths.extend(["bad/missing.conf".to_string(), "/dev/zero".to_string()]);
+    paths.sort();
+    let mut told = String::new();
+    for path in &paths {
+        let dir = tempdir().expect("a directory");
+        let out = dir.path().join("out");
+        let mut words = vec!["--output", out.to_str().expect("UTF-8"), path.as_str()];
+        if path.ends_with(".conf") {
+            words.extend(["--from", "supervisord"]);
+        }
+        let made = convert(&words);
+        assert_eq!((made.status, made.stdout.as_str()), (2, ""), "{path}: {}", made.stderr);
+        assert!(!out.exists(), "{path}");
+        told.push_str(&made.stderr);
+    }
+    golden("bad.expected", &told);
+    let made = convert(&["--from", "s6", "procfile/Procfile"]);
+    assert_eq!(made.status, 2);
+    assert!(made.stderr.contains("is a file; a service of s6"), "{}", made.stderr);
+    let made = convert(&["--from", "supervisord", "runit/web"]);
+    assert!(made.status == 2 && made.stderr.contains("is a directory; give the files"), "{}", made.stderr);
+}
+
+#[test]
+fn what_is_there_is_written_over_only_by_force_and_never_twice() {
+    let dir = tempdir().expect("a directory");
+    let out = dir.path().to_str().expect("UTF-8");
+    let words = ["--output", out, "procfile/Procfile"];
+    assert_eq!(convert(&words).status, 0);
+    assert_eq!(good_files(dir.path()), 3);
+    fs::write(dir.path().join("web.yaml"), "args: [mine]\n").expect("a file");
+    fs::remove_file(dir.path().join("clock.yaml")).expect("it is there");
+    let made = convert(&words);
+    assert_eq!(made.status, 2);
+    assert!(made.stderr.contains("web.yaml is there already, nothing was written; --force"), "{}", made.stderr);
+    assert!(!dir.path().join("clock.yaml").exists());
+    assert_eq!(convert(&[&words[..], &["--force"]].concat()).status, 0);
+    assert!(fs::read_to_string(dir.path().join("web.yaml")).expect("a file").contains("puma"));
+    fs::write(dir.path().join("web.json"), "{\"args\": [\"mine\"]}").expect("a file");
+    let made = convert(&[&words[..], &["--force"]].concat());
+    assert!(made.status == 2 && made.stderr.contains("web.json describes web already"), "{}", made.stderr);
+}
+
+/// Where the files of some of Debian's packages lie: in `NCOLONY_DEBIAN`, or where `.ci/run` unpacks them.
+fn debian() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache =
+        || Some(var("XDG_CACHE_HOME").or(var("HOME").map(|home| home.join(".cache")))?.join("ncolony-tests/debian"));
+    let dir = var("NCOLONY_DEBIAN").or_else(cache).filter(|dir| dir.join("etc/sv").is_dir());
+    can("files of Debian's packages, in NCOLONY_DEBIAN (see .ci/run)", dir.is_some()).then_some(dir?)
+}
+
+#[test]
+fn services_of_debians_packages_are_converted() {
+    let Some(debian) = debian() else { return };
+    let mut count = 0;
+    let lists = ["etc/sv", "usr/share/runit/sv"].map(|dir| debian.join(dir));
+    for dir in lists.iter().flat_map(|dir| fs::read_dir(dir).expect("a package's files")) {
+        let path = dir.expect("an entry").path();
+        if !path.join("run").is_file() {
+            continue;
+        }
+        let made = convert(&[path.to_str().expect("UTF-8")]);
+        assert!(made.status < 2, "{}", made.stderr);
+        assert_eq!(all_are_good(&made.stdout), 1, "{}", path.display());
+        // What lies there is converted or named.
+        for (file, told) in [("finish", "/finish: no counterpart"), ("log/run", "/log/run: no counterpart")] {
+            assert_eq!(path.join(file).exists(), made.stderr.contains(told), "{}: {}", path.display(), made.stderr);
+        }
+        assert_eq!(path.join("down").exists(), made.stdout.contains("suspend: true"), "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 20, "{count} services");
+    // supervisor's own: the configuration as it is shipped has no program yet, the example has one of each kind.
+    let made = convert(&[debian.join("etc/supervisor/supervisord.conf").to_str().expect("UTF-8")]);
+    assert_eq!(made.status, 2);
+    assert!(made.stderr.contains("there is no [program:NAME] in it"), "{}", made.stderr);
+}
+
+#[test]
+fn supervisord_knows_no_setting_that_is_not_known_here() {
+    let Some(debian) = debian() else { return };
+    let sample = debian.join("usr/share/doc/supervisor/examples/sample.conf");
+    // Every setting is in it, most of them behind a semicolon.
+    let uncommented = |line: &str| {
+        let bare = line.strip_prefix(';').unwrap_or(line);
+        let is_setting = bare.starts_with('[') || bare.split('=').next().is_some_and(|key| !key.contains([' ', ';']));
+        if is_setting && !bare.is_empty() { bare.to_string() } else { line.to_string() }
+    };
+    let text: String =
+        fs::read_to_string(sample).expect("the example").lines().map(|line| uncommented(line) + "\n").collect();
+    let dir = tempdir().expect("a directory");
+    let path = dir.path().join("supervisord.conf");
+    fs::write(&path, text.replace("=999", "=1").replace("programs=progname1,progname2", "programs=theprogramname"))
+        .expect("a file");
+    let made = convert(&[path.to_str().expect("UTF-8")]);
+    assert_eq!(made.status, 1, "{}", made.stderr);
+    assert!(!made.stderr.contains("misspelt"), "{}", made.stderr);
+    assert_eq!(all_are_good(&made.stdout), 1);
+    for key in ["priority", "startretries", "stdout_logfile", "serverurl", "umask"] {
+        let is_named = made.stderr.contains(&format!(" {key}: ")) || made.stdout.contains(&format!("{key}: "));
+        assert!(is_named, "{key}: {}{}", made.stdout, made.stderr);
+    }
+}
