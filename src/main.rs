@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, convert, ctl, demo, run};
+use ncolony::commands::{beat, check, checker, convert, ctl, demo, run};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Command::Convert(args) => with_signals(|| convert::run(&args)),
         Command::Ctl(args) => with_signals(|| ctl::run(&args)),
         Command::Beat(args) => beat::run(&args, mask),
+        Command::Beatcheck(args) => checker::beatcheck(&args),
+        Command::Httpcheck(args) => checker::httpcheck(&args),
         Command::Reaper(args) => reaper::run(Guise::Ncolony, args.words, mask),
     }
 }

@@ -10,7 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use convert::{ConvertArgs, ConvertFrom};
-pub use programs::BeatArgs;
+pub use programs::{BeatArgs, CheckerArgs};
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -48,6 +48,10 @@ pub enum Command {
     Reaper(ReaperArgs),
     /// Beat the heart of the process that this runs in: once, again and again, or while a command runs
     Beat(BeatArgs),
+    /// Ask for the restart of processes whose heartbeat stops, under whichever monitor
+    Beatcheck(CheckerArgs),
+    /// Ask for the restart of processes that do not answer HTTP requests, under whichever monitor
+    Httpcheck(CheckerArgs),
 }
 
 /// `ncolony run`

@@ -1,10 +1,11 @@
 //! The programs beside the monitor: its control program and the reaper apart, which are read elsewhere.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::seconds_above_zero;
+use super::{CONFIG_DIR, MESSAGES_DIR, seconds_above_zero};
 
 /// `ncolony beat`
 #[derive(Args, Clone, Debug)]
@@ -20,4 +21,20 @@ pub struct BeatArgs {
     /// The command of --while
     #[arg(last = true, value_name = "COMMAND", requires = "during")]
     pub command: Vec<OsString>,
+}
+
+/// `ncolony beatcheck`, `ncolony httpcheck`
+#[derive(Args, Clone, Debug)]
+pub struct CheckerArgs {
+    /// The monitor's directory of process files
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR)]
+    pub config: PathBuf,
+
+    /// The monitor's directory for messages
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR)]
+    pub messages: PathBuf,
+
+    /// How often the process files are looked at, and the hearts
+    #[arg(long, visible_alias = "frequency", value_name = "SECONDS", default_value = "10", value_parser = seconds_above_zero)]
+    pub freq: f64,
 }

@@ -2,6 +2,7 @@
 
 pub mod beat;
 pub mod check;
+pub mod checker;
 pub mod convert;
 pub mod ctl;
 pub mod demo;

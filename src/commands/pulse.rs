@@ -15,6 +15,22 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
+    /// Of the heart that the monitor above has asked for, if it has. A request that is no good is told of, and stops nothing:
+    /// whoever waits for the beats will say so, too.
+    pub(super) fn asked(who: &'static str) -> Option<Pulse> {
+        match OwnHeart::from_environment() {
+            Ok(heart) => {
+                let pause = heart.pause();
+                Some(Pulse::of(who, heart, pause))
+            }
+            Err(error) if error.is_unasked() => None,
+            Err(error) => {
+                eprintln!("{who}: {}; it runs without a heartbeat", in_full(&error));
+                None
+            }
+        }
+    }
+
     /// Of this heart, which beats every `pause`.
     pub(super) fn of(who: &'static str, heart: OwnHeart, pause: Duration) -> Pulse {
         Pulse { who, heart, pause, next_at: Instant::now(), trouble: None }

@@ -70,10 +70,10 @@ pub struct Scan {
 }
 
 /// An opened directory and the entries that may be process files.
-struct Listing {
-    dir: OwnedFd,
+pub(super) struct Listing {
+    pub(super) dir: OwnedFd,
     identity: Identity,
-    names: Vec<CString>,
+    pub(super) names: Vec<CString>,
 }
 
 impl Directory {
@@ -177,7 +177,7 @@ impl Directory {
 }
 
 /// Reads the whole list, or fails: half a list would look like removals.
-fn list(path: &Path) -> Result<Listing, String> {
+pub(super) fn list(path: &Path) -> Result<Listing, String> {
     let cannot = |verb: &str, errno: Errno| format!("cannot {verb} {}: {}", path.display(), errno.desc());
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let dir = open(path, flags, Mode::empty()).map_err(|errno| cannot("open", errno))?;

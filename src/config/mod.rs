@@ -4,6 +4,7 @@
 //! (`json`, `yaml`), the tree becomes typed values (`manifest`, by way of `decode`), and everything wrong with it a [`Diagnostic`].
 
 mod birth;
+mod checks;
 mod decode;
 mod diagnostic;
 mod directory;
@@ -26,6 +27,7 @@ mod text;
 mod yaml;
 mod zone;
 
+pub use checks::{Asked, Check, CheckKind, CheckList};
 pub use diagnostic::{Diagnostic, Excerpt, Place, Severity};
 pub use directory::{Directory, Scan, check_file};
 pub use file::Trust;

@@ -23,6 +23,7 @@
 //! ```
 
 mod aside;
+mod claimed;
 mod directory;
 mod inbox;
 mod parse;
@@ -30,6 +31,7 @@ mod remembered;
 mod work;
 mod write;
 
+pub use claimed::is_claimed;
 pub use inbox::Inbox;
 pub use work::{Delivered, Rejected, Work};
 pub use write::{Error, write};

@@ -2,6 +2,7 @@
 
 mod beat;
 mod born;
+mod checkers;
 mod config_dir;
 mod convert;
 mod copies;
@@ -17,6 +18,7 @@ mod exits;
 mod health;
 mod heartbeat;
 mod hooks;
+mod interop;
 mod lifecycle;
 mod limits;
 mod logs;

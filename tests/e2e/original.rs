@@ -17,18 +17,18 @@ use tempfile::TempDir;
 use crate::support::{Colony, Setup, can, lives, wait_for, wait_gone, write_file};
 
 /// The original, where there is one.
-struct Original {
+pub(crate) struct Original {
     python: PathBuf,
 }
 
 impl Original {
-    fn find() -> Option<Original> {
+    pub(crate) fn find() -> Option<Original> {
         let python = std::env::var_os("NCOLONY_ORIGINAL");
         can("the original NColony, with NCOLONY_ORIGINAL set to its Python", python.is_some())
             .then(|| Original { python: python.unwrap_or_default().into() })
     }
 
-    fn python(&self) -> &str {
+    pub(crate) fn python(&self) -> &str {
         self.python.to_str().expect("UTF-8")
     }
 
@@ -42,7 +42,7 @@ impl Original {
     }
 
     /// One of its programs as a process file, to be run by our monitor.
-    fn program(&self, words: &[&str]) -> serde_json::Value {
+    pub(crate) fn program(&self, words: &[&str]) -> serde_json::Value {
         let twistd = self.python.with_file_name("twistd");
         let head = [twistd.to_str().expect("UTF-8"), "--nodaemon", "--pidfile="];
         let args = [&head[..], words].concat();
@@ -50,7 +50,7 @@ impl Original {
     }
 
     /// Its monitor, on directories below `dir`.
-    fn monitor(&self, dir: &Path, flags: &[&str]) -> Theirs {
+    pub(crate) fn monitor(&self, dir: &Path, flags: &[&str]) -> Theirs {
         let log = File::create(dir.join("their.log")).expect("a log");
         let mut command = Command::new(self.python.with_file_name("twistd"));
         command.args(["--nodaemon", "--pidfile=", "ncolony", "--config"]).arg(dir.join("config"));
@@ -62,7 +62,7 @@ impl Original {
 }
 
 /// Their monitor at work. Its processes end with it.
-struct Theirs {
+pub(crate) struct Theirs {
     monitor: Child,
 }
 
@@ -131,7 +131,7 @@ fn the_originals_beatcheck_runs_under_our_monitor_and_is_obeyed() {
 }
 
 /// Beats with the original's client until there is a file `stop`.
-const HEART: &str = "
+pub(crate) const HEART: &str = "
 import os, sys
 from twisted.internet import reactor, task
 from ncolony.client import heart
@@ -204,7 +204,7 @@ fn the_originals_scheduler_runs_under_our_monitor_and_beats_its_heart() {
 }
 
 /// 2024.1 has no `twistd ncolony-httpcheck`; this is what it would be. It gives the client text, which wants bytes.
-const HTTPCHECK: &str = "
+pub(crate) const HTTPCHECK: &str = "
 import sys
 from twisted.internet import reactor
 from twisted.web import client
