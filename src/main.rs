@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, checker, convert, ctl, demo, run};
+use ncolony::commands::{beat, check, checker, convert, ctl, demo, run, scheduler};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Beat(args) => beat::run(&args, mask),
         Command::Beatcheck(args) => checker::beatcheck(&args),
         Command::Httpcheck(args) => checker::httpcheck(&args),
+        Command::Scheduler(args) => scheduler::run(&args),
         Command::Reaper(args) => reaper::run(Guise::Ncolony, args.words, mask),
     }
 }

@@ -10,7 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use convert::{ConvertArgs, ConvertFrom};
-pub use programs::{BeatArgs, CheckerArgs};
+pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -52,6 +52,8 @@ pub enum Command {
     Beatcheck(CheckerArgs),
     /// Ask for the restart of processes that do not answer HTTP requests, under whichever monitor
     Httpcheck(CheckerArgs),
+    /// Run a command again and again, never two at a time
+    Scheduler(SchedulerArgs),
 }
 
 /// `ncolony run`

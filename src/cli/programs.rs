@@ -38,3 +38,23 @@ pub struct CheckerArgs {
     #[arg(long, visible_alias = "frequency", value_name = "SECONDS", default_value = "10", value_parser = seconds_above_zero)]
     pub freq: f64,
 }
+
+/// `ncolony scheduler`
+#[derive(Args, Clone, Debug)]
+pub struct SchedulerArgs {
+    /// A word of the command, the program first; may be repeated
+    #[arg(long = "arg", value_name = "ARG", required = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
+
+    /// From one start to the next; a run that takes longer leaves out what is due meanwhile
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    pub frequency: f64,
+
+    /// From a run's start to SIGTERM, to all that it has started
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    pub timeout: f64,
+
+    /// From there to SIGKILL
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    pub grace: f64,
+}

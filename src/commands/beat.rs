@@ -79,7 +79,7 @@ fn during(heart: Result<OwnHeart, Heartless>, args: &BeatArgs, mask: SigSet) -> 
     let argv: Vec<CString> = args.command.iter().cloned().filter_map(c_string).collect();
     let signals = Signals::Inherited(mask);
     // Who kills this process means the command.
-    let start = Start { argv: &argv, place: Place::Foreground, signals, leash: Leash::Kill, who: WHO };
+    let start = Start { argv: &argv, place: Place::Foreground, signals, leash: Leash::Kill, streams: None, who: WHO };
     match Solo::start(&start) {
         Ok(solo) => u8::try_from(until_it_ends(solo, pulse.as_mut()).shell_code()).unwrap_or(OUR_FAULT),
         Err(errno) => {

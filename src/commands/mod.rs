@@ -9,3 +9,4 @@ pub mod demo;
 mod pulse;
 pub mod reaper;
 pub mod run;
+pub mod scheduler;

@@ -57,6 +57,8 @@ impl Signal {
     pub const HUP: Signal = Signal(1);
     /// SIGINT
     pub const INT: Signal = Signal(2);
+    /// SIGQUIT
+    pub const QUIT: Signal = Signal(3);
     /// SIGALRM
     pub const ALRM: Signal = Signal(14);
     /// SIGCHLD

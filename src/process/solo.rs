@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::CString;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use libc::pid_t;
@@ -53,6 +54,8 @@ pub struct Start<'a> {
     pub signals: Signals,
     /// What becomes of it when we are killed.
     pub leash: Leash,
+    /// Its descriptors 0, 1 and 2; ours where there are none.
+    pub streams: Option<[BorrowedFd<'a>; 3]>,
     /// Who speaks where it cannot be executed.
     pub who: &'a str,
 }
@@ -129,6 +132,23 @@ impl Solo {
     /// Whether the group's number is still its own.
     fn has_group(&self) -> bool {
         self.exit.is_none() || sys::has_child_in_group(self.pid)
+    }
+
+    /// Sends a signal to all of it: its group, and what has left that, here or as our child.
+    pub fn send_to_tree(&self, signal: Signal) {
+        let mut told = HashSet::new();
+        for _ in 0..tree::SWEEPS {
+            let own = tree::children_of_ours();
+            // They are held before the group is told: once their parents are dead they are not found below them.
+            let outside = tree::outside(self.pid, &own, &own, &mut told);
+            if self.has_group() {
+                let _ = tree::send(-self.pid, signal);
+            }
+            outside.iter().for_each(|one| one.send(signal));
+            if outside.is_empty() || signal != Signal::KILL {
+                return;
+            }
+        }
     }
 
     /// Sends a signal to what is left of the group, and to each child that we have. A child's number is its own until it is

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::original::{HEART, HTTPCHECK, Original, Theirs};
-use crate::support::{Colony, Setup, wait_for, wait_gone, write_file};
+use crate::support::{Colony, Setup, lives, parent, wait_for, wait_gone, write_file};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
 
@@ -200,6 +202,42 @@ fn heart(monitor: Whose, part: Whose) {
     assert_eq!(fs::read_dir(stage.path("hearts")).expect("a directory").count(), 1);
 }
 
+fn scheduler(monitor: Whose, part: Whose) {
+    let Some(stage) = Stage::new(monitor) else { return };
+    let script = stage.recorder("job", "[ \"$NCOLONY_NAME\" = scheduler ] && exec sleep 1000");
+    let words = ["--arg", "/bin/sh", "--arg=-c", "--arg", &script];
+    let words = [&words[..], &["--frequency", "1", "--timeout", "1", "--grace", "1"]].concat();
+    let args: Vec<String> = match part {
+        Ours => [&[BINARY, "scheduler"][..], &words].concat().iter().map(ToString::to_string).collect(),
+        TheirOwn => {
+            let file = stage.original.program(&[&["ncolony-scheduler"][..], &words].concat());
+            serde_json::from_value(file["args"].clone()).expect("words")
+        }
+    };
+    let heart = json!({"ncolony.beatcheck": {"period": 30, "grace": 3, "status": stage.path("heart")}});
+    stage.run("scheduler", &args.iter().map(String::as_str).collect::<Vec<_>>(), heart);
+    let first = stage.wait_run("job", 1);
+    stage.wait_run("job", 2);
+    wait_gone(first);
+    let last = stage.wait_run("job", 3);
+    let scheduler = wait_for("the scheduler", || parent(*stage.runs("job").last()?));
+    wait_for("its own heart", || stage.path("heart").exists().then_some(()));
+    fs::remove_file(stage.path("config/scheduler")).expect("it is there");
+    wait_gone(scheduler);
+    match (monitor, part) {
+        // It leaves behind what it has begun.
+        (TheirOwn, TheirOwn) => {
+            for run in stage.runs("job").into_iter().filter(|run| lives(*run)) {
+                kill(Pid::from_raw(run), Signal::SIGKILL).expect("it lives");
+            }
+        }
+        (Ours, _) | (TheirOwn, Ours) => {
+            wait_gone(last);
+            wait_for("nothing to be left", || (!stage.runs("job").into_iter().any(lives)).then_some(()));
+        }
+    }
+}
+
 macro_rules! matrix {
     ($($cell:ident: $part:ident under $monitor:ident, $whose:ident;)*) => {
         $(#[test]
@@ -222,6 +260,10 @@ matrix! {
     our_httpcheck_works_under_their_monitor: httpcheck under TheirOwn, Ours;
     their_httpcheck_works_under_our_monitor: httpcheck under Ours, TheirOwn;
     our_httpcheck_works_under_our_monitor: httpcheck under Ours, Ours;
+    their_scheduler_works_under_their_monitor: scheduler under TheirOwn, TheirOwn;
+    our_scheduler_works_under_their_monitor: scheduler under TheirOwn, Ours;
+    their_scheduler_works_under_our_monitor: scheduler under Ours, TheirOwn;
+    our_scheduler_works_under_our_monitor: scheduler under Ours, Ours;
     their_heart_beats_under_their_monitor: heart under TheirOwn, TheirOwn;
     our_heart_beats_under_their_monitor: heart under TheirOwn, Ours;
     their_heart_beats_under_our_monitor: heart under Ours, TheirOwn;

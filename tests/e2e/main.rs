@@ -41,6 +41,7 @@ mod replicas;
 mod requests;
 mod sandbox;
 mod schedule;
+mod scheduler;
 mod servers;
 mod shutdown;
 mod support;

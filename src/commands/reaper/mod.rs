@@ -57,7 +57,7 @@ fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     let signals = if options.resets_signals { Signals::Default } else { Signals::Inherited(mask) };
     // Before the program begins, which takes the terminal over.
     let led = options.place == Place::Session && solo::leave_terminal();
-    let start = Start { argv: &options.command, place: options.place, signals, leash: Leash::None, who };
+    let start = Start { argv: &options.command, place: options.place, signals, leash: Leash::None, streams: None, who };
     let solo = match Solo::start(&start) {
         Ok(solo) => solo,
         Err(errno) => {

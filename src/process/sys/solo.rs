@@ -2,6 +2,7 @@
 //! next to no memory to copy.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(in crate::process) fn fork(start: &Start<'_>) -> Result<pid_t, i32> {
         -1 => Err(errno()),
         0 => {
             put_on(start.leash, us);
+            // Before its place, which takes over the terminal that is its standard input.
+            take(start.streams);
             take_place(start.place);
             pass_on(&start.signals);
             // SAFETY: a list of C strings that ends with a null pointer.
@@ -65,6 +68,13 @@ fn put_on(leash: Leash, parent: u32) {
         if std::os::unix::process::parent_id() != parent {
             libc::_exit(libc::EXIT_FAILURE);
         }
+    }
+}
+
+fn take(streams: Option<[BorrowedFd<'_>; 3]>) {
+    for (number, stream) in (0..).zip(streams.iter().flatten()) {
+        // SAFETY: the standard descriptors are nobody's in this process, which is about to execute another program.
+        unsafe { libc::dup2(stream.as_raw_fd(), number) };
     }
 }
 
