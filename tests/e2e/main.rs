@@ -1,5 +1,6 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
+mod bad_input;
 mod beat;
 mod born;
 mod checkers;
