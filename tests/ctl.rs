@@ -219,6 +219,41 @@ fn restarts_are_asked_for_by_messages() {
 }
 
 #[test]
+fn a_name_is_taken_as_an_argument_and_as_an_option_by_each_verb_that_has_one() {
+    let places = Places::new();
+    for name in [&["web"][..], &["--name", "web"], &["--name=web"]] {
+        let call = |verb: &str, more: &[&str]| places.succeeds(&[&[verb], name, more].concat());
+        call("add", &["--cmd", "true"]);
+        assert_eq!(value(&places.file("web")), json!({"args": ["true"]}));
+        call("restart", &[]);
+        call("stop", &[]);
+        call("start", &[]);
+        call("trigger", &[]);
+        let web = || Name::parse("web").expect("a name");
+        let expected = [Request::Restart(web()), Request::Stop(web()), Request::Start(web()), Request::Trigger(web())];
+        assert_eq!(places.requests(), expected, "{name:?}");
+        call("remove", &[]);
+        assert_eq!(names(&places.config()), BTreeSet::new());
+    }
+}
+
+#[test]
+fn our_own_keys_go_through_the_same_validation() {
+    let places = Places::new();
+    let add = ["add", "web", "--cmd", "true"];
+    for (more, complaint) in [
+        (["--restart-policy", "sometimes"], "restartPolicy: unknown value, expected Always, OnFailure or Never"),
+        (["--schedule", "at noon"], "schedule: "),
+    ] {
+        let told = places.fails(&[&add[..], &more].concat());
+        assert!(told.contains("the monitor would refuse this file") && told.contains(complaint), "{told}");
+    }
+    places.succeeds(&[&add[..], &["--group", "fronts", "--restart-policy", "Never"]].concat());
+    let expected = json!({"args": ["true"], "group": ["fronts"], "restartPolicy": "Never"});
+    assert_eq!(value(&places.file("web")), expected);
+}
+
+#[test]
 fn what_else_is_asked_for_by_messages() {
     let places = Places::new();
     fs::write(places.file("web.yml"), "").expect("a file");

@@ -181,7 +181,7 @@ pub struct CtlArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum CtlVerb {
     /// Write the file of a process: add it, or change it
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Delete the file of a process: it is stopped
     Remove(NameArgs),
     /// Ask for a restart of one process
@@ -228,8 +228,21 @@ pub struct AddArgs {
     pub uid: Option<u32>,
 
     /// The group to run as
-    #[arg(long, value_name = "N", value_parser = id)]
+    // NColony takes `--g` for it, which would else be ambiguous.
+    #[arg(long, alias = "g", value_name = "N", value_parser = id)]
     pub gid: Option<u32>,
+
+    /// A group that it is restarted with; may be repeated
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+
+    /// When it is restarted: Always, OnFailure or Never
+    #[arg(long, value_name = "POLICY")]
+    pub restart_policy: Option<String>,
+
+    /// When it is run: a cron expression
+    #[arg(long, value_name = "EXPRESSION")]
+    pub schedule: Option<String>,
 
     /// A file with a JSON object whose keys are added, and win
     #[arg(long, value_name = "FILE")]

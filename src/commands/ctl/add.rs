@@ -52,7 +52,8 @@ fn validate(name: &str, text: &str) -> Result<(), Error> {
     }
 }
 
-/// The process file's text: NColony's keys in NColony's order, those that were not given left out, then the extras.
+/// The process file's text: NColony's keys in NColony's order, those that were not given left out, then ours and the
+/// extras.
 fn text(args: &AddArgs) -> Result<String, Error> {
     if args.cmd.is_empty() {
         return Err(Error::NoCommand);
@@ -74,6 +75,12 @@ fn text(args: &AddArgs) -> Result<String, Error> {
     }
     if !args.env_inherit.is_empty() {
         keys.insert("env_inherit".to_string(), json!(args.env_inherit));
+    }
+    if !args.groups.is_empty() {
+        keys.insert("group".to_string(), json!(args.groups));
+    }
+    for (key, value) in [("restartPolicy", &args.restart_policy), ("schedule", &args.schedule)] {
+        keys.extend(value.iter().map(|value| (key.to_string(), json!(value))));
     }
     if let Some(path) = &args.extras {
         keys.extend(extras(path)?);
@@ -123,6 +130,14 @@ mod tests {
         let expected = concat!(
             r#"{"args": ["sh", "-x", "y"], "env": {"A": "b=c", "E": ""}, "uid": 1, "gid": 2, "#,
             r#""env_inherit": ["HOME"]}"#
+        );
+        assert_eq!(of(&line).as_deref(), Ok(expected));
+        let line =
+            ["nightly", "--schedule", "0 3 * * *", "--cmd", "sh", "--restart-policy", "OnFailure", "--group", "a"];
+        let line = [&line[..], &["--group", "b", "--g", "7"]].concat();
+        let expected = concat!(
+            r#"{"args": ["sh"], "gid": 7, "group": ["a", "b"], "restartPolicy": "OnFailure", "#,
+            r#""schedule": "0 3 * * *"}"#
         );
         assert_eq!(of(&line).as_deref(), Ok(expected));
     }
