@@ -110,7 +110,8 @@ fn as_nobody(place: &Place) -> Option<Command> {
     // Where the binary lies may be closed to others.
     let copy = place.path("ncolony");
     if !copy.exists() {
-        fs::copy(BINARY, &copy).expect("room for a copy");
+        // By another program: a descriptor of ours for writing, in a child that is just being made, would keep it busy.
+        assert!(succeeds("cp", &[BINARY, copy.to_str().expect("UTF-8")]), "room for a copy");
     }
     let mut command = Command::new("setpriv");
     command.args(drops).arg(copy);

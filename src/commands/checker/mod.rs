@@ -1,5 +1,5 @@
 //! `ncolony beatcheck` and `ncolony httpcheck`: NColony's two checks as programs of their own, under either monitor. They
-//! look at the process files, and ask by messages for restarts. What differs between them is behind [`Checker`].
+//! look at the process files, and ask by messages for restarts. What differs between them is behind `Checker`.
 
 mod beats;
 mod gets;

@@ -1,6 +1,6 @@
 //! `ncolony convert`: what other supervisors are told, as process files; and what has no counterpart here, by name.
 //!
-//! A reader (`supervisord`, `procfile`, …) is a function from texts to a [`Conversion`]; `sources` reads what it is
+//! A reader (`supervisord`, `procfile`, …) is a function from texts to a `Conversion`; `sources` reads what it is
 //! given, `write` says it as YAML, `publish` brings it where it is wanted.
 
 mod conversion;
