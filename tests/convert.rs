@@ -69,6 +69,16 @@ fn each_format_becomes_process_files_and_notes() {
     let rows: &[(&str, &[&str])] = &[
         ("supervisord", &["supervisord/supervisord.conf"]),
         ("procfile", &["procfile/Procfile"]),
+        (
+            "systemd",
+            &[
+                "systemd/web.service",
+                "systemd/db.service",
+                "systemd/report.service",
+                "systemd/report.timer",
+                "systemd/x@one.service",
+            ],
+        ),
         ("s6", &["s6"]),
         ("runit", &["runit/web"]),
     ];
@@ -193,6 +203,51 @@ fn services_of_debians_packages_are_converted() {
     let made = convert(&[debian.join("etc/supervisor/supervisord.conf").to_str().expect("UTF-8")]);
     assert_eq!(made.status, 2);
     assert!(made.stderr.contains("there is no [program:NAME] in it"), "{}", made.stderr);
+}
+
+#[test]
+fn units_of_debians_packages_are_converted_with_every_setting_kept_or_named() {
+    let dir = Path::new("/usr/lib/systemd/system");
+    if !can(
+        "units of Debian's nginx and redis-server",
+        ["nginx", "redis-server"].iter().all(|name| dir.join(format!("{name}.service")).exists()),
+    ) {
+        return;
+    }
+    let mut count = 0;
+    for entry in fs::read_dir(dir).expect("units").flatten() {
+        let path = entry.path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if path.extension().is_none_or(|end| end != "service") || !text.contains("\nExecStart=") {
+            continue;
+        }
+        let made = convert(&[path.to_str().expect("UTF-8")]);
+        assert!(made.status < 2, "{}", made.stderr);
+        assert_eq!(all_are_good(&made.stdout), 1, "{}", path.display());
+        for key in ["ExecReload", "PrivateTmp", "RuntimeDirectory", "StartLimitBurst", "Slice", "ConditionPathExists"] {
+            let is_set = text
+                .lines()
+                .any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with('=') && rest.len() > 1));
+            assert!(
+                !is_set || made.stderr.contains(&format!("] {key}: ")),
+                "{}: {key}: {}",
+                path.display(),
+                made.stderr
+            );
+        }
+        count += 1;
+    }
+    assert!(count > 10, "{count} units");
+    let made = convert(&["/usr/lib/systemd/system/redis-server.service"]);
+    for line in ["restartPolicy: Always", "rlimits: {nofile: 65535}", "umask: \"007\"", "  runAsUser: redis"] {
+        assert!(made.stdout.contains(line), "{line}: {}", made.stdout);
+    }
+    let made = convert(&["/usr/lib/systemd/system/nginx.service"]);
+    assert!(
+        made.stderr.contains("[nginx.service] Type: no counterpart: a program that goes into the background"),
+        "{}",
+        made.stderr
+    );
 }
 
 #[test]

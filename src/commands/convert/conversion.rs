@@ -64,7 +64,7 @@ pub(super) struct Want {
     pub(super) what: String,
     pub(super) name: String,
     pub(super) condition: &'static str,
-    /// Whether it is only about order: then it says nothing where the other one is not converted.
+    /// Whether it is only about order: then nothing is lost where the other one is not converted.
     pub(super) is_order: bool,
 }
 
@@ -171,6 +171,14 @@ impl Process {
         if let Value::Array(items) = list {
             items.push(value);
         }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        self.keys.remove(key);
     }
 
     /// Sets a variable of the environment, over what was said of it before.

@@ -64,7 +64,10 @@ fn order(conversion: &mut Conversion) {
                     };
                     process.push("dependsOn", value);
                 }
-                None if is_order => {}
+                None if is_order => {
+                    let text = format!("{name} is not among what is converted");
+                    process.note_at(Grade::Remark, &place, &what, &text);
+                }
                 None => {
                     let text =
                         format!("{name} is not among what is converted; if a process is to be it, add dependsOn");

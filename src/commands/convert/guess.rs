@@ -32,7 +32,9 @@ fn of_directory(directory: &ServiceDir) -> ConvertFrom {
 fn by_name(source: &Source) -> Option<ConvertFrom> {
     let base = source.base();
     let ends = |ends: &[&str]| ends.iter().any(|end| base.ends_with(end));
-    if base == "Procfile" || base.starts_with("Procfile.") || ends(&[".procfile", ".Procfile"]) {
+    if ends(&[".service", ".timer", ".socket", ".path", ".target", ".mount", ".slice"]) {
+        Some(ConvertFrom::Systemd)
+    } else if base == "Procfile" || base.starts_with("Procfile.") || ends(&[".procfile", ".Procfile"]) {
         Some(ConvertFrom::Procfile)
     } else if base == "supervisord.conf" {
         Some(ConvertFrom::Supervisord)
@@ -47,6 +49,7 @@ fn by_text(text: &str) -> Option<ConvertFrom> {
         let name = section.split(']').next().unwrap_or_default();
         let kind = name.split(':').next().unwrap_or_default();
         return match kind {
+            "Unit" | "Service" | "Timer" | "Install" => Some(ConvertFrom::Systemd),
             "program" | "supervisord" | "supervisorctl" | "unix_http_server" | "inet_http_server" | "include"
             | "group" | "eventlistener" | "fcgi-program" | "rpcinterface" => Some(ConvertFrom::Supervisord),
             _ => None,

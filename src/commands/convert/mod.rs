@@ -11,10 +11,12 @@ mod publish;
 mod service;
 mod sources;
 mod supervisord;
+mod systemd;
 mod text;
 mod write;
 
 use std::io::{Write as _, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{ConvertArgs, ConvertFrom};
@@ -64,7 +66,7 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
             let format = args.from.or_else(|| guess::guess(&input));
             match (input, format) {
                 (Input::File(source), Some(format)) if !is_of_directories(format) => {
-                    let source = with_more(format, source, &mut notes)?;
+                    let source = with_more(format, source, path, &mut notes)?;
                     files.push((format, source));
                 }
                 (Input::Directory(service), Some(format)) if is_of_directories(format) => {
@@ -90,7 +92,11 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
         files = rest;
         taken.into_iter().map(|(_, source): (ConvertFrom, Source)| source).collect()
     };
-    let read = [supervisord::read(&of(ConvertFrom::Supervisord))?, procfile::read(&of(ConvertFrom::Procfile))?];
+    let read = [
+        supervisord::read(&of(ConvertFrom::Supervisord))?,
+        procfile::read(&of(ConvertFrom::Procfile))?,
+        systemd::read(&of(ConvertFrom::Systemd))?,
+    ];
     for part in read.into_iter().chain([service::read(&services)?]) {
         whole.processes.extend(part.processes);
         whole.notes.extend(part.notes);
@@ -102,12 +108,12 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
 fn is_of_directories(format: ConvertFrom) -> bool {
     match format {
         ConvertFrom::S6 | ConvertFrom::Runit => true,
-        ConvertFrom::Supervisord | ConvertFrom::Procfile => false,
+        ConvertFrom::Supervisord | ConvertFrom::Procfile | ConvertFrom::Systemd => false,
     }
 }
 
 /// The file with those that it brings in.
-fn with_more(format: ConvertFrom, mut source: Source, notes: &mut Conversion) -> Result<Source, Error> {
+fn with_more(format: ConvertFrom, mut source: Source, path: &Path, notes: &mut Conversion) -> Result<Source, Error> {
     match format {
         ConvertFrom::Supervisord => {
             for (place, pattern) in supervisord::includes(&source)? {
@@ -121,6 +127,11 @@ fn with_more(format: ConvertFrom, mut source: Source, notes: &mut Conversion) ->
                         }
                     }
                 }
+            }
+        }
+        ConvertFrom::Systemd => {
+            for path in sources::drop_ins(path) {
+                source.more.push(sources::file(&path)?);
             }
         }
         ConvertFrom::Procfile | ConvertFrom::S6 | ConvertFrom::Runit => {}

@@ -136,6 +136,13 @@ pub(super) fn matching(dir: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
     Some(found.filter(|path| !path.is_dir()).collect())
 }
 
+/// The drop-ins of a unit that lie beside it: `web.service.d/*.conf`.
+pub(super) fn drop_ins(path: &Path) -> Vec<PathBuf> {
+    let mut dir = path.as_os_str().to_os_string();
+    dir.push(".d");
+    matching(Path::new(&dir), "*.conf").unwrap_or_default()
+}
+
 /// A service directory's files and those one level below.
 fn directory(path: &Path) -> Result<ServiceDir, Error> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());

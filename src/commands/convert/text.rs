@@ -35,6 +35,28 @@ pub(super) fn reference(text: &str) -> String {
     out
 }
 
+/// As one word of a shell's command line.
+pub(super) fn quoted(text: &str) -> String {
+    let is_tame = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_tame) {
+        return text.to_string();
+    }
+    if !refers(text) {
+        return format!("'{}'", text.replace('\'', "'\\''"));
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            OPEN => out.push_str("${"),
+            CLOSE => out.push('}'),
+            '$' | '`' | '"' | '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Splits a command line as a POSIX shell does, without expanding anything: supervisord and compose have it so.
 pub(super) fn words(line: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
@@ -91,9 +113,62 @@ pub(super) fn seconds(value: f64) -> Value {
     Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
+/// A span such as `1h 30min`, `1m30s`, `1.5s` or `90`, in seconds; a bare number counts in `bare` seconds.
+pub(super) fn span(text: &str, bare: f64) -> Option<f64> {
+    let mut rest = text.trim();
+    let mut sum = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..end].parse().ok()?;
+        rest = rest[end..].trim_start();
+        let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        sum += number * unit(&rest[..end], bare)?;
+        rest = rest[end..].trim_start();
+    }
+    Some(sum)
+}
+
+fn unit(name: &str, bare: f64) -> Option<f64> {
+    Some(match name {
+        "" => bare,
+        "ns" | "nsec" => 1e-9,
+        "us" | "µs" | "usec" => 1e-6,
+        "ms" | "msec" => 1e-3,
+        "s" | "sec" | "second" | "seconds" => 1.0,
+        "m" | "min" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 604_800.0,
+        "M" | "month" | "months" => 2_629_800.0,
+        "y" | "year" | "years" => 31_557_600.0,
+        _ => return None,
+    })
+}
+
+/// An amount of memory, such as `512M` or `1.5g`, in units of 1024; as a process file has it.
+pub(super) fn memory(text: &str) -> Option<String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number = &text[..end];
+    let unit = text[end..].trim().to_ascii_lowercase();
+    let suffix = match unit.strip_suffix('b').unwrap_or(&unit) {
+        "" => "",
+        "k" | "ki" => "Ki",
+        "m" | "mi" => "Mi",
+        "g" | "gi" => "Gi",
+        "t" | "ti" => "Ti",
+        _ => return None,
+    };
+    number.parse::<f64>().ok().filter(|amount| *amount > 0.0)?;
+    Some(format!("{number}{suffix}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{reference, refers, variable, words};
+    use super::{memory, quoted, reference, refers, span, variable, words};
 
     #[test]
     fn a_command_line_is_split_as_a_shell_does() {
@@ -121,5 +196,40 @@ mod tests {
         let text = format!("a$b{}\"c", variable("X"));
         assert!(refers(&text) && !refers("$X"));
         assert_eq!(reference(&text), "a$$b$(X)\"c");
+        assert_eq!(quoted(&text), "\"a\\$b${X}\\\"c\"");
+        assert_eq!(quoted("it's $5"), "'it'\\''s $5'");
+        assert_eq!((quoted(""), quoted("-a=/b")), ("''".to_string(), "-a=/b".to_string()));
+    }
+
+    #[test]
+    fn spans_and_amounts_are_read_with_their_units() {
+        let rows = [
+            ("90", Some(90.0)),
+            ("1.5s", Some(1.5)),
+            ("1m30s", Some(90.0)),
+            ("1h 30min", Some(5400.0)),
+            ("500ms", Some(0.5)),
+            ("2 weeks", Some(1_209_600.0)),
+            ("", None),
+            ("s", None),
+            ("1 lightyear", None),
+            ("-1", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(span(text, 1.0), expected, "{text:?}");
+        }
+        let rows = [
+            ("512m", Some("512Mi")),
+            ("1.5G", Some("1.5Gi")),
+            ("64MB", Some("64Mi")),
+            ("1048576", Some("1048576")),
+            ("10b", Some("10")),
+            ("0", None),
+            ("50%", None),
+            ("lots", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(memory(text).as_deref(), expected, "{text:?}");
+        }
     }
 }

@@ -1,0 +1,487 @@
+//! A service as a process.
+
+use serde_json::{Value, json};
+
+use super::super::conversion::{Error, Grade, Place, Process, Want};
+use super::super::text;
+use super::exec::{self, Command, Variables};
+use super::settings;
+use super::unit::{Setting, Unit};
+use crate::model::{CapabilitySet, Signal};
+
+/// systemd's own times for a start and for a stop, in seconds.
+const TIMEOUT: f64 = 90.0;
+/// Where systemd looks for programs, and what it tells services to do the same.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Exit codes, and signals as 128 + n, that systemd takes for success: 0, HUP, INT, PIPE and TERM.
+const CLEAN: [u8; 5] = [0, 129, 130, 141, 143];
+
+pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error> {
+    let mut process = Process::new(unit.stem(), unit.place.clone(), format!("[{}]", unit.name));
+    let variables = environment(unit, &mut process)?;
+    process.set("terminationGracePeriodSeconds", text::seconds(TIMEOUT));
+    process.set("killMode", "group");
+    for setting in &unit.settings {
+        if exec::is_unknown(&setting.value) {
+            let text = "a % of it is known to a running systemd alone; write what it stands for";
+            process.note_at(Grade::Lost, &setting.place, &setting.key, text);
+        }
+        take(unit, setting, services, &mut process)?;
+    }
+    commands(unit, &variables, &mut process)?;
+    readiness(unit, &mut process)?;
+    restart(unit, &mut process)?;
+    Ok(process)
+}
+
+fn environment(unit: &Unit, process: &mut Process) -> Result<Variables, Error> {
+    let mut known = Vec::new();
+    for setting in unit.settings.iter().filter(|setting| setting.key == "Environment") {
+        for (word, _) in exec::split(&setting.value).map_err(|message| setting.error(message))? {
+            let (name, value) = word.split_once('=').ok_or_else(|| setting.error("expected NAME=VALUE"))?;
+            known.push((name.to_string(), exec::specified(unit, value)));
+        }
+    }
+    for (name, value) in &known {
+        process.set_env(name, value.clone());
+    }
+    if !known.iter().any(|(name, _)| name == "PATH") {
+        process.set_env("PATH", PATH.to_string());
+    }
+    if let Some(user) = unit.get("User").filter(|user| is_name(&exec::specified(unit, &user.value))) {
+        for name in ["USER", "LOGNAME"].into_iter().filter(|name| !known.iter().any(|(known, _)| known == name)) {
+            process.set_env(name, exec::specified(unit, &user.value));
+        }
+        if !known.iter().any(|(name, _)| name == "HOME") {
+            let text = "systemd sets HOME and SHELL of this user; add them to env if the program asks for them";
+            process.note_at(Grade::Remark, &user.place, "User", text);
+        }
+    }
+    let are_open = ["EnvironmentFile", "PassEnvironment"].iter().any(|key| unit.get(key).is_some());
+    Ok(Variables { known, are_open })
+}
+
+fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Process) -> Result<(), Error> {
+    let (key, place) = (setting.key.as_str(), &setting.place);
+    let value = exec::specified(unit, &setting.value);
+    let mut note = |grade: Grade, text: &str| process.note_at(grade, place, key, text);
+    match key {
+        // Read elsewhere.
+        "Environment"
+        | "Type"
+        | "BusName"
+        | "Restart"
+        | "RestartPreventExitStatus"
+        | "RestartForceExitStatus"
+        | "SuccessExitStatus"
+        | "ExecStart"
+        | "ExecStartPre"
+        | "ExecStartPost"
+        | "ExecStop"
+        | "TimeoutStartSec"
+        | "Before" => {}
+        "EnvironmentFile" => environment_file(setting, &value, process),
+        "PassEnvironment" => setting.words().for_each(|name| process.push("envInherit", name.into())),
+        "User" | "Group" if value.is_empty() => {
+            note(Grade::Lost, "a template's %i is empty without an instance; write what it stands for");
+        }
+        "User" => process.set("securityContext.runAsUser", account(&value)),
+        "Group" => process.set("securityContext.runAsGroup", account(&value)),
+        "SupplementaryGroups" => {
+            let groups: Vec<Value> = value.split_whitespace().map(account).collect();
+            process.set("securityContext.supplementalGroups", groups);
+        }
+        "WorkingDirectory" if value.starts_with('/') => process.set("workingDir", value),
+        "WorkingDirectory" => note(Grade::Lost, "workingDir is an absolute path, and it must be there"),
+        "UMask" => match u32::from_str_radix(&value, 8) {
+            Ok(mask) if mask <= 0o777 => process.set("umask", value),
+            _ => return Err(setting.error("expected octal digits, at most 0777")),
+        },
+        "Nice" => process.set("nice", whole(setting, &value)?),
+        "OOMScoreAdjust" => process.set("oomScoreAdj", whole(setting, &value)?),
+        "NoNewPrivileges" => process.set("securityContext.allowPrivilegeEscalation", !setting.is_true()?),
+        "CapabilityBoundingSet" | "AmbientCapabilities" => capabilities(unit, setting, process)?,
+        "RestartSec" => match span(setting)? {
+            Some(seconds) if seconds > 0.0 => {
+                process.set("backoff.initialSeconds", text::seconds(seconds));
+                let longest = unit.get("RestartMaxDelaySec").map(span).transpose()?.flatten().unwrap_or(seconds);
+                process.set("backoff.maxSeconds", text::seconds(longest.max(seconds)));
+                let text = "a run of 10 s and more is followed at once; backoff.thresholdSeconds says how long";
+                process.note_at(Grade::Remark, place, key, text);
+            }
+            _ => note(Grade::Remark, "the wait after short runs grows, from 1 s on"),
+        },
+        "RestartMaxDelaySec" | "RestartSteps" if unit.get("RestartSec").is_some() => {
+            note(Grade::Remark, "the wait doubles from the first to the longest");
+        }
+        "TimeoutStopSec" | "TimeoutSec" => match span(setting)? {
+            Some(seconds) if seconds > 0.0 => process.set("terminationGracePeriodSeconds", text::seconds(seconds)),
+            _ => note(Grade::Lost, "a stop always ends: SIGKILL follows after the grace, which you may make longer"),
+        },
+        "KillMode" => match value.as_str() {
+            "control-group" => {}
+            "mixed" => process.set("killMode", "mixed"),
+            _ => {
+                process.set("killMode", "mixed");
+                process.note_at(Grade::Lost, place, key, "nothing of a run is left running when it is stopped");
+            }
+        },
+        "KillSignal" => {
+            signal(setting, &value)?;
+            process.set("lifecycle.stopSignal", value);
+        }
+        "SendSIGKILL" if setting.is_true()? => {}
+        "SendSIGKILL" => note(Grade::Lost, "a stop always ends: SIGKILL follows after the grace"),
+        "SendSIGHUP" | "FinalKillSignal" | "RestartKillSignal" | "WatchdogSignal" => {
+            note(Grade::Lost, "a stop is one signal, and then SIGKILL");
+        }
+        "WatchdogSec" => watchdog(setting, process)?,
+        "ExecReload" => reload(unit, setting, process)?,
+        "ExecStopPost" => note(Grade::Lost, "nothing is run at a run's end"),
+        "ExecCondition" => note(Grade::Lost, "there are no conditions; let the command look"),
+        "MemoryMax" | "MemoryLimit" if value == "infinity" => {}
+        "MemoryMax" | "MemoryLimit" => match text::memory(&value) {
+            Some(amount) => process.set("resources.limits.memory", amount),
+            None => note(Grade::Lost, "a share of the machine's memory; write an amount in resources.limits.memory"),
+        },
+        "CPUQuota" => match value.strip_suffix('%').and_then(|percent| percent.trim().parse::<u32>().ok()) {
+            Some(percent) if percent > 0 => process.set("resources.limits.cpu", format!("{percent}0m")),
+            _ => return Err(setting.error("expected a percentage")),
+        },
+        "StandardOutput" | "StandardError" | "StandardInput"
+            if ["journal", "inherit", "syslog", "kmsg", "journal+console", "syslog+console"]
+                .contains(&value.as_str()) =>
+        {
+            note(Grade::Remark, "lines go to the monitor's output, the process's name before each");
+        }
+        "StandardInput" if value == "null" => {}
+        "StandardOutput" | "StandardError" | "StandardInput" => {
+            note(Grade::Lost, "lines go to the monitor's output, and stdin is empty; let a shell redirect them");
+        }
+        "After" | "Requires" | "Wants" | "BindsTo" | "Requisite" => wants(setting, services, process),
+        key if key.starts_with("Limit") => limit(setting, &value, process)?,
+        key => {
+            let (grade, text) = settings::why(key);
+            note(grade, text);
+        }
+    }
+    Ok(())
+}
+
+fn is_name(user: &str) -> bool {
+    !user.is_empty() && user.parse::<u32>().is_err()
+}
+
+fn account(text: &str) -> Value {
+    text.parse::<u32>().map_or_else(|_| Value::from(text), Value::from)
+}
+
+fn whole(setting: &Setting, value: &str) -> Result<i64, Error> {
+    value.parse().map_err(|_| setting.error("expected a whole number"))
+}
+
+/// `None`: without end.
+fn span(setting: &Setting) -> Result<Option<f64>, Error> {
+    if setting.value == "infinity" {
+        return Ok(None);
+    }
+    text::span(&setting.value, 1.0).map(Some).ok_or_else(|| setting.error("expected a span of time, such as 1min 30s"))
+}
+
+fn signal(setting: &Setting, value: &str) -> Result<Signal, Error> {
+    Signal::parse(value).ok_or_else(|| setting.error("there is no such signal"))
+}
+
+fn environment_file(setting: &Setting, value: &str, process: &mut Process) {
+    let path = value.trim_start_matches('-');
+    if !path.starts_with('/') || path.contains(['*', '?', '[']) {
+        process.note_at(Grade::Lost, &setting.place, &setting.key, "envFrom takes one file, by its absolute path");
+        return;
+    }
+    let file = if path == value { json!({"file": path}) } else { json!({"file": path, "optional": true}) };
+    process.push("envFrom", file);
+    let text =
+        "of its lines all behind the first = is the value, quotes too; and env wins over them, not they over env";
+    process.note_at(Grade::Remark, &setting.place, &setting.key, text);
+}
+
+/// What a process may ever have, and what it has without being root.
+fn capabilities(unit: &Unit, setting: &Setting, process: &mut Process) -> Result<(), Error> {
+    let is_bounding = setting.key == "CapabilityBoundingSet";
+    let named: Vec<&str> = setting.value.trim_start_matches('~').split_whitespace().collect();
+    if let Some(unknown) = named.iter().find(|name| CapabilitySet::parse(name).is_none()) {
+        return Err(setting.error(&format!("there is no capability {unknown}")));
+    }
+    let named: Vec<&str> = named.iter().map(|name| name.strip_prefix("CAP_").unwrap_or(name)).collect();
+    if setting.value.starts_with('~') {
+        if is_bounding && !named.is_empty() {
+            process.set("securityContext.capabilities.drop", named);
+        } else if !named.is_empty() {
+            process.note_at(Grade::Lost, &setting.place, &setting.key, "name the capabilities that are to be added");
+        }
+    } else if !is_bounding {
+        if !named.is_empty() {
+            process.set("securityContext.capabilities.add", named);
+        }
+    } else {
+        process.set("securityContext.capabilities.drop", vec!["ALL"]);
+        let is_root = unit.get("User").is_none_or(|user| user.value == "root" || user.value == "0");
+        if is_root && !named.is_empty() {
+            process.set("securityContext.capabilities.add", named);
+        } else if !named.is_empty() {
+            let text = "a bound alone gives this user nothing, so all are dropped; those of AmbientCapabilities stay";
+            process.note_at(Grade::Remark, &setting.place, &setting.key, text);
+        }
+    }
+    Ok(())
+}
+
+/// `LimitNOFILE=1024:4096`
+fn limit(setting: &Setting, value: &str, process: &mut Process) -> Result<(), Error> {
+    let name = setting.key["Limit".len()..].to_ascii_lowercase();
+    if name == "locks" {
+        process.note_at(
+            Grade::Lost,
+            &setting.place,
+            &setting.key,
+            "a run's processes are told by it, and Linux does not keep it",
+        );
+        return Ok(());
+    }
+    let bound = |text: &str| -> Option<Value> {
+        if text == "infinity" {
+            return Some("unlimited".into());
+        }
+        if name == "cpu" && text.parse::<u64>().is_err() {
+            return text::span(text, 1.0).map(|seconds| Value::from(seconds as u64));
+        }
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let power = match &text[end..] {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return None,
+        };
+        text[..end].parse::<u64>().ok()?.checked_mul(1 << power).map(Value::from)
+    };
+    let wrong = || setting.error("expected a number, infinity, or SOFT:HARD");
+    let limit = match value.split_once(':') {
+        Some((soft, hard)) => json!({"soft": bound(soft).ok_or_else(wrong)?, "hard": bound(hard).ok_or_else(wrong)?}),
+        None => bound(value).ok_or_else(wrong)?,
+    };
+    process.set(&format!("rlimits.{name}"), limit);
+    Ok(())
+}
+
+fn watchdog(setting: &Setting, process: &mut Process) -> Result<(), Error> {
+    // The longest silence is the period times the threshold.
+    if let Some(seconds) = span(setting)?.filter(|seconds| *seconds > 0.0) {
+        process.set("livenessProbe.notify", json!({}));
+        process.set("livenessProbe.periodSeconds", text::seconds((seconds / 2.0).max(0.05)));
+        process.set("livenessProbe.failureThreshold", 2);
+    }
+    Ok(())
+}
+
+fn reload(unit: &Unit, setting: &Setting, process: &mut Process) -> Result<(), Error> {
+    let open = Variables { known: Vec::new(), are_open: true };
+    let commands = exec::commands(unit, setting, &open)?;
+    let text = match commands[0].kills() {
+        Some(signal) => {
+            let text = format!("ncolony ctl signal {} {signal} does it", unit.stem());
+            process.note_at(Grade::Remark, &setting.place, &setting.key, &text);
+            return Ok(());
+        }
+        None => "there is no reload; run the command, or send a signal: ncolony ctl signal",
+    };
+    process.note_at(Grade::Lost, &setting.place, &setting.key, text);
+    Ok(())
+}
+
+/// Who must be up before it.
+fn wants(setting: &Setting, services: &[&Unit], process: &mut Process) {
+    let mut is_told = false;
+    for name in setting.words() {
+        match name.strip_suffix(".service") {
+            Some(stem) => process.wants(want(setting, stem, services)),
+            None if !is_told => {
+                is_told = true;
+                let text = "a container's network and mounts are there before it; sockets are not opened for a process";
+                let is_vital = name.ends_with(".socket") && setting.key != "After";
+                let grade = if is_vital { Grade::Lost } else { Grade::Remark };
+                process.note_at(grade, &setting.place, &setting.key, text);
+            }
+            None => {}
+        }
+    }
+}
+
+fn want(setting: &Setting, stem: &str, services: &[&Unit]) -> Want {
+    let other = services.iter().find(|unit| unit.stem() == stem);
+    let is_oneshot = other.is_some_and(|unit| unit.get("Type").is_some_and(|kind| kind.value == "oneshot"));
+    Want {
+        place: setting.place.clone(),
+        what: setting.key.clone(),
+        name: stem.to_string(),
+        condition: if is_oneshot { "Completed" } else { "Ready" },
+        is_order: matches!(setting.key.as_str(), "After" | "Wants"),
+    }
+}
+
+/// `Before=`: the other one waits.
+pub(super) fn before(unit: &Unit, setting: &Setting, services: &[&Unit], processes: &mut [Process]) {
+    for name in setting.words() {
+        let stem = name.strip_suffix(".service").unwrap_or_default();
+        if let Some(other) = processes.iter_mut().find(|process| process.name == stem) {
+            other.wants(Want { is_order: true, ..want(setting, unit.stem(), services) });
+        } else if let Some(own) = processes.iter_mut().find(|process| process.name == unit.stem()) {
+            let text = format!("{name} is not among what is converted");
+            own.note_at(Grade::Remark, &setting.place, &setting.key, &text);
+        }
+    }
+}
+
+/// The command line, and what is done before and after it.
+fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result<(), Error> {
+    let of = |key: &str| -> Result<Vec<(Place, Command)>, Error> {
+        let mut found = Vec::new();
+        for setting in unit.settings.iter().filter(|setting| setting.key == key) {
+            let commands = exec::commands(unit, setting, variables)?;
+            found.extend(commands.into_iter().map(|command| (setting.place.clone(), command)));
+        }
+        Ok(found)
+    };
+    let mut note = |key: &str, grade: Grade, place: &Place, text: &str| process.note_at(grade, place, key, text);
+    let (pre, start) = (of("ExecStartPre")?, of("ExecStart")?);
+    let (post, mut stop) = (of("ExecStartPost")?, of("ExecStop")?);
+    let Some((first, main)) = start.first() else {
+        return Err(unit.place.error("there is no ExecStart in it"));
+    };
+    for (key, commands) in
+        [("ExecStartPre", &pre), ("ExecStart", &start), ("ExecStartPost", &post), ("ExecStop", &stop)]
+    {
+        for (place, _) in commands.iter().filter(|(_, command)| !command.special.is_empty()) {
+            let text = "a prefix of it (@, +, !) is gone: the program has its own name, and the rights of the process";
+            note(key, Grade::Lost, place, text);
+        }
+    }
+    if main.may_fail {
+        note("ExecStart", Grade::Lost, first, "a failure is none there (-), and counts as one here");
+    }
+    if let Some((place, _)) = pre.first() {
+        note("ExecStartPre", Grade::Remark, place, "a shell does it and becomes the program; it needs /bin/sh");
+    }
+    let sequence: Vec<Command> = pre.iter().chain(&start).map(|(_, command)| command.clone()).collect();
+    if pre.is_empty() && sequence.iter().any(|command| command.plain().is_none()) {
+        note("ExecStart", Grade::Remark, first, "a shell splits the variable in it at blanks; it needs /bin/sh");
+    }
+    // What only asks for the stop by a signal is the stop signal.
+    let signal = match &stop[..] {
+        [(_, command)] => command.kills().filter(|signal| Signal::parse(signal).is_some()).map(str::to_string),
+        _ => None,
+    };
+    if signal.is_some() {
+        stop.clear();
+    }
+    for (place, _) in stop.iter().filter(|(_, command)| command.names("MAINPID")) {
+        note(
+            "ExecStop",
+            Grade::Lost,
+            place,
+            "hooks are not told MAINPID; lifecycle.stopSignal is the signal to the main process",
+        );
+    }
+    stop.retain(|(_, command)| !command.names("MAINPID"));
+    process.argv = exec::argv(&sequence, true);
+    signal.into_iter().for_each(|signal| process.set("lifecycle.stopSignal", signal));
+    for (hook, commands) in [("postStart", post), ("preStop", stop)] {
+        let commands: Vec<Command> = commands.into_iter().map(|(_, command)| command).collect();
+        if !commands.is_empty() {
+            process.set(&format!("lifecycle.{hook}.exec.command"), exec::argv(&commands, false));
+        }
+    }
+    Ok(())
+}
+
+/// `Type`
+fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
+    let Some(kind) = unit.get("Type") else { return Ok(()) };
+    let mut note = |text: &str| process.note_at(Grade::Lost, &kind.place, "Type", text);
+    match kind.value.as_str() {
+        "simple" | "exec" | "idle" | "oneshot" => {}
+        "notify" | "notify-reload" => {
+            process.set("readinessProbe.notify", json!({}));
+            let asked = unit.get("TimeoutStartSec").or_else(|| unit.get("TimeoutSec"));
+            let longest = asked.map_or(Ok(Some(TIMEOUT)), span)?.filter(|seconds| *seconds > 0.0);
+            if let Some(seconds) = longest {
+                process.set("startupProbe.notify", json!({}));
+                process.set("startupProbe.periodSeconds", 1);
+                process.set("startupProbe.failureThreshold", seconds.ceil() as u64);
+            }
+            return Ok(());
+        }
+        "forking" => note("a program that goes into the background ends its run; have it stay in the foreground"),
+        "dbus" => note("readiness is not seen on a bus; write a readinessProbe"),
+        _ => return Err(kind.error("systemd knows no such type")),
+    }
+    if let Some(timeout) = unit.get("TimeoutStartSec") {
+        let text = "a start has no time limit here but by a startupProbe, or activeDeadlineSeconds of what has an end";
+        process.note_at(Grade::Remark, &timeout.place, "TimeoutStartSec", text);
+    }
+    Ok(())
+}
+
+/// `Restart`, and the exit statuses that change it.
+fn restart(unit: &Unit, process: &mut Process) -> Result<(), Error> {
+    let prevented = statuses(unit, "RestartPreventExitStatus", process);
+    let forced = statuses(unit, "RestartForceExitStatus", process);
+    let clean: Vec<u8> = CLEAN.into_iter().chain(statuses(unit, "SuccessExitStatus", process)).collect();
+    let rule = |operator: &str, codes: &[u8]| json!({"action": "Restart", "exitCodes": {"operator": operator, "values": codes}});
+    let asked = unit.get("Restart").map_or("no", |setting| setting.value.as_str());
+    let signals = (129..=159).filter(|code| !CLEAN.contains(code));
+    let (policy, mut rules) = match asked {
+        "always" if prevented.is_empty() => ("Always", Vec::new()),
+        "always" => ("Never", vec![rule("NotIn", &prevented)]),
+        "no" => ("Never", Vec::new()),
+        "on-success" => ("Never", vec![rule("In", &clean)]),
+        "on-failure" if prevented.is_empty() && clean.len() == CLEAN.len() => ("OnFailure", Vec::new()),
+        "on-failure" => ("Never", vec![rule("NotIn", &[clean, prevented].concat())]),
+        "on-abnormal" | "on-abort" | "on-watchdog" => ("Never", vec![rule("In", &signals.collect::<Vec<u8>>())]),
+        _ => {
+            let message = "systemd knows no such word here";
+            return Err(unit
+                .get("Restart")
+                .map_or_else(|| unit.place.error(message), |setting| setting.error(message)));
+        }
+    };
+    if let Some(setting) = unit.get("Restart").filter(|_| asked == "on-watchdog" || asked == "on-abnormal") {
+        let text = "a run that a probe ends has failed for good with Never; see restartPolicy";
+        process.note_at(Grade::Lost, &setting.place, "Restart", text);
+    }
+    if let Some(setting) = unit.get("SuccessExitStatus").filter(|_| matches!(asked, "no" | "always")) {
+        let text = "success is 0 alone here; it is only about how such an end is told";
+        process.note_at(Grade::Remark, &setting.place, "SuccessExitStatus", text);
+    }
+    if !forced.is_empty() && policy != "Always" {
+        rules.insert(0, rule("In", &forced));
+    }
+    process.set("restartPolicy", policy);
+    rules.into_iter().for_each(|rule| process.push("restartPolicyRules", rule));
+    Ok(())
+}
+
+fn statuses(unit: &Unit, key: &str, process: &mut Process) -> Vec<u8> {
+    let mut codes = Vec::new();
+    for setting in unit.settings.iter().filter(|setting| setting.key == key) {
+        for word in setting.words() {
+            let signal = || Signal::parse(word).and_then(|signal| u8::try_from(signal.as_raw()).ok());
+            match word.parse::<u8>().ok().or_else(|| signal().map(|signal| 128 + signal)) {
+                Some(code) => codes.push(code),
+                None => process.note_at(Grade::Lost, &setting.place, key, "write this status as a number"),
+            }
+        }
+    }
+    codes
+}

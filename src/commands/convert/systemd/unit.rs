@@ -1,0 +1,110 @@
+//! The text of units: `[Section]`, `Key=value`, lines that go on behind a backslash.
+
+use super::super::conversion::{Error, Place};
+use super::super::sources::Source;
+
+/// A unit: a file and its drop-ins.
+pub(super) struct Unit {
+    /// `web@blue.service`
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) settings: Vec<Setting>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) section: String,
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) place: Place,
+}
+
+impl Setting {
+    pub(super) fn error(&self, message: &str) -> Error {
+        self.place.error(format!("{}: {message}", self.key))
+    }
+
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.value.split_whitespace()
+    }
+
+    pub(super) fn is_true(&self) -> Result<bool, Error> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "1" | "yes" | "y" | "true" | "t" | "on" => Ok(true),
+            "0" | "no" | "n" | "false" | "f" | "off" => Ok(false),
+            _ => Err(self.error("expected yes or no")),
+        }
+    }
+}
+
+impl Unit {
+    pub(super) fn parse(source: &Source) -> Result<Unit, Error> {
+        let mut settings = Vec::new();
+        for source in [source].into_iter().chain(&source.more) {
+            read(source, &mut settings)?;
+        }
+        let mut kept: Vec<Setting> = Vec::new();
+        for setting in settings {
+            // An empty value takes back what was said before, in whatever file.
+            if setting.value.is_empty() && !SETS.contains(&setting.key.as_str()) {
+                kept.retain(|known| known.key != setting.key);
+            } else {
+                kept.push(setting);
+            }
+        }
+        Ok(Unit { name: source.base().to_string(), place: source.place(0), settings: kept })
+    }
+
+    /// What its name says before the suffix.
+    pub(super) fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&self.name, |(stem, _)| stem)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().rev().find(|setting| setting.key == key)
+    }
+}
+
+/// Where nothing is something: no capability at all.
+const SETS: [&str; 2] = ["CapabilityBoundingSet", "AmbientCapabilities"];
+
+fn read(source: &Source, settings: &mut Vec<Setting>) -> Result<(), Error> {
+    let mut section: Option<String> = None;
+    // A setting whose line goes on.
+    let mut open: Option<(Place, String)> = None;
+    for (index, line) in source.text.lines().enumerate() {
+        let is_comment = line.trim_start().starts_with(['#', ';']);
+        if is_comment || (line.trim().is_empty() && open.is_none()) {
+            continue;
+        }
+        let (place, mut whole) = open.take().unwrap_or_else(|| (source.place(index + 1), String::new()));
+        if let Some(part) = line.strip_suffix('\\') {
+            whole.push_str(part);
+            whole.push(' ');
+            open = Some((place, whole));
+            continue;
+        }
+        whole.push_str(line);
+        take(&whole, place, &mut section, settings)?;
+    }
+    match open {
+        Some((place, whole)) => take(&whole, place, &mut section, settings),
+        None => Ok(()),
+    }
+}
+
+fn take(line: &str, place: Place, section: &mut Option<String>, settings: &mut Vec<Setting>) -> Result<(), Error> {
+    let line = line.trim();
+    if let Some(head) = line.strip_prefix('[') {
+        let name = head.strip_suffix(']').filter(|name| !name.is_empty());
+        *section = Some(name.ok_or_else(|| place.error("expected [Section]"))?.to_string());
+        return Ok(());
+    }
+    let Some(section) = section else { return Err(place.error("this stands before the first [Section]")) };
+    let Some((key, value)) = line.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+        return Err(place.error("expected Key=value"));
+    };
+    let (section, key, value) = (section.clone(), key.trim().to_string(), value.trim().to_string());
+    settings.push(Setting { section, key, value, place });
+    Ok(())
+}
