@@ -15,6 +15,10 @@ pub(super) struct Agenda {
     /// Who of them came last. The next turn goes on from there, or a few that start over and over would keep those
     /// behind them in the alphabet waiting for ever.
     left_off: Option<Name>,
+    /// When the round through those that are held began that is under way; none if nobody is held.
+    round: Option<Moment>,
+    /// When the round before it began: whoever was held then has been looked at.
+    done_until: Option<Moment>,
 }
 
 impl Agenda {
@@ -38,16 +42,18 @@ impl Agenda {
 
     /// Look at this process in the next turn, before those that are dirty then: it may start as soon as there is room.
     pub(super) fn hold(&mut self, name: Name) {
+        if self.held.is_empty() {
+            self.done_until = self.round.take().or(self.done_until);
+            self.left_off = None;
+        }
         self.held.insert(name);
     }
 
     /// Takes out the processes to look at first: those that were held, in turn, as many as may start.
-    pub(super) fn take_held(&mut self, limit: usize) -> Vec<Name> {
+    pub(super) fn take_held(&mut self, limit: usize, now: Moment) -> Vec<Name> {
         let mut names = Vec::new();
         while names.len() < limit {
-            let after = self.left_off.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let next = self.held.range::<Name, _>((after, Bound::Unbounded)).next().or_else(|| self.held.first());
-            let Some(name) = next.cloned() else { break };
+            let Some(name) = self.next_held(now) else { break };
             self.held.remove(&name);
             // Nobody is looked at twice in one pass.
             self.dirty.remove(&name);
@@ -56,6 +62,27 @@ impl Agenda {
             names.push(name);
         }
         names
+    }
+
+    /// Who of those that are held comes next, round after round.
+    fn next_held(&mut self, now: Moment) -> Option<Name> {
+        let after = self.left_off.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        if let Some(name) = self.held.range::<Name, _>((after, Bound::Unbounded)).next().cloned() {
+            self.round.get_or_insert(now);
+            return Some(name);
+        }
+        let first = self.held.first().cloned()?;
+        self.done_until = self.round.replace(now);
+        Some(first)
+    }
+
+    /// Up to when all that was to be done has been done, as far as that is known: before now only while more is to be
+    /// started than a turn may.
+    pub(super) fn done_until(&self, now: Moment) -> Option<Moment> {
+        match self.dirty.is_empty() && self.held.is_empty() {
+            true => Some(now),
+            false => self.done_until,
+        }
     }
 
     /// Takes out the processes to look at now, in the order of their names.

@@ -74,7 +74,7 @@ pub fn settle(
 ) -> Settled {
     let mut settled = Settled::default();
     observed.compare_clocks(now);
-    let mut names = observed.agenda.take_held(most);
+    let mut names = observed.agenda.take_held(most, now.at);
     for _ in 0..ROUNDS {
         names.append(&mut observed.agenda.take(now.at));
         if names.is_empty() {

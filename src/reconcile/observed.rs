@@ -110,6 +110,12 @@ impl Observed {
         self.agenda.wake_at()
     }
 
+    /// Up to when all that was to be done has been done, as far as that is known. Behind now it is only while more
+    /// processes are to be started than one [`settle`](super::settle) may: each has its turn, but not at once.
+    pub fn done_until(&self, now: Moment) -> Option<Moment> {
+        self.agenda.done_until(now)
+    }
+
     /// Folds a fact in. It decides nothing and cannot fail; a fact about a run that is not the present one is dropped.
     pub fn observe(&mut self, fact: Fact, now: Stamp) {
         self.fold(fact, now);

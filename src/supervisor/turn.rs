@@ -245,17 +245,21 @@ impl Supervisor {
         self.notice_the_end(now.at);
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
-        if self.observed.wake_at() != Some(Moment::ZERO) {
-            if self.reconciled.is_none() {
-                // Reading, judging and starting all of it is over.
-                process::let_go_of_start();
-            }
-            self.reconciled = Some(now.at);
-        }
+        self.note_how_far(now);
         let turn = self.finish(now, drained.more);
         self.farewell.listens_again(now.at + began.elapsed());
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
         turn
+    }
+
+    /// Notes up to when all has been looked at. It never goes back.
+    fn note_how_far(&mut self, now: Stamp) {
+        let before = self.reconciled;
+        self.reconciled = before.max(self.observed.done_until(now.at));
+        if before.is_none() && self.reconciled.is_some() {
+            // Reading, judging and starting all of it is over.
+            process::let_go_of_start();
+        }
     }
 
     /// Tells what the core has made of what ended and began in this turn.

@@ -80,6 +80,24 @@ fn readiness_follows_every_way_of_not_running() {
     assert_eq!(code(&colony, "/healthz"), 200);
 }
 
+// Found by the alert NcolonyReconcileStalled: a kubelet would have restarted the whole container.
+#[test]
+fn the_loop_is_found_at_work_while_more_end_at_once_than_a_turn_may_start() {
+    let hasty = r#"{"args": ["true"], "backoff": {"thresholdSeconds": 0}, "readinessGate": false}"#;
+    let setup = (0..150).fold(Setup::new(), |setup, number| setup.file(&format!("hasty{number}"), hasty));
+    let colony = setup.start();
+    wait_code(&colony, "/healthz/reconcile", 200);
+    // Longer than the loop may go without a full look.
+    let end = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < end {
+        let (_, text) = wait_for("an answer", || get(colony.address(), "/livez?verbose"));
+        assert!(!text.contains("[-]loop"), "{text}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    // A machine that is too slow for all of it answers late, and says that.
+    colony.wait_finding("loop", "[+]loop ok");
+}
+
 #[test]
 fn a_shutdown_is_not_ready_at_once_and_alive_to_the_end() {
     let stubborn = r#"{"args": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"], "env_inherit": ["PATH"],

@@ -162,6 +162,38 @@ fn a_chain_starts_link_by_link() {
     assert_eq!(stage.at(50.0), "+b +a", "each in the round after that which set it free");
 }
 
+// Found by a flood of processes that end at once: it had its colony restarted, as one whose loop does not get done.
+#[test]
+fn while_more_start_over_and_over_than_a_turn_may_begin_each_has_its_turn_and_that_is_known() {
+    let mut desired = colony("a:\n b:\n c:\n d:\n e:");
+    for spec in desired.processes.values_mut() {
+        Arc::make_mut(spec).backoff.threshold = Duration::ZERO;
+    }
+    let mut stage = Stage { most: 2, ..Stage::of(desired) };
+    let mut done = Vec::new();
+    for turn in 0..8 {
+        let begun = stage.at(f64::from(turn));
+        let done_until = stage.observed.done_until(stamp(stage.now).at);
+        done.push((begun.clone(), done_until.map(|at| at.since(Moment::ZERO).as_secs())));
+        begun.split(" +").for_each(|name| stage.exit(name.trim_start_matches('+'), 1));
+    }
+    let expected = [
+        ("+a +b", None),
+        ("+c +d", None),
+        // With e the first round through all five is over, which began in turn 1.
+        ("+e +a", Some(1)),
+        ("+b +c", Some(1)),
+        ("+d +e", Some(1)),
+        ("+a +b", Some(2)),
+        ("+c +d", Some(2)),
+        ("+e +a", Some(5)),
+    ];
+    assert_eq!(done, expected.map(|(begun, until)| (begun.to_string(), until)));
+    stage.most = 5;
+    stage.at(8.0);
+    assert_eq!(stage.observed.done_until(stamp(8.0).at), Some(stamp(8.0).at));
+}
+
 #[test]
 fn who_is_not_done_with_its_start_is_not_ready() {
     let warm = |spec: &mut ProcessSpec| spec.post_start = Some(vec!["warm".into()]);

@@ -14,13 +14,13 @@ use super::{promql, trouble};
 use crate::support::{Colony, can, send, series, succeeds, wait_until};
 
 /// What is below `spec`.
-fn shipped() -> Value {
+pub(super) fn shipped() -> Value {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus-rules.yaml");
     let mut rules: Value = serde_yaml::from_str(&fs::read_to_string(file).expect("the rules")).expect("YAML");
     rules["spec"].take()
 }
 
-fn alerts(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
+pub(super) fn alerts(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
     let groups = spec["groups"].as_array_mut().expect("groups").iter_mut();
     groups.flat_map(|group| group["rules"].as_array_mut().expect("rules").iter_mut())
 }
@@ -59,7 +59,7 @@ fn every_metric_label_and_value_that_the_rules_name_exists() {
 }
 
 /// The rules as they are, but so that a test need not wait for a quarter of an hour.
-fn quick() -> Value {
+pub(super) fn quick() -> Value {
     let mut rules = shipped();
     for alert in alerts(&mut rules) {
         let expr = alert["expr"].as_str().expect("a text");
@@ -79,7 +79,12 @@ fn firing(prometheus: &Prometheus) -> BTreeSet<(String, String)> {
 }
 
 /// Waits until each of these has been seen firing; what there is to be done meanwhile is done again and again.
-fn wait_firing(prometheus: &Prometheus, colony: &Colony, expected: &[(&str, &str)], mut meanwhile: impl FnMut()) {
+pub(super) fn wait_firing(
+    prometheus: &Prometheus,
+    colony: &Colony,
+    expected: &[(&str, &str)],
+    mut meanwhile: impl FnMut(),
+) {
     let mut missing: Vec<_> = expected.to_vec();
     let all = wait_until("all alerts", || {
         meanwhile();
@@ -91,12 +96,12 @@ fn wait_firing(prometheus: &Prometheus, colony: &Colony, expected: &[(&str, &str
     assert!(all.is_some(), "never seen: {missing:?}; firing: {:?}; the log:\n{}", firing(prometheus), colony.log());
 }
 
-fn wait_peace(prometheus: &Prometheus, log: impl Fn() -> String) {
+pub(super) fn wait_peace(prometheus: &Prometheus, log: impl Fn() -> String) {
     let peace = wait_until("peace", || firing(prometheus).is_empty().then_some(()));
     assert!(peace.is_some(), "still firing: {:?}; the log:\n{}", firing(prometheus), log());
 }
 
-const SEEN: &[(&str, &str)] = &[
+pub(super) const SEEN: &[(&str, &str)] = &[
     ("NcolonyProcessCrashLooping", "looping"),
     ("NcolonyProcessCrashLooping", "missing"),
     ("NcolonyProcessRestarting", "looping"),
@@ -117,6 +122,11 @@ const SEEN: &[(&str, &str)] = &[
     ("NcolonyMessagesRefused", ""),
 ];
 
+/// Seen where a process can be made that has as much memory as it needs for it.
+pub(super) const NEAR: (&str, &str) = ("NcolonyMemoryNearLimit", "near");
+/// Seen when a monitor does not answer any more.
+pub(super) const GONE: [&str; 2] = ["NcolonyMonitorDown", "NcolonyMonitorAbsent"];
+
 #[test]
 fn alerts_fire_for_what_is_in_trouble_and_end_when_it_is_mended() {
     if !server::is_there() {
@@ -136,7 +146,7 @@ fn alerts_fire_for_what_is_in_trouble_and_end_when_it_is_mended() {
     trouble::edit(&colony);
     let mut seen = SEEN.to_vec();
     if near_limit(&colony) {
-        seen.push(("NcolonyMemoryNearLimit", "near"));
+        seen.push(NEAR);
     }
     let mut messages = 0;
     wait_firing(&prometheus, &colony, &seen, || {
@@ -157,10 +167,7 @@ fn alerts_fire_for_what_is_in_trouble_and_end_when_it_is_mended() {
     let setup = colony.kill_monitor();
     let gone = wait_until("both alerts", || {
         let firing = firing(&prometheus);
-        ["NcolonyMonitorDown", "NcolonyMonitorAbsent"]
-            .iter()
-            .all(|name| firing.iter().any(|(alert, _)| alert == name))
-            .then_some(())
+        GONE.iter().all(|name| firing.iter().any(|(alert, _)| alert == name)).then_some(())
     });
     assert!(gone.is_some(), "{:?}", firing(&prometheus));
     let colony = setup.flags(&["--listen", &address.to_string()]).start();

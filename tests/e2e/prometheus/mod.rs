@@ -5,6 +5,7 @@ mod alerts;
 #[path = "../../dashboard/board.rs"]
 mod board;
 mod exposition;
+mod monitor;
 mod panels;
 #[path = "../../dashboard/promql.rs"]
 mod promql;

@@ -1,0 +1,90 @@
+//! The alerts of a monitor's own troubles, before a real Prometheus: a state directory that cannot be had, an output that
+//! nobody reads, too few descriptors.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::thread;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::alerts::{GONE, NEAR, SEEN, alerts, quick, shipped, wait_firing, wait_peace};
+use super::server::{self, Prometheus};
+use crate::support::{Colony, Setup, can, sleeper, succeeds};
+
+/// Each is seen firing and ending below; the second is the check that fails, where there is one.
+const OWN: &[(&str, &str)] = &[
+    ("NcolonyJournalTrouble", "journal"),
+    ("NcolonyHealthcheckFailing", "output"),
+    ("NcolonyOutputLost", ""),
+    ("NcolonyOpenFdsHigh", ""),
+];
+
+/// What needs a loop that is overwhelmed for minutes: only their unit tests in `tests/rules` show them.
+const UNSEEN: &[&str] = &["NcolonyReconcileSlow", "NcolonyReconcileStalled"];
+
+#[test]
+fn every_alert_is_seen_firing_and_ending_or_said_not_to_be() {
+    let seen = [SEEN, OWN, &[NEAR]].concat().into_iter().map(|(alert, _)| alert);
+    let told: BTreeSet<String> = seen.chain(GONE).chain(UNSEEN.iter().copied()).map(str::to_string).collect();
+    let mut shipped = shipped();
+    let all: BTreeSet<String> =
+        alerts(&mut shipped).map(|alert| alert["alert"].as_str().expect("a name").to_string()).collect();
+    assert_eq!(told, all);
+}
+
+/// Reads a FIFO, on and on.
+fn drain(fifo: &Path) {
+    let mut reader = File::open(fifo).expect("the monitor has it open");
+    thread::spawn(move || {
+        let mut buffer = [0; 1 << 16];
+        while reader.read(&mut buffer).is_ok_and(|length| length > 0) {}
+    });
+}
+
+/// Leaves a monitor few descriptors more than it has.
+fn tighten(colony: &Colony) {
+    let open = colony.wait_metric("process_open_fds", |open| open > 60.0);
+    let limit = format!("--nofile={:.0}", open / 0.85);
+    assert!(succeeds("prlimit", &["--pid", &colony.pid().to_string(), &limit]));
+}
+
+fn idle(number: usize) -> String {
+    format!("idle{number}")
+}
+
+#[test]
+fn alerts_of_the_monitor_itself_fire_and_end_when_it_is_mended() {
+    if !server::is_there() || !can("prlimit", succeeds("prlimit", &["true"])) {
+        return;
+    }
+    let setup = Setup::new();
+    let (fifo, state) = (setup.path("fifo"), setup.path("state"));
+    mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).expect("a FIFO");
+    // Without it, nobody could open the FIFO for writing.
+    let reader = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&fifo).expect("ours");
+    let talks = r#"{"args": ["sh", "-c", "while :; do echo a line; sleep 0.2; done"], "env_inherit": ["PATH"]}"#;
+    let setup = setup.flags(&["--state", &state.display().to_string()]).file("talking", talks);
+    let setup = (0..20).fold(setup, |setup, number| setup.file(&idle(number), &sleeper()));
+    let mut command = setup.command();
+    command.stdout(File::options().write(true).open(&fifo).expect("somebody reads"));
+    let colony = setup.start_as(command);
+    let prometheus = Prometheus::start(&[colony.address()], &quick());
+    for number in 0..20 {
+        colony.wait_pid(&idle(number), None);
+    }
+
+    drop(reader);
+    fs::rename(&state, colony.path("moved")).expect("ours");
+    fs::write(&state, "no directory").expect("ours");
+    tighten(&colony);
+    wait_firing(&prometheus, &colony, OWN, || ());
+
+    drain(&fifo);
+    fs::remove_file(&state).expect("ours");
+    (0..20).for_each(|number| colony.remove(&idle(number)));
+    wait_peace(&prometheus, || colony.log());
+}
