@@ -66,3 +66,30 @@ fn a_converted_configuration_of_supervisord_runs_nginx_and_three_workers() {
     let (status, log) = colony.end();
     assert_eq!(status.code(), Some(0), "{log}");
 }
+
+#[test]
+fn a_converted_unit_of_systemd_runs_redis_which_says_itself_that_it_is_ready() {
+    let redis = "/usr/bin/redis-server";
+    if !can("Debian's redis-server", Path::new(redis).exists()) {
+        return;
+    }
+    let setup = Setup::new();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("its address").port();
+    let dir = setup.dir().display().to_string();
+    let text = format!(
+        "[Service]\nType=notify\nEnvironment=PORT={port}\nExecStartPre=/bin/mkdir {dir}/made\n\
+         ExecStart={redis} --port ${{PORT}} --bind 127.0.0.1 --save '' --dir {dir}/made --supervised systemd --daemonize no\n\
+         Restart=always\nLimitNOFILE=512:1024\nUMask=007\n"
+    );
+    let (code, said) = convert(&setup, "cache.service", &text);
+    assert_eq!(code, Some(0), "{said}");
+    let colony = setup.start();
+    colony.wait("readiness", || (colony.get("/healthz/cache").0 == 200).then_some(()));
+    let pid = colony.wait_pid("cache", None);
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).expect("it lives");
+    assert!(name.starts_with("redis"), "the shell has given way: {name}");
+    assert_eq!(status(pid, "Umask").as_deref(), Some("0007"));
+    assert!(colony.path("made").is_dir());
+    let (status, log) = colony.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
