@@ -1,6 +1,7 @@
 //! The Grafana dashboard in `dashboards/`, as far as it can be judged without a Grafana: by rules that read it, and by
 //! promtool. `e2e::prometheus` has its expressions answered.
 
+mod alerts;
 mod bites;
 mod board;
 mod lint;

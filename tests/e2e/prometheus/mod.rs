@@ -57,7 +57,7 @@ fn every_expression_of_the_dashboard_is_answered_by_a_real_prometheus() {
         return;
     }
     let (colony, unread) = trouble::start();
-    let prometheus = Prometheus::start(&[colony.address()], &serde_json::json!({"groups": []}));
+    let prometheus = Prometheus::start(&[colony.address()], &alerts::quick());
     let board = Board::shipped();
     trouble::edit(&colony);
     wait_answers(&board, &prometheus, &colony, || Choices::all(&board));
