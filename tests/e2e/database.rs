@@ -28,7 +28,7 @@ struct Plan {
 }
 
 /// Where Debian keeps PostgreSQL's programs, of the latest version that is there.
-fn postgresql() -> Option<PathBuf> {
+pub(crate) fn postgresql() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin"));
     versions.filter(|bin| bin.join("postgres").exists()).max()
 }
@@ -37,6 +37,19 @@ fn postgresql() -> Option<PathBuf> {
 fn free() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("its address").port())
+}
+
+/// Makes a database in this directory, which is the user's that it will run as.
+pub(crate) fn initdb(bin: &Path, data: &Path) {
+    let initdb = Command::new("setpriv")
+        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+        .arg(bin.join("initdb"))
+        .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .expect("setpriv runs");
+    assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
 }
 
 /// A web server that answers with what the database says, and logs every answer to a file.
@@ -146,15 +159,7 @@ impl Plan {
         }
         fs::remove_file(self.dir.join("beat")).expect("ours");
         chown(&self.dir, Some(user.uid), Some(user.gid)).expect("root may");
-        let initdb = Command::new("setpriv")
-            .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
-            .arg(self.bin.join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"])
-            .arg(self.dir.join("data"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("setpriv runs");
-        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        initdb(&self.bin, &self.dir.join("data"));
     }
 }
 

@@ -28,6 +28,7 @@ mod mistakes;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod notify;
+mod notify_servers;
 mod order;
 mod orders;
 mod original;
