@@ -1,5 +1,6 @@
 //! inotify, as a hint only: it says "look again", never what there is to see. Without it all works at the tick's pace.
 
+use std::ffi::CString;
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -29,6 +30,21 @@ struct Watched {
 
 type Identity = (u64, u64);
 
+/// What there is to look at again.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Hint {
+    /// Nothing was heard.
+    #[default]
+    Nothing,
+    /// These entries of the directory.
+    Entries(Vec<CString>),
+    /// All of it.
+    Everything,
+}
+
+/// So many entries are named; where there are more, a look at all of them is as good.
+const MOST_ENTRIES: usize = 8;
+
 /// Why there is no watch. Changes are seen at the tick all the same.
 #[derive(Debug)]
 pub struct WatchError {
@@ -39,12 +55,12 @@ pub struct WatchError {
 impl Watch {
     /// Watches these directories; one that is missing is watched when a [`Watch::refresh`] finds it.
     ///
-    /// `on_hint` is told which directory to look at again, by its index. It is called on a thread of its own, must not
+    /// `on_hint` is told which directory to look at again, by its index, and at what of it. It is called on a thread of its own, must not
     /// block and must not panic.
     ///
     /// # Errors
     /// There is no inotify to be had: forbidden, or its limits are reached.
-    pub fn start(dirs: &[PathBuf], on_hint: impl Fn(usize) + Send + 'static) -> Result<Watch, WatchError> {
+    pub fn start(dirs: &[PathBuf], on_hint: impl Fn(usize, Hint) + Send + 'static) -> Result<Watch, WatchError> {
         let paths = dirs.iter().map(std::path::absolute).collect::<Result<Vec<PathBuf>, _>>();
         let paths = paths.map_err(|error| WatchError::new("cannot tell the working directory", error.into()))?;
         let overflows = Arc::new(AtomicU64::new(0));
@@ -137,15 +153,16 @@ impl std::error::Error for WatchError {
 fn watcher(
     paths: Vec<PathBuf>,
     overflows: Arc<AtomicU64>,
-    on_hint: impl Fn(usize) + Send + 'static,
+    on_hint: impl Fn(usize, Hint) + Send + 'static,
 ) -> Result<RecommendedWatcher, WatchError> {
     let handler = move |event: notify::Result<Event>| {
         if event.as_ref().is_ok_and(Event::need_rescan) {
             overflows.fetch_add(1, Ordering::Relaxed);
         }
         for (index, path) in paths.iter().enumerate() {
-            if concerns(&event, path) {
-                on_hint(index);
+            match hint(&event, path) {
+                Hint::Nothing => {}
+                hint @ (Hint::Entries(_) | Hint::Everything) => on_hint(index, hint),
             }
         }
     };
@@ -160,17 +177,53 @@ fn watcher(
     Ok(watcher)
 }
 
-/// Whether an event is a reason to look at this directory again.
-fn concerns(event: &notify::Result<Event>, dir: &Path) -> bool {
-    let Ok(event) = event else { return true };
+/// What an event is a reason to look at again in this directory.
+fn hint(event: &notify::Result<Event>, dir: &Path) -> Hint {
+    let Ok(event) = event else { return Hint::Everything };
     match event.kind {
         // Our own looking makes these: to follow them would be to look for ever.
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
-        EventKind::Access(_) => return false,
+        EventKind::Access(_) => return Hint::Nothing,
         EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {}
     }
-    let is_read = |path: &Path| path.parent() == Some(dir) && !is_beside(path);
-    event.paths.is_empty() || event.paths.iter().any(|path| path == dir || is_read(path))
+    if event.paths.is_empty() || event.paths.iter().any(|path| path == dir) {
+        return Hint::Everything;
+    }
+    let mut hint = Hint::Nothing;
+    event
+        .paths
+        .iter()
+        .filter(|path| path.parent() == Some(dir) && !is_beside(path))
+        .for_each(|path| hint.add(of(path)));
+    hint
+}
+
+/// What is hidden is no entry that anybody reads, but a ConfigMap is swapped by such a link.
+fn of(path: &Path) -> Hint {
+    let name = path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+    match name.filter(|name| !name.to_bytes().starts_with(b".")) {
+        Some(name) => Hint::Entries(vec![name]),
+        None => Hint::Everything,
+    }
+}
+
+impl Hint {
+    /// Both.
+    pub fn add(&mut self, other: Hint) {
+        let before = std::mem::take(self);
+        *self = match (before, other) {
+            (Hint::Nothing, hint) | (hint, Hint::Nothing) => hint,
+            (Hint::Everything, _) | (_, Hint::Everything) => Hint::Everything,
+            (Hint::Entries(mut entries), Hint::Entries(more)) => {
+                for entry in more {
+                    if !entries.contains(&entry) {
+                        entries.push(entry);
+                    }
+                }
+                if entries.len() > MOST_ENTRIES { Hint::Everything } else { Hint::Entries(entries) }
+            }
+        };
+    }
 }
 
 /// What is written beside a file before it is renamed into place, or is left beside it. No reader of either directory
@@ -202,28 +255,50 @@ mod tests {
     use notify::event::{AccessKind, AccessMode, CreateKind, Flag};
     use notify::{Event, EventKind};
 
-    use super::concerns;
+    use super::{Hint, MOST_ENTRIES, hint};
+
+    fn entry(name: &str) -> Hint {
+        Hint::Entries(vec![std::ffi::CString::new(name).expect("no NUL")])
+    }
 
     #[test]
     fn reading_is_no_reason_to_look_and_writing_is() {
         let dir = Path::new("/a");
         let rows = [
-            (EventKind::Access(AccessKind::Open(AccessMode::Any)), "/a/web", false),
-            (EventKind::Access(AccessKind::Close(AccessMode::Read)), "/a/web", false),
-            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/a/web", true),
-            (EventKind::Create(CreateKind::File), "/a/web", true),
-            (EventKind::Create(CreateKind::File), "/a", true),
-            (EventKind::Create(CreateKind::File), "/b/web", false),
-            (EventKind::Create(CreateKind::File), "/ab", false),
-            (EventKind::Create(CreateKind::File), "/a/web.new", false),
-            (EventKind::Create(CreateKind::File), "/a/..data", true),
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), "/a/web", Hint::Nothing),
+            (EventKind::Access(AccessKind::Close(AccessMode::Read)), "/a/web", Hint::Nothing),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/a/web", entry("web")),
+            (EventKind::Create(CreateKind::File), "/a/web", entry("web")),
+            (EventKind::Create(CreateKind::File), "/a", Hint::Everything),
+            (EventKind::Create(CreateKind::File), "/b/web", Hint::Nothing),
+            (EventKind::Create(CreateKind::File), "/ab", Hint::Nothing),
+            (EventKind::Create(CreateKind::File), "/a/web.new", Hint::Nothing),
+            (EventKind::Create(CreateKind::File), "/a/..data", Hint::Everything),
         ];
         for (kind, path, expected) in rows {
             let event = Event::new(kind).add_path(path.into());
-            assert_eq!(concerns(&Ok(event), dir), expected, "{kind:?} {path}");
+            assert_eq!(hint(&Ok(event), dir), expected, "{kind:?} {path}");
         }
+        let renamed = Event::new(EventKind::Any).add_path("/a/web.new".into()).add_path("/a/web".into());
+        assert_eq!(hint(&Ok(renamed), dir), entry("web"));
         let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert!(concerns(&Ok(overflow), dir));
-        assert!(concerns(&Err(notify::Error::generic("x")), dir));
+        assert_eq!(hint(&Ok(overflow), dir), Hint::Everything);
+        assert_eq!(hint(&Err(notify::Error::generic("x")), dir), Hint::Everything);
+    }
+
+    #[test]
+    fn hints_add_up_to_a_look_at_everything() {
+        let mut sum = Hint::default();
+        sum.add(entry("web"));
+        sum.add(entry("web"));
+        assert_eq!(sum, entry("web"));
+        for number in 1..MOST_ENTRIES {
+            sum.add(entry(&number.to_string()));
+            assert!(matches!(&sum, Hint::Entries(entries) if entries.len() == number + 1), "{sum:?}");
+        }
+        sum.add(entry("one more"));
+        assert_eq!(sum, Hint::Everything);
+        sum.add(entry("web"));
+        assert_eq!(sum, Hint::Everything);
     }
 }

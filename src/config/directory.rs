@@ -35,6 +35,8 @@ pub struct Directory {
     distrust: Option<String>,
     /// What it was like when it was last looked at.
     listed: Option<State>,
+    /// Whether entries were looked at of which nothing has been made yet.
+    is_unsettled: bool,
 }
 
 type Identity = (u64, u64);
@@ -89,6 +91,7 @@ impl Directory {
             trouble: None,
             distrust: None,
             listed: None,
+            is_unsettled: false,
         }
     }
 
@@ -100,7 +103,37 @@ impl Directory {
 
     /// Looks at the directory. Errors of single files and of the directory itself are part of what it returns.
     pub fn scan(&mut self, now: Moment) -> Scan {
+        self.scan_with(Vec::new(), now)
+    }
+
+    /// Looks at these entries alone if that is enough, else at all: mostly what was heard of is one file that came whole,
+    /// and in a directory of a thousand a look at all of them takes longer than its start.
+    ///
+    /// It is enough where each is a good file that names no other, in the directory that was there before. What goes,
+    /// what is wrong and what depends on another is judged by all that there is.
+    pub fn glance(&mut self, entries: &[CString], now: Moment) -> Scan {
         let mut news = Vec::new();
+        let Some(dir) = self.reopened() else { return self.scan_with(news, now) };
+        self.is_unsettled = true;
+        if !self.entries.glance(dir.as_fd(), entries, now, &mut news) {
+            return self.scan_with(news, now);
+        }
+        self.is_unsettled = false;
+        let changed = self.slots.settle(self.entries.files(), None, now, &mut news);
+        self.outcome(changed, news)
+    }
+
+    /// The directory that was last taken for ours, if it is there, and was and is in order.
+    fn reopened(&self) -> Option<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = open(&self.path, flags, Mode::empty()).ok()?;
+        let found = fstat(&dir).ok()?;
+        let is_home = self.home == Some((found.st_dev, found.st_ino)) && self.trouble.is_none();
+        let is_trusted = self.distrust.is_none() && self.trust.of_directory(dir.as_fd()).is_ok();
+        (is_home && is_trusted).then_some(dir)
+    }
+
+    fn scan_with(&mut self, mut news: Vec<News>, now: Moment) -> Scan {
         let was_lost = self.trouble.is_some();
         let mut changed = false;
         // First: what comes meanwhile makes it another.
@@ -124,6 +157,10 @@ impl Directory {
             news.push(trouble.clone().map_or(News::Listed, News::Unlisted));
             self.trouble = trouble;
         }
+        self.outcome(changed, news)
+    }
+
+    fn outcome(&self, changed: bool, news: Vec<News>) -> Scan {
         Scan {
             changed,
             processes: self.slots.processes(),
@@ -168,6 +205,7 @@ impl Directory {
         }
         self.distrust = distrust;
         let is_touched = self.entries.look(listing.dir.as_fd(), &listing.names, now, news);
+        let is_touched = std::mem::take(&mut self.is_unsettled) || is_touched;
         // What was missing when the directory went away begins to be missing anew.
         if !(is_touched || is_judged_anew || was_lost || self.slots.rescan_at().is_some()) {
             return false;

@@ -97,20 +97,37 @@ impl Entries {
         self.scans += 1;
         let mut is_touched = false;
         for name in names {
-            if !self.known.contains_key(name) {
-                self.known.insert(name.clone(), Box::new(Known { seen: 0, file: first_sight(name, news) }));
-            }
-            let Some(known) = self.known.get_mut(name) else { continue };
-            known.seen = self.scans;
-            if let Some(candidate) = &mut known.file {
-                let eye = Eye { dir, now, defaults: &self.defaults, trust: &self.trust };
-                is_touched |= candidate.look(&eye, name, &mut self.desk, news);
-            }
+            is_touched |= self.look_at(dir, name, now, news);
         }
         let before = self.known.len();
         self.known.retain(|_, known| known.seen == self.scans);
         self.desk.lists.tidy();
         is_touched || self.known.len() != before
+    }
+
+    /// Looks at these entries, which are some of all. Returns whether each is a good file by itself: there is nothing to
+    /// say of it, and it names no other.
+    pub(super) fn glance(&mut self, dir: BorrowedFd<'_>, names: &[CString], now: Moment, news: &mut Vec<News>) -> bool {
+        names.iter().all(|name| {
+            self.look_at(dir, name, now, news);
+            let candidate = self.known.get(name).and_then(|known| known.file.as_ref());
+            candidate.is_some_and(|candidate| match &candidate.verdict {
+                Verdict::Good(_, _, warnings, mentions) => warnings.is_empty() && mentions.is_none(),
+                Verdict::Nothing | Verdict::Bad(_) => false,
+            })
+        })
+    }
+
+    /// Returns whether it came out otherwise than before.
+    fn look_at(&mut self, dir: BorrowedFd<'_>, name: &CString, now: Moment, news: &mut Vec<News>) -> bool {
+        if !self.known.contains_key(name) {
+            self.known.insert(name.clone(), Box::new(Known { seen: 0, file: first_sight(name, news) }));
+        }
+        let Some(known) = self.known.get_mut(name) else { return false };
+        known.seen = self.scans;
+        let Some(candidate) = &mut known.file else { return false };
+        let eye = Eye { dir, now, defaults: &self.defaults, trust: &self.trust };
+        candidate.look(&eye, name, &mut self.desk, news)
     }
 }
 

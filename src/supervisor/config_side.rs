@@ -11,6 +11,7 @@ use super::meters::Meters;
 use super::pace::Pace;
 use crate::config::{Diagnostic, Directory, News, Scan, Severity};
 use crate::model::{ConfigView, FileError, Moment, Name, ProcessSpec, Reason, Stamp, Wall};
+use crate::watch::Hint;
 
 /// Why the directory is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +30,8 @@ pub(super) struct ConfigSide {
     dir: String,
     pace: Pace,
     wanted: Option<Trigger>,
+    /// What of it.
+    heard: Hint,
     /// Whether what is to be read must not wait.
     is_hurried: bool,
     rescan_at: Option<Moment>,
@@ -47,6 +50,7 @@ impl ConfigSide {
             dir,
             pace: Pace::new(now),
             wanted: Some(Trigger::Poll),
+            heard: Hint::Everything,
             is_hurried: false,
             rescan_at: None,
             processes: Arc::default(),
@@ -57,8 +61,17 @@ impl ConfigSide {
         }
     }
 
-    /// Notes that the directory is to be read.
+    /// Notes that what was heard of is to be read.
+    pub(super) fn hear(&mut self, hint: Hint) {
+        if hint != Hint::Nothing {
+            self.wanted.get_or_insert(Trigger::Event);
+            self.heard.add(hint);
+        }
+    }
+
+    /// Notes that the directory is to be read, all of it.
     pub(super) fn want(&mut self, trigger: Trigger) {
+        self.heard = Hint::Everything;
         self.wanted = match (self.wanted, trigger) {
             (Some(Trigger::Signal), _) | (_, Trigger::Signal) => Some(Trigger::Signal),
             (Some(Trigger::Poll), _) | (_, Trigger::Poll) => Some(Trigger::Poll),
@@ -91,7 +104,10 @@ impl ConfigSide {
             return Vec::new();
         }
         let began = processor_time();
-        let scan = self.directory.scan(now.at);
+        let scan = match std::mem::take(&mut self.heard) {
+            Hint::Entries(entries) => self.directory.glance(&entries, now.at),
+            Hint::Nothing | Hint::Everything => self.directory.scan(now.at),
+        };
         if trigger == Trigger::Event {
             self.pace.spend(processor_time().saturating_sub(began));
         }

@@ -32,8 +32,8 @@ use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
@@ -50,8 +50,8 @@ use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Stamp, 
 use crate::output::{Capture, Sink};
 use crate::process::{self, Children};
 use crate::reconcile::Until;
-use crate::watch::Watch;
-use config_side::{ConfigSide, Trigger};
+use crate::watch::{Hint, Watch};
+use config_side::ConfigSide;
 use farewell::Farewell;
 use host::Host;
 use journal::Journal;
@@ -177,8 +177,15 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Default)]
 struct Wakes {
     notify: Notify,
-    config: AtomicBool,
+    config: Mutex<Hint>,
     messages: AtomicBool,
+}
+
+impl Wakes {
+    fn config(&self) -> MutexGuard<'_, Hint> {
+        // Whoever panicked in here has left a hint as good as any.
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn journal(args: &RunArgs) -> Result<Journal, Error> {
@@ -236,13 +243,20 @@ fn watch(args: &RunArgs, wakes: &Arc<Wakes>) -> Start {
     let dirs = [args.config.clone(), args.messages.clone()];
     Box::new(move || {
         let wakes = Arc::clone(&wakes);
-        Watch::start(&dirs, move |which| {
-            let flag = if which == 0 { &wakes.config } else { &wakes.messages };
-            flag.store(true, Ordering::Release);
+        Watch::start(&dirs, move |which, hint| {
+            match which {
+                0 => wakes.config().add(hint),
+                _ => wakes.messages.store(true, Ordering::Release),
+            }
             wakes.notify.notify_one();
         })
     })
 }
+
+/// A request is accepted, read, asked about and answered, each after another look at the sockets. All of it between two
+/// turns: of turns that start as much as they may it would else take four, and it would depend on luck with an arm of the
+/// loop's that is ready at every turn.
+const STEPS: usize = 4;
 
 async fn turn_until_done(
     mut supervisor: Supervisor,
@@ -258,15 +272,19 @@ async fn turn_until_done(
             Turn::Sleep(at) => at,
             Turn::Done => return Ok(supervisor),
         };
-        // An arm below that is ready at every turn, as in a flood of messages, would keep the status server from running.
-        tokio::task::yield_now().await;
+        for _ in 0..STEPS {
+            tokio::task::yield_now().await;
+            while let Ok(question) = asked.try_recv() {
+                answer(&mut supervisor, question);
+            }
+        }
         let wait = wake_at.since(clocks().at);
         // Each arm says "look again", or sets a flag that the next turn reads; all are cancel-safe: a signal's and a
         // channel's recv, a Notify, readiness, a sleep.
         tokio::select! {
             what = signals.next() => match what {
                 Asked::End => supervisor.end(clocks().at),
-                Asked::Rescan => supervisor.config_hint(Trigger::Signal),
+                Asked::Rescan => supervisor.rescan(),
                 Asked::Look | Asked::Nothing => {}
             },
             () = wakes.notify.notified() => {}
@@ -276,10 +294,10 @@ async fn turn_until_done(
             ready = heirs.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
         }
-        if wakes.config.swap(false, Ordering::Acquire) {
-            supervisor.config_hint(Trigger::Event);
-        }
-        if wakes.messages.swap(false, Ordering::Acquire) {
+        // In this order: what was written before a message is heard of before it.
+        let is_told = wakes.messages.swap(false, Ordering::Acquire);
+        supervisor.config_heard(std::mem::take(&mut *wakes.config()));
+        if is_told {
             supervisor.messages_hint();
         }
     }

@@ -17,6 +17,7 @@ use crate::model::{Account, Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::process;
 use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
+use crate::watch::Hint;
 
 /// All of the monitor's state.
 pub(super) struct Supervisor {
@@ -148,9 +149,14 @@ impl Supervisor {
         }
     }
 
-    /// Something was heard of the configuration directory.
-    pub(super) fn config_hint(&mut self, trigger: Trigger) {
-        self.config.want(trigger);
+    /// This was heard of the configuration directory.
+    pub(super) fn config_heard(&mut self, hint: Hint) {
+        self.config.hear(hint);
+    }
+
+    /// Somebody wants the configuration directory to be read.
+    pub(super) fn rescan(&mut self) {
+        self.config.want(Trigger::Signal);
     }
 
     /// Something was heard of the messages directory.

@@ -3,6 +3,7 @@
 mod born;
 mod check;
 mod directory;
+mod glance;
 mod golden;
 mod hostile;
 #[path = "../needs/mod.rs"]

@@ -26,7 +26,7 @@ impl Rig {
             fs::create_dir(&dirs[1]).expect("a directory");
         }
         let (sender, hints) = channel();
-        let watch = Watch::start(&dirs, move |dir| {
+        let watch = Watch::start(&dirs, move |dir, _| {
             // Once the test is over, nobody listens.
             let _ = sender.send(dir);
         })
@@ -147,7 +147,7 @@ fn limits_that_are_reached_are_named() {
 
 fn refused(expected: &str) {
     let root = TempDir::new().expect("a directory");
-    let said = match Watch::start(&[root.path().to_path_buf()], |_| {}) {
+    let said = match Watch::start(&[root.path().to_path_buf()], |_, _| {}) {
         Err(error) => error.to_string(),
         Ok(watch) => {
             assert!(!watch.is_active());
