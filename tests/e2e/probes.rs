@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::unistd::Uid;
 use serde_json::{Value, json};
 
-use crate::support::{Colony, Setup, can, lives, send, sleeper, succeeds, wait_for, wait_gone};
+use crate::support::{Colony, PATIENCE, Setup, can, lives, send, sleeper, succeeds, wait_for, wait_gone};
 
 /// A process that lasts, with these keys beside.
 fn file(keys: Value) -> String {
@@ -374,7 +375,7 @@ fn an_answer_that_never_ends_ten_megabytes_and_garbage_are_verdicts() {
     }
     let colony = setup.start();
     wait_unhealthy(&colony, "Endless", "Readiness probe failed: no end of the answer within 0.5 s");
-    wait_unhealthy(&colony, "Silent", "Readiness probe failed: no answer within 0.5 s");
+    wait_unhealthy(&colony, "Silent", "Readiness probe failed: no connection within 0.5 s");
     wait_unhealthy(&colony, "Garbage", "Readiness probe failed: malformed HTTP response ");
     wait_ready(&colony, "Large");
     let large = &moods[1].1;
@@ -546,6 +547,111 @@ fn a_heartbeat_on_a_file_system_that_hangs_is_no_verdict_and_holds_up_nothing() 
     colony.wait_pid("other", Some(other));
     assert!(lives(web) && colony.pid_of("web") == Some(web), "{}", colony.log());
     assert!(!colony.log().contains("Liveness probe failed"), "{}", colony.log());
+}
+
+/// A name server that takes every question and answers none, and the file that names it. `None` where it cannot be one.
+fn hung_resolver(setup: &Setup) -> Option<(UdpSocket, String)> {
+    // An address for each test that runs at this time.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let address = Ipv4Addr::new(127, 100 | high, middle, low);
+    let mounts = succeeds("unshare", &["--mount", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"]);
+    if !can("a mount namespace, /etc/resolv.conf and port 53", mounts && Uid::effective().is_root()) {
+        return None;
+    }
+    let server = UdpSocket::bind((address, 53)).expect("root may");
+    server.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let file = setup.path("resolv.conf");
+    fs::write(&file, format!("nameserver {address}\noptions timeout:30 attempts:5\n")).expect("a file");
+    Some((server, file.display().to_string()))
+}
+
+#[test]
+fn a_resolver_that_hangs_holds_up_nothing() {
+    let (well, setup) = (Server::new(Mood::Well), Setup::new());
+    let Some((resolver, file_of)) = hung_resolver(&setup) else { return };
+    let named = |handler: Value| {
+        file(json!({"readinessProbe": probe(handler, json!({"periodSeconds": 0.3, "timeoutSeconds": 0.5}))}))
+    };
+    let mount = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+    let colony = setup
+        .through(&["unshare", "--mount", "sh", "-c", mount, &file_of])
+        .file("http", &named(json!({"httpGet": {"host": "web.example", "port": 80}})))
+        .file("tcp", &named(json!({"tcpSocket": {"host": "db.example", "port": 5432}})))
+        .file("quick", &file(json!({"readinessProbe": probe(well.http(), json!({}))})))
+        .start();
+    let mut asked = Vec::new();
+    // A question holds its name as labels, each with its length before it.
+    for label in [&b"\x03web\x07example"[..], b"\x02db\x07example"] {
+        while !asked.iter().any(|question: &Vec<u8>| question.windows(label.len()).any(|window| window == label)) {
+            let mut question = [0; 512];
+            let length = resolver.recv(&mut question).expect("a question");
+            asked.push(question[..length].to_vec());
+        }
+    }
+    wait_unhealthy(&colony, "http", "Readiness probe failed: no connection within 0.5 s");
+    wait_unhealthy(&colony, "tcp", "Readiness probe failed: cannot connect to db.example:5432 within 0.5 s");
+    // Others are asked and restarted meanwhile.
+    wait_ready(&colony, "quick");
+    let quick = colony.wait_pid("quick", None);
+    send(quick, Signal::SIGKILL);
+    colony.wait_pid("quick", Some(quick));
+    let before = well.asked();
+    wait_for("more probes", || (well.asked() > before + 5).then_some(()));
+    wait_ready(&colony, "quick");
+    let began = Instant::now();
+    let (status, log) = colony.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    // It gives up after 150 s.
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
+
+/// A server of gRPC's health protocol that serves from SIGUSR1 on and does not from SIGUSR2 on, at the port of its
+/// argument.
+const GRPC: &str = r#"
+import signal, sys
+from concurrent import futures
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+states, told = health_pb2.HealthCheckResponse, {signal.SIGUSR1, signal.SIGUSR2}
+signal.pthread_sigmask(signal.SIG_BLOCK, told)
+servicer = health.HealthServicer()
+servicer.set("", states.NOT_SERVING)
+server = grpc.server(futures.ThreadPoolExecutor(4))
+health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+server.start()
+while True:
+    serves = signal.sigwait(told) == signal.SIGUSR1
+    servicer.set("", states.SERVING if serves else states.NOT_SERVING)
+"#;
+
+#[test]
+fn a_grpc_server_is_ready_as_long_as_it_serves() {
+    let python = std::env::var("NCOLONY_GRPC").ok();
+    if !can("NCOLONY_GRPC set to a Python with grpcio-health-checking", python.is_some()) {
+        return;
+    }
+    // A port that nobody had a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let web = with(
+        json!({"args": [python, "-c", GRPC, port.to_string()], "lifecycle": {"stopSignal": "SIGKILL"}}),
+        json!({"readinessProbe": probe(json!({"grpc": {"port": port}}), json!({"failureThreshold": 1}))}),
+    );
+    let colony = Colony::with(&[("web", &web)]);
+    let pid = colony.wait_pid("web", None);
+    let wait_unready = || {
+        colony.wait_finding("web", "service unhealthy (responded with \"NOT_SERVING\")");
+        assert_eq!(colony.get("/healthz").0, 503);
+    };
+    for _ in 0..2 {
+        wait_unready();
+        send(pid, Signal::SIGUSR1);
+        wait_ready(&colony, "web");
+        assert_eq!(colony.get("/healthz").0, 200);
+        send(pid, Signal::SIGUSR2);
+    }
+    wait_unready();
+    assert_eq!(colony.pid_of("web"), Some(pid), "{}", colony.log());
 }
 
 // A late answer of an attempt that an edit has ended is nobody's, and the next does not wait for it.
