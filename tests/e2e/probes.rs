@@ -375,7 +375,7 @@ fn an_answer_that_never_ends_ten_megabytes_and_garbage_are_verdicts() {
     }
     let colony = setup.start();
     wait_unhealthy(&colony, "Endless", "Readiness probe failed: no end of the answer within 0.5 s");
-    wait_unhealthy(&colony, "Silent", "Readiness probe failed: no connection within 0.5 s");
+    wait_unhealthy(&colony, "Silent", "Readiness probe failed: no answer within 0.5 s");
     wait_unhealthy(&colony, "Garbage", "Readiness probe failed: malformed HTTP response ");
     wait_ready(&colony, "Large");
     let large = &moods[1].1;
