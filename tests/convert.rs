@@ -69,6 +69,7 @@ fn each_format_becomes_process_files_and_notes() {
     let rows: &[(&str, &[&str])] = &[
         ("supervisord", &["supervisord/supervisord.conf"]),
         ("procfile", &["procfile/Procfile"]),
+        ("compose", &["compose/compose.yaml"]),
         (
             "systemd",
             &[
@@ -147,6 +148,49 @@ fn bad_input_is_told_with_its_place_and_nothing_is_written() {
     assert!(made.stderr.contains("is a file; a service of s6"), "{}", made.stderr);
     let made = convert(&["--from", "supervisord", "runit/web"]);
     assert!(made.status == 2 && made.stderr.contains("is a directory; give the files"), "{}", made.stderr);
+}
+
+#[test]
+fn a_compose_file_is_known_by_its_name_or_by_its_services_and_what_lies_beside_it_is_named() {
+    let dir = tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).expect("a file");
+        dir.path().join(name).to_str().expect("UTF-8").to_string()
+    };
+    let text = "services:\n  web:\n    command: [x, $A]\n";
+    for name in ["compose.yml", "docker-compose.yaml", "compose.prod.yaml", "stack.yaml"] {
+        let made = convert(&[&write(name, text)]);
+        assert_eq!((made.status, made.stderr.contains("ENTRYPOINT")), (0, true), "{name}: {}", made.stderr);
+        assert!(made.stdout.contains("\ncommand: [x, \"$(A)\"]\n"), "{name}: {}", made.stdout);
+    }
+    let made = convert(&[&write("Procfile.web", "services: run\n")]);
+    assert!(made.stdout.contains("# services.yaml"), "a process of a Procfile: {}{}", made.stdout, made.stderr);
+    write("compose.override.yml", text);
+    write(".env", "A=1\n");
+    let made = convert(&[&write("compose.yml", text)]);
+    assert_eq!(made.status, 1, "{}", made.stderr);
+    for told in ["compose.yml: compose.override.yml: no counterpart: ", "compose.yml: .env: no counterpart: "] {
+        assert!(made.stderr.contains(told), "{told}: {}", made.stderr);
+    }
+    // Nothing in it is taken from there.
+    let made = convert(&[&write("other.compose.yml", &text.replace('$', ""))]);
+    assert_eq!(made.status, 0, "{}", made.stderr);
+}
+
+#[test]
+fn a_huge_compose_file_is_told_and_a_large_one_converted() {
+    let dir = tempdir().expect("a directory");
+    let services = |count: usize| {
+        let one = |n: usize| format!("  s{n}:\n    command: x\n");
+        let path = dir.path().join(format!("{count}.compose.yaml"));
+        fs::write(&path, format!("services:\n{}", (0..count).map(one).collect::<String>())).expect("a file");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let made = convert(&[&services(2000)]);
+    assert_eq!((made.status, all_are_good(&made.stdout)), (0, 2000));
+    let made = convert(&[&services(20_000)]);
+    assert_eq!((made.status, made.stdout.as_str()), (2, ""));
+    assert!(made.stderr.contains("more than 10000 values and keys in one file"), "{}", made.stderr);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub enum ConvertFrom {
     Supervisord,
     /// A Procfile
     Procfile,
+    /// A compose file
+    Compose,
     /// systemd's units: services, and timers beside them
     Systemd,
     /// A service directory of s6, or a source directory of s6-rc

@@ -1,4 +1,5 @@
-//! YAML 1.2 into a tree of places: one document, no directives, no merge keys, no tags but `!!str`.
+//! YAML 1.2 into a tree of places: one document, no directives, no tags but `!!str`, and merge keys only in other
+//! programs' files.
 
 use std::collections::HashMap;
 
@@ -8,18 +9,28 @@ use super::node::{Budget, Entry, MAX_DEPTH, Malformed, Node, Span, Value};
 
 /// Reads a whole text as one YAML document; an empty one is null.
 pub(super) fn parse(text: &str) -> Result<Node, Malformed> {
+    read(text, false)
+}
+
+/// The same, with merge keys: `<<: *common` brings in the keys that a map does not have itself.
+pub(super) fn parse_merging(text: &str) -> Result<Node, Malformed> {
+    read(text, true)
+}
+
+fn read(text: &str, merges: bool) -> Result<Node, Malformed> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.disallow_directives = true;
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
     let parser = Parser::new_from_str_with_options(text, options);
-    Builder { parser, text, budget: Budget::new(), anchors: HashMap::new() }.document()
+    Builder { parser, text, merges, budget: Budget::new(), anchors: HashMap::new() }.document()
 }
 
 struct Builder<'a> {
     parser: Parser<'a, StrInput<'a>>,
     text: &'a str,
+    merges: bool,
     budget: Budget,
     anchors: HashMap<usize, Node>,
 }
@@ -32,7 +43,8 @@ impl<'a> Builder<'a> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if document.is_some() => {
-                    return Err(Malformed::new(Span::at(span.start), "a second document; a process file holds one"));
+                    let whose = if self.merges { "only one is read" } else { "a process file holds one" };
+                    return Err(Malformed::new(Span::at(span.start), format!("a second document; {whose}")));
                 }
                 Event::DocumentStart(..) => {}
                 event => document = Some(self.node(event, span, 0)?),
@@ -87,10 +99,16 @@ impl<'a> Builder<'a> {
     fn map(&mut self, tag: Option<&Tag>, span: Span, depth: usize) -> Result<Node, Malformed> {
         self.open(tag, span, depth)?;
         let mut entries = Vec::new();
+        let mut merged = Vec::new();
         loop {
             match self.expect_next(span)? {
                 (Event::MappingEnd, end) => {
+                    add_missing(&mut entries, merged);
                     return Ok(Node { span: closed(span, end), value: Value::Map(entries) });
+                }
+                (Event::Scalar(text, ScalarStyle::Plain, 0, None), _) if self.merges && text == "<<" => {
+                    let (event, at) = self.expect_next(span)?;
+                    merge(self.node(event, at, depth + 1)?, &mut merged)?;
                 }
                 (event, key_span) => {
                     let key = self.key(event, key_span)?;
@@ -167,6 +185,30 @@ impl<'a> Builder<'a> {
         let is_about_tabs = message.contains("tab") || indent.any(|c| c == '\t');
         let help = is_about_tabs.then_some("YAML is indented with spaces, never with tabs");
         Malformed { help, ..Malformed::new(Span::at(start), message) }
+    }
+}
+
+/// What a merge key brings in: a map, or a list of maps.
+fn merge(node: Node, merged: &mut Vec<Entry>) -> Result<(), Malformed> {
+    let maps = match node.value {
+        Value::List(maps) => maps,
+        value => vec![Node { span: node.span, value }],
+    };
+    for map in maps {
+        match map.value {
+            Value::Map(entries) => merged.extend(entries),
+            _ => return Err(Malformed::new(map.span, "expected a map, or a list of maps, behind \"<<\"")),
+        }
+    }
+    Ok(())
+}
+
+/// A map's own keys count, and of maps that are merged the first.
+fn add_missing(entries: &mut Vec<Entry>, merged: Vec<Entry>) {
+    for entry in merged {
+        if !entries.iter().any(|known| known.key == entry.key) {
+            entries.push(entry);
+        }
     }
 }
 

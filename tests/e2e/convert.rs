@@ -93,3 +93,38 @@ fn a_converted_unit_of_systemd_runs_redis_which_says_itself_that_it_is_ready() {
     let (status, log) = colony.end();
     assert_eq!(status.code(), Some(0), "{log}");
 }
+
+#[test]
+fn converted_services_of_a_compose_file_run_in_their_order_with_what_the_environment_says() {
+    let setup = Setup::new();
+    let dir = setup.dir().display().to_string();
+    let text = format!(
+        "x-env: &env {{SAID: 'by all, $WHO'}}
+services:
+  migrate:
+    command: sh -c 'sleep 0.2; echo done > {dir}/migrated'
+  db:
+    command: [sh, -c, 'touch {dir}/up; exec sleep 1000']
+    restart: always
+    healthcheck: {{test: 'test -e {dir}/up', interval: 100ms, timeout: 5s}}
+  web:
+    entrypoint: [sh, -c]
+    command: ['cat {dir}/migrated; ls {dir}/up; echo \"$$SAID $$0 $$PASSED\"; exec sleep 1000', 'for $WHO']
+    environment: {{<<: *env, PASSED: null}}
+    depends_on:
+      migrate: {{condition: service_completed_successfully}}
+      db: {{condition: service_healthy}}
+    restart: unless-stopped
+"
+    );
+    let setup = setup.env("WHO", "me & $you").env("PASSED", "passed");
+    let (code, said) = convert(&setup, "compose.yaml", &text);
+    assert_eq!(code, Some(0), "{said}");
+    let colony = setup.start();
+    for line in ["[web] done", &format!("[web] {dir}/up"), "[web] by all, me & $you for me & $you passed"] {
+        colony.wait_stdout(line);
+    }
+    colony.wait_pid("db", None);
+    let (status, log) = colony.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+}

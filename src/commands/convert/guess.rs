@@ -38,12 +38,21 @@ fn by_name(source: &Source) -> Option<ConvertFrom> {
         Some(ConvertFrom::Procfile)
     } else if base == "supervisord.conf" {
         Some(ConvertFrom::Supervisord)
+    } else if ends(&["compose.yaml", "compose.yml"])
+        || ends(&[".yaml", ".yml"]) && (base.starts_with("compose.") || base.starts_with("docker-compose."))
+    {
+        Some(ConvertFrom::Compose)
     } else {
         None
     }
 }
 
 fn by_text(text: &str) -> Option<ConvertFrom> {
+    // A Procfile may have a process of this name, but then its command stands behind it.
+    let services = text.lines().find_map(|line| line.strip_prefix("services:"));
+    if services.is_some_and(|rest| rest.trim().is_empty() || rest.trim().starts_with(['#', '{'])) {
+        return Some(ConvertFrom::Compose);
+    }
     let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));
     if let Some(section) = lines.clone().find_map(|line| line.strip_prefix('[')) {
         let name = section.split(']').next().unwrap_or_default();

@@ -3,6 +3,7 @@
 //! A reader (`supervisord`, `procfile`, …) is a function from texts to a `Conversion`; `sources` reads what it is
 //! given, `write` says it as YAML, `publish` brings it where it is wanted.
 
+mod compose;
 mod conversion;
 mod finish;
 mod guess;
@@ -96,6 +97,7 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
         supervisord::read(&of(ConvertFrom::Supervisord))?,
         procfile::read(&of(ConvertFrom::Procfile))?,
         systemd::read(&of(ConvertFrom::Systemd))?,
+        compose::read(&of(ConvertFrom::Compose))?,
     ];
     for part in read.into_iter().chain([service::read(&services)?]) {
         whole.processes.extend(part.processes);
@@ -108,7 +110,7 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
 fn is_of_directories(format: ConvertFrom) -> bool {
     match format {
         ConvertFrom::S6 | ConvertFrom::Runit => true,
-        ConvertFrom::Supervisord | ConvertFrom::Procfile | ConvertFrom::Systemd => false,
+        ConvertFrom::Supervisord | ConvertFrom::Procfile | ConvertFrom::Compose | ConvertFrom::Systemd => false,
     }
 }
 
@@ -132,6 +134,13 @@ fn with_more(format: ConvertFrom, mut source: Source, path: &Path, notes: &mut C
         ConvertFrom::Systemd => {
             for path in sources::drop_ins(path) {
                 source.more.push(sources::file(&path)?);
+            }
+        }
+        ConvertFrom::Compose => {
+            for (name, text) in compose::beside(&source) {
+                if source.dir.join(name).exists() {
+                    notes.lost(&source.place(0), name, text);
+                }
             }
         }
         ConvertFrom::Procfile | ConvertFrom::S6 | ConvertFrom::Runit => {}

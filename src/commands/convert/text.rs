@@ -35,6 +35,11 @@ pub(super) fn reference(text: &str) -> String {
     out
 }
 
+/// As a shell's text, of which it expands the variables itself.
+pub(super) fn in_shell(text: &str) -> String {
+    text.replace(OPEN, "${").replace(CLOSE, "}")
+}
+
 /// As one word of a shell's command line.
 pub(super) fn quoted(text: &str) -> String {
     let is_tame = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
