@@ -69,7 +69,6 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         // Read elsewhere.
         "Environment"
         | "Type"
-        | "BusName"
         | "Restart"
         | "RestartPreventExitStatus"
         | "RestartForceExitStatus"
@@ -80,6 +79,7 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         | "ExecStop"
         | "TimeoutStartSec"
         | "Before" => {}
+        "BusName" => note(Grade::Remark, "the program takes its name on the bus itself, and nobody waits for it"),
         "EnvironmentFile" => environment_file(setting, &value, process),
         "PassEnvironment" => setting.words().for_each(|name| process.push("envInherit", name.into())),
         "User" | "Group" if value.is_empty() => {
