@@ -1,10 +1,10 @@
 //! The binary: as whom, parse, dispatch.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
 use ncolony::commands::{beat, check, checker, convert, ctl, demo, run, scheduler};
@@ -35,14 +35,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Started through a link named `ncolony-ctl`, it is `ncolony ctl`.
+/// Started through a link named `ncolony-ctl`, it is `ncolony ctl`. A file may also be called `ncolony-1.2-amd64`, and be
+/// no program's.
 fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
     let name = words.first().map(|word| word.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default());
-    match name.and_then(|name| name.strip_prefix(b"ncolony-")).map(<[u8]>::to_vec) {
-        Some(command) => {
-            let rest = words.into_iter().skip(1);
-            ["ncolony".into(), OsString::from_vec(command)].into_iter().chain(rest).collect()
-        }
+    let command = name.and_then(|name| std::str::from_utf8(name.strip_prefix(b"ncolony-")?).ok());
+    match command.filter(|command| Cli::command().find_subcommand(command).is_some()).map(OsString::from) {
+        Some(command) => ["ncolony".into(), command].into_iter().chain(words.into_iter().skip(1)).collect(),
         None => words,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::node::{Node, Span};
 use super::report::{Report, shown};
-use crate::model::{Composer, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable};
+use crate::model::{Composer, EnvValue, Found, Inherited, MAX_ALL, MAX_ONE, References, TooLong, Variable, sort_by};
 
 /// What a file says about them.
 pub(super) struct Command<'a> {
@@ -116,7 +116,7 @@ fn ordered(env: Vec<Variable>, references: References) -> Vec<Variable> {
     let mut sorted = env;
     sorted.reverse();
     // Stable: the last of each name comes first, and stays.
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut sorted, |a, b| a.name.cmp(&b.name));
     sorted.dedup_by(|later, first| later.name == first.name);
     sorted
 }

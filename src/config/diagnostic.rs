@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::node::Span;
+use crate::model::sort_by;
 
 /// One thing to say about one file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -154,7 +155,7 @@ impl Source<'_> {
 fn merged(masks: &[Span], start: usize, end: usize) -> Vec<Span> {
     let mut sorted: Vec<Span> =
         masks.iter().copied().filter(|mask| mask.start < mask.end && mask.start < end && start < mask.end).collect();
-    sorted.sort_by_key(|mask| mask.start);
+    sort_by(&mut sorted, |one, other| one.start.cmp(&other.start));
     sorted.dedup_by(|next, mask| {
         let is_one = next.start <= mask.end;
         if is_one {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{
     Backoff, Birth, Dependency, EnvFrom, Fingerprint, Heartbeat, Inherited, Kill, Limits, Name, Notify, Output,
-    PreStop, Probe, ProbeKind, ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable,
+    PreStop, Probe, ProbeKind, ProcessSpec, Resource, Restart, RestartRule, Rlimit, Signal, Stop, Variable, sort_by,
 };
 
 use super::birth::{self, Command, Line};
@@ -260,7 +260,7 @@ impl Draft {
         if self.replicas.is_some() {
             keys::order::replicas_fit(report, root, schedule.as_ref());
         }
-        self.probes.sort_by_key(|probe| probe.kind);
+        sort_by(&mut self.probes, |one, other| one.kind.cmp(&other.kind));
         Some(ProcessSpec {
             birth: Birth {
                 argv,

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
+use crate::model::sort_by;
+
 /// A stretch of the text, as byte offsets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Span {
@@ -187,7 +189,7 @@ impl Node {
 /// Feeds entries to `hasher` in the order of their keys.
 pub(super) fn hash_sorted<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut impl Hasher) {
     let mut sorted: Vec<&Entry> = entries.collect();
-    sorted.sort_by(|a, b| a.key.cmp(&b.key));
+    sort_by(&mut sorted, |a, b| a.key.cmp(&b.key));
     for entry in sorted {
         entry.key.hash(hasher);
         entry.node.hash_into(hasher);

@@ -8,6 +8,7 @@ use super::diagnostic::{Diagnostic, Severity, Source};
 use super::graph::Mentions;
 use super::node::{Entry, Node, Span, Value};
 use super::schema;
+use crate::model::sort_by;
 
 /// The way to a value, as `env.PORT` or `args[2]`; each step lives in the frame that took it.
 #[derive(Clone, Copy)]
@@ -81,7 +82,8 @@ impl<'a> Report<'a> {
     /// Everything found, in the order of the file.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         let mut found = self.found;
-        found.sort_by_key(|diagnostic| diagnostic.place.map(|place| (place.line, place.column)));
+        let place = |diagnostic: &Diagnostic| diagnostic.place.map(|place| (place.line, place.column));
+        sort_by(&mut found, |one, other| place(one).cmp(&place(other)));
         if self.untold > 0 {
             let text = format!("{} more mistakes in this file are not listed", self.untold);
             found.push(Diagnostic::of_file(self.source.file, text));

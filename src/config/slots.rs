@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{FileError, Moment, Name, ProcessSpec};
+use crate::model::{FileError, Moment, Name, ProcessSpec, map_of, sort_by};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::entries::{Candidate, Verdict};
@@ -126,7 +126,7 @@ impl Slots {
             self.by_name.insert((*name).clone(), Slot::default());
         }
         let mut judged: BTreeMap<&Name, Judged> =
-            by_name.into_iter().map(|(name, mut files)| (name, judge(name, &mut files, distrust))).collect();
+            map_of(by_name.into_iter().map(|(name, mut files)| (name, judge(name, &mut files, distrust))));
         let missing = self.by_name.iter_mut().filter(|(name, slot)| slot.good.is_some() && !judged.contains_key(*name));
         let last_missed = missing.map(|(_, slot)| slot.miss(now)).max().unwrap_or(now);
         self.by_name.retain(|name, slot| judged.contains_key(name) || slot.is_awaited(last_missed, now));
@@ -232,7 +232,7 @@ impl Slots {
         let is_same = good.len() == self.processes.len()
             && good.iter().all(|(name, spec)| self.processes.get(*name).is_some_and(|old| Arc::ptr_eq(old, spec)));
         if !is_same {
-            let good = good.into_iter().map(|(name, spec)| (name.clone(), Arc::clone(spec))).collect();
+            let good = map_of(good.into_iter().map(|(name, spec)| (name.clone(), Arc::clone(spec))));
             self.processes = Arc::new(good);
         }
         !is_same
@@ -320,8 +320,8 @@ impl Slot {
     }
 }
 
-fn judge<'a>(name: &Name, files: &mut [&'a Candidate], distrust: Option<&str>) -> Judged<'a> {
-    match (distrust, &*files) {
+fn judge<'a>(name: &Name, files: &mut Vec<&'a Candidate>, distrust: Option<&str>) -> Judged<'a> {
+    match (distrust, files.as_slice()) {
         (Some(why), files) => {
             Judged::Distrusted(files.iter().map(|file| Diagnostic::of_file(&file.file, why)).collect())
         }
@@ -338,7 +338,7 @@ fn judge<'a>(name: &Name, files: &mut [&'a Candidate], distrust: Option<&str>) -
             Verdict::Nothing => Judged::Refused(Vec::new()),
         },
         (None, _) => {
-            files.sort_by(|a, b| a.file.cmp(&b.file));
+            sort_by(files, |a, b| a.file.cmp(&b.file));
             Judged::Refused(clash(name, files))
         }
     }

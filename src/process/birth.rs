@@ -10,7 +10,7 @@ use super::environment::{self, Composed};
 use super::explain::reason;
 use super::identity;
 use super::sys::{self, Identity, Rights, Traits};
-use crate::model::{Birth, Capabilities, Name, Resource, Rlimit, StartError, Step, Variables};
+use crate::model::{Birth, Capabilities, Name, Resource, Rlimit, StartError, Step, Variables, map_of};
 
 /// Where a program is looked up first when the child has no PATH (NColony's rule on older Twisted).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -78,7 +78,7 @@ fn monitors(birth: &Birth) -> Variables {
     if birth.env_inherit.is_empty() {
         return Variables::new();
     }
-    std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
+    map_of(std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())))
 }
 
 /// Most processes ask for none of these: then nothing is looked up and nothing is done.

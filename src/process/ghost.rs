@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::proc_fs::Stat;
 use super::{birth, proc_fs, sys, tree};
-use crate::model::{Incarnation, Signal};
+use crate::model::{Incarnation, Signal, map_of};
 
 /// What the journal tells of a run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,7 +62,7 @@ impl Ghosts {
     /// Looks for remembered runs, each with its mark. Returns those of which something is left; what has their numbers
     /// otherwise is a stranger.
     pub(super) fn find(&mut self, remembered: impl Iterator<Item = (Remembered, String)>) -> Vec<Incarnation> {
-        self.runs = remembered.map(|(past, mark)| (past.run, Ghost::look(&past, mark))).collect();
+        self.runs = map_of(remembered.map(|(past, mark)| (past.run, Ghost::look(&past, mark))));
         self.fresh = false;
         if !self.runs.is_empty() {
             self.census();

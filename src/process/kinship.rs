@@ -8,7 +8,7 @@ use libc::pid_t;
 use super::leavings::{self, Owner};
 use super::proc_fs::Listed;
 use super::{Children, Kin, birth, proc_fs, tree};
-use crate::model::Incarnation;
+use crate::model::{Incarnation, set_of};
 
 impl Children {
     /// Whether anything of a run that we started is left.
@@ -50,8 +50,8 @@ impl Children {
     /// Notes who has been adopted and lives, and to which run each belongs.
     pub(super) fn census(&mut self, listed: Listed) {
         let pids: BTreeSet<pid_t> = match listed {
-            Listed::All(pids) => pids.into_iter().collect(),
-            Listed::Crowd | Listed::Unknown => tree::children_of_ours().into_iter().collect(),
+            Listed::All(pids) => set_of(pids),
+            Listed::Crowd | Listed::Unknown => set_of(tree::children_of_ours()),
         };
         self.strays.retain(|pid, _| pids.contains(pid));
         for pid in pids {

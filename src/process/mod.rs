@@ -39,7 +39,7 @@ use libc::pid_t;
 use nix::sys::resource::{self, getrlimit, setrlimit};
 
 use crate::model::{
-    Birth, CpuTime, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step,
+    Birth, CpuTime, Exit, HelperId, Incarnation, Name, ProcessSpec, Resource, Signal, StartError, Step, set_of,
 };
 use birth::Marks;
 use brand::Brands;
@@ -310,7 +310,7 @@ impl Children {
         }
         let mains = self.runs.get(&run).and_then(Kin::living).into_iter().chain(self.pid(run));
         // The heir may be an orphan, too.
-        let roots: BTreeSet<pid_t> = self.strays_of(run).chain(mains).chain(self.helpers.of(run)).collect();
+        let roots: BTreeSet<pid_t> = set_of(self.strays_of(run).chain(mains).chain(self.helpers.of(run)));
         roots.into_iter().collect()
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{Moment, Name};
+use crate::model::{Moment, Name, map_of, sort_by};
 
 /// Who ends first, and who after it.
 type Pairs<'a> = Vec<(&'a Name, &'a Name)>;
@@ -34,7 +34,8 @@ pub(super) fn latest(
     let time = until.since(now).as_secs_f64();
     let turns = in_turn(pairs);
     let mut ordered: Vec<&Name> = graces.keys().copied().collect();
-    ordered.sort_by_key(|name| turns.get(name).copied().unwrap_or_default());
+    let turn = |name: &&Name| turns.get(*name).copied().unwrap_or_default();
+    sort_by(&mut ordered, |one, other| turn(one).cmp(&turn(other)));
     let (next, previous) =
         (after(pairs), after(&pairs.iter().map(|(first, then)| (*then, *first)).collect::<Vec<_>>()));
     let grace = |name: &Name| graces.get(name).map_or(0.0, Duration::as_secs_f64);
@@ -46,15 +47,11 @@ pub(super) fn latest(
         if chain > time { grace(name) * time / chain } else { grace(name) }
     };
     let shared = longest(ordered.iter().rev().copied(), &next, share);
-    ordered
-        .iter()
-        .map(|name| {
-            let those_after =
-                Duration::try_from_secs_f64((shared[name] - share(name)).max(0.0)).unwrap_or(Duration::MAX);
-            let nanos = u64::try_from(those_after.as_nanos()).unwrap_or(u64::MAX);
-            ((*name).clone(), Moment::from_nanos(until.as_nanos().saturating_sub(nanos)))
-        })
-        .collect()
+    map_of(ordered.iter().map(|name| {
+        let those_after = Duration::try_from_secs_f64((shared[name] - share(name)).max(0.0)).unwrap_or(Duration::MAX);
+        let nanos = u64::try_from(those_after.as_nanos()).unwrap_or(u64::MAX);
+        ((*name).clone(), Moment::from_nanos(until.as_nanos().saturating_sub(nanos)))
+    }))
 }
 
 /// The longest sum of a chain that ends with each, where `names` are in such an order that what `others` tells of a name
@@ -82,7 +79,7 @@ fn after<'a>(pairs: &[(&'a Name, &'a Name)]) -> BTreeMap<&'a Name, Vec<&'a Name>
 /// Everybody's turn, so that each pair's first comes before its second. Who is in a circle, or after one, has none.
 fn in_turn<'a>(pairs: &[(&'a Name, &'a Name)]) -> BTreeMap<&'a Name, usize> {
     let next = after(pairs);
-    let mut open: BTreeMap<&Name, usize> = pairs.iter().map(|(first, _)| (*first, 0)).collect();
+    let mut open: BTreeMap<&Name, usize> = map_of(pairs.iter().map(|(first, _)| (*first, 0)));
     pairs.iter().for_each(|(_, then)| *open.entry(then).or_default() += 1);
     let mut ready: Vec<&Name> = open.iter().filter(|(_, awaited)| **awaited == 0).map(|(name, _)| *name).collect();
     let mut turns = BTreeMap::new();

@@ -16,7 +16,7 @@ use super::schedule;
 use super::timing::{self, Due};
 use super::view::outcome;
 use super::waits::Waits;
-use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart};
+use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart, map_of};
 
 /// Who waits for whom.
 #[derive(Clone, Debug, Default)]
@@ -91,12 +91,9 @@ impl Observed {
 
     /// Of all that is to end, each awaits the end of those that depend on it, by what their runs were told.
     fn arrange_stops(&mut self, desired: &Desired, now: Moment) {
-        let leaving: BTreeMap<&Name, &Run> = self
-            .records
-            .iter()
-            .filter_map(|(name, record)| Some((name, record.life.run()?)))
-            .filter(|(name, run)| is_leaving(desired.processes.get(*name).map(AsRef::as_ref), run))
-            .collect();
+        let runs = self.records.iter().filter_map(|(name, record)| Some((name, record.life.run()?)));
+        let leaving: BTreeMap<&Name, &Run> =
+            map_of(runs.filter(|(name, run)| is_leaving(desired.processes.get(*name).map(AsRef::as_ref), run)));
         let mut sets: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
         for (name, run) in &leaving {
             if let Some(replica) = &run.spec.replica {
@@ -114,7 +111,7 @@ impl Observed {
         let latest = match desired.until {
             Some(until) => {
                 let graces = self.records.iter().filter(|(name, _)| leaving.contains_key(*name));
-                let graces = graces.map(|(name, record)| (name, timing::grace_left(&record.life, now))).collect();
+                let graces = map_of(graces.map(|(name, record)| (name, timing::grace_left(&record.life, now))));
                 fitting::latest(&graces, &pairs, until, now)
             }
             None => BTreeMap::new(),

@@ -11,7 +11,7 @@ use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{
     EndView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView,
-    Restart, Rhythm, Schedule, Stamp, State, Wall,
+    Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
 };
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts, what
@@ -30,7 +30,9 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
             if observed.is_held(record, now.at) { held(view) } else { view }
         })
         .collect();
-    views.sort_by(|a, b| a.name.cmp(&b.name));
+    if !views.is_sorted_by(|a, b| a.name <= b.name) {
+        sort_by(&mut views, |a, b| a.name.cmp(&b.name));
+    }
     views
 }
 

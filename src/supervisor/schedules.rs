@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use crate::model::{Name, Stamp, Wall};
+use crate::model::{Name, Stamp, Wall, map_of};
 use crate::reconcile::Progress;
 
 /// The file.
@@ -115,7 +115,7 @@ fn rendered(known: &BTreeMap<Name, Progress>) -> String {
 
 fn parse(text: &str, now: Stamp) -> BTreeMap<Name, Progress> {
     let lines = text.lines().filter_map(|line| parse_line(line, now));
-    lines.filter(|(_, progress)| progress.up_to.plus(FORGOTTEN) > now.wall).collect()
+    map_of(lines.filter(|(_, progress)| progress.up_to.plus(FORGOTTEN) > now.wall))
 }
 
 fn parse_line(line: &str, now: Stamp) -> Option<(Name, Progress)> {

@@ -182,3 +182,14 @@ fn a_checker_without_rights_says_so_and_goes_on_until_it_has_them() {
     checker.kill().expect("it lives");
     checker.wait().expect("our child");
 }
+
+#[test]
+fn the_binary_may_be_called_by_its_version() {
+    let place = Place::new();
+    for name in ["ncolony-1.2-linux-amd64", "ncolony-", "ncolony.old"] {
+        let link = place.path(name);
+        std::os::unix::fs::symlink(BINARY, &link).expect("a link");
+        let output = Command::new(link).args(["check"]).arg(place.path("CONFIG")).output().expect("it runs");
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+}

@@ -180,7 +180,7 @@ fn entries(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if found.len() > MAX_ENTRIES {
         return Err(shown(path, 0).error(format!("holds more than {MAX_ENTRIES} files; is this the right directory?")));
     }
-    found.sort();
+    model::sort_by(&mut found, Ord::cmp);
     Ok(found)
 }
 
