@@ -23,6 +23,7 @@ mod signals;
 mod telling;
 mod termination;
 mod turn;
+mod upward;
 mod usage;
 mod voices;
 mod watch_side;
@@ -62,6 +63,7 @@ use schedules::Schedules;
 use signals::{Asked, Signals};
 use termination::Termination;
 use turn::{Parts, Supervisor, Turn};
+use upward::Upward;
 use voices::Voices;
 use watch_side::{Start, WatchSide};
 
@@ -225,6 +227,7 @@ fn build(
         schedules: Schedules::open(&directories::state(args), now),
         until: if args.until_complete { Until::Complete } else { Until::Told },
         termination: Termination::new(args.termination_log.clone()),
+        upward: Upward::of(|name| std::env::var_os(name)),
     };
     Ok(Supervisor::new(parts, now, || Arc::new(ProcessSpec::unknown(defaults(args).backoff, defaults(args).grace))))
 }

@@ -11,6 +11,7 @@ use super::meters::Meters;
 use super::orders::{Known, Order};
 use super::schedules::Schedules;
 use super::termination::Termination;
+use super::upward::{self, Upward};
 use super::watch_side::WatchSide;
 use crate::failpoint;
 use crate::model::{Account, Check, Moment, Phase, Snapshot, Stamp, Wall};
@@ -45,6 +46,8 @@ pub(super) struct Supervisor {
     ending: Ending,
     /// Where the reason goes then.
     pub(super) termination: Termination,
+    /// Who is told how it goes.
+    upward: Upward,
     /// Set when the colony ended of itself.
     outcome: Option<Outcome>,
 }
@@ -84,6 +87,8 @@ pub(super) struct Parts {
     pub(super) until: Until,
     /// Where the reason goes then.
     pub(super) termination: Termination,
+    /// Who is told how it goes.
+    pub(super) upward: Upward,
 }
 
 /// Being this late means that we were stalled: frozen, starved, or held up by a system call.
@@ -115,6 +120,7 @@ impl Supervisor {
             schedules,
             until,
             termination,
+            upward,
         } = parts;
         host.until = until;
         host.events.begin_turn(now);
@@ -145,6 +151,7 @@ impl Supervisor {
             farewell,
             ending: Ending::new(killtime),
             termination,
+            upward,
             outcome: None,
         }
     }
@@ -252,6 +259,7 @@ impl Supervisor {
         let drained = self.host.capture.drain(OUTPUT);
         self.count();
         self.note_how_far(now);
+        self.tell_upward(now);
         let turn = self.finish(now, drained.more);
         self.farewell.listens_again(now.at + began.elapsed());
         self.meters.reconcile.observe(began.elapsed().as_secs_f64());
@@ -266,6 +274,16 @@ impl Supervisor {
             // Reading, judging and starting all of it is over.
             process::let_go_of_start();
         }
+    }
+
+    /// Tells whoever has started the monitor how it goes: what phase it is in at once, in which words at each tick.
+    fn tell_upward(&mut self, now: Stamp) {
+        let phase = self.phase();
+        if self.upward.asks(phase) {
+            let status = upward::status(phase, &view(&self.desired, &self.observed, now));
+            self.upward.note(phase, status, now.at);
+        }
+        self.upward.say(now.at);
     }
 
     /// Tells what the core has made of what ended and began in this turn.
@@ -393,6 +411,7 @@ impl Supervisor {
         }
         self.next_tick = now.at + self.tick;
         self.watch.refresh();
+        self.upward.refresh();
         self.tell_output();
         self.host.journal.refresh();
         self.schedules.refresh();
@@ -487,6 +506,7 @@ impl Supervisor {
             self.messages.wake_at(),
             self.host.voices.wake_at(),
             self.host.usage.wake_at(),
+            self.upward.wake_at(),
             peek.then(|| now.at + PEEK),
             more_output.then_some(now.at),
             ending,

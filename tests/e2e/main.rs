@@ -47,4 +47,5 @@ mod scheduler;
 mod servers;
 mod shutdown;
 mod support;
+mod upward;
 mod usage;
