@@ -44,12 +44,11 @@ pub(super) fn replicas(item: &Item<'_>, reading: &mut Reading) -> Result<(), Err
 
 fn resources(item: &Item<'_>, reading: &mut Reading) -> Result<(), Error> {
     for part in item.entries()?.iter().filter(|part| !part.is_null()) {
-        if part.key != "limits" {
-            reading.remark(part, super::settings::RESERVED);
-            continue;
-        }
+        let is_limits = part.key == "limits";
         for limit in part.entries()?.iter().filter(|limit| !limit.is_null()) {
             match limit.key {
+                "devices" | "generic_resources" => reading.lost(limit, super::settings::DEVICE),
+                _ if !is_limits => reading.remark(limit, super::settings::RESERVED),
                 "memory" => reading.memory(limit)?,
                 "cpus" => reading.cpus(limit)?,
                 _ => reading.lost(limit, super::settings::LIMIT),

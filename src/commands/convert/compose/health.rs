@@ -78,7 +78,12 @@ fn test(item: &Item<'_>, reading: &mut Reading) -> Result<Option<Vec<String>>, E
     match kind.as_str() {
         "NONE" => Ok(None),
         "CMD" if !words.is_empty() => Ok(Some(reading.by_shell(item, words))),
-        "CMD-SHELL" if words.len() == 1 => Ok(words.pop().map(shell)),
+        // What stands behind the line are arguments of the shell, which expands nothing in them.
+        "CMD-SHELL" if !words.is_empty() && !words[1..].iter().any(|word| text::refers(word)) => {
+            let mut command = shell(words.remove(0));
+            command.extend(words);
+            Ok(Some(command))
+        }
         _ => Err(wrong()),
     }
 }

@@ -78,6 +78,8 @@ fn braced(inner: &str, depth: usize, to: &mut Expanded) -> Result<(), &'static s
     let operator = rest.strip_prefix(':').unwrap_or(rest);
     match operator.chars().next() {
         None if rest.is_empty() => refer(name, to),
+        // A reference is empty, too, where nobody sets the variable.
+        Some('-') if operator.len() == 1 => refer(name, to),
         Some('-') => {
             to.defaults.push(name.to_string());
             append(&operator[1..], depth + 1, to)?;
@@ -113,7 +115,8 @@ mod tests {
         let rows = [
             ("a$b-${C}.", "a$(b)-$(C).", "b C", ""),
             ("$$HOME $${X} 5$ $1", "$$HOME $${X} 5$$ $$1", "", ""),
-            ("${P:-80}/${Q-}", "80/", "", "P Q"),
+            ("${P:-80}/${Q-q}", "80/q", "", "P Q"),
+            ("${P:-}/${Q-}", "$(P)/$(Q)", "P Q", ""),
             ("${A:-${B:-c}}${D:-$E}", "c$(E)", "E", "A B D"),
             ("${A:?must {be} so}!", "$(A) so}!", "A", ""),
             ("${A:+x}y", "y", "", ""),

@@ -11,7 +11,7 @@ pub(super) const MISSPELT: &str = "compose knows no such setting; is it misspelt
 const IMAGE: &str = "all processes are in one container: bring the program into its image";
 const NETWORK: &str = "all processes share the container's network, and reach each other at 127.0.0.1";
 const MOUNT: &str = "nothing is mounted for a process: mount it into the one container";
-const DEVICE: &str = "devices are the container's: give them to it";
+pub(super) const DEVICE: &str = "devices are the container's: give them to it";
 const STREAMS: &str = "stdin is empty, and there is no terminal";
 
 /// Settings of a service: whether something is lost, and what to say.
