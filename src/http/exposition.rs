@@ -33,7 +33,7 @@ pub(super) const fn summary<T>(name: &'static str, help: &'static str, samples: 
 }
 
 impl<T> Family<T> {
-    /// Appends what the family says of a thing. `subject` is its label as [`label`] makes it, or empty; `is_headed` says
+    /// Appends what the family says of a thing. `subject` is its label as [`subject`] makes it, or [`COLONY`]; `is_headed` says
     /// whether the family has been mentioned, which a family without samples is not.
     pub(super) fn write(&self, text: &mut Vec<u8>, is_headed: &mut bool, subject: &[u8], thing: &T) {
         let head = &self.head;
@@ -57,7 +57,7 @@ impl Samples<'_> {
     /// One more label of the sample whose value comes next.
     pub(super) fn with(&mut self, key: &str, value: &str) -> &mut Self {
         self.begin();
-        if !self.text.ends_with(b"{") {
+        if self.text.last() != Some(&b'{') {
             self.text.push(b',');
         }
         push_label(self.text, key, value);
@@ -73,8 +73,14 @@ impl Samples<'_> {
     /// A sample that is a whole number.
     pub(super) fn count(&mut self, value: u64) {
         self.end_labels();
-        push_whole(self.text, value);
-        self.text.push(b'\n');
+        match value {
+            // Most are so small.
+            digit @ 0..10 => self.text.extend_from_slice(&[b'0' + digit as u8, b'\n']),
+            value => {
+                push_whole(self.text, value);
+                self.text.push(b'\n');
+            }
+        }
     }
 
     /// A sample that is 0 or 1.
@@ -113,8 +119,9 @@ impl Samples<'_> {
         }
         self.is_begun = true;
         self.text.extend_from_slice(self.head.name.as_bytes());
-        self.text.extend_from_slice(std::mem::take(&mut self.suffix).as_bytes());
-        self.text.push(b'{');
+        if !self.suffix.is_empty() {
+            self.text.extend_from_slice(std::mem::take(&mut self.suffix).as_bytes());
+        }
         self.text.extend_from_slice(self.subject);
     }
 
@@ -129,18 +136,20 @@ impl Samples<'_> {
     fn end_labels(&mut self) {
         self.begin();
         self.is_begun = false;
-        if self.text.ends_with(b"{") {
-            self.text.pop();
-            self.text.push(b' ');
-        } else {
-            self.text.extend_from_slice(b"} ");
+        match self.text.last_mut() {
+            Some(open @ b'{') => *open = b' ',
+            Some(_) | None => self.text.extend_from_slice(b"} "),
         }
     }
 }
 
-/// One label, its value escaped.
-pub(super) fn label(key: &str, value: &str) -> Vec<u8> {
-    let mut text = Vec::with_capacity(key.len() + value.len() + 3);
+/// What samples of the colony as a whole begin with after their name.
+pub(super) const COLONY: &[u8] = b"{";
+
+/// What samples of one thing begin with after their name: a label, its value escaped.
+pub(super) fn subject(key: &str, value: &str) -> Vec<u8> {
+    let mut text = Vec::with_capacity(key.len() + value.len() + 4);
+    text.push(b'{');
     push_label(&mut text, key, value);
     text
 }
@@ -148,7 +157,12 @@ pub(super) fn label(key: &str, value: &str) -> Vec<u8> {
 fn push_label(text: &mut Vec<u8>, key: &str, value: &str) {
     text.extend_from_slice(key.as_bytes());
     text.extend_from_slice(b"=\"");
-    for piece in value.as_bytes().split_inclusive(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+    let is_plain = |byte: &u8| !matches!(byte, b'\\' | b'"' | b'\n');
+    if value.as_bytes().iter().all(is_plain) {
+        text.extend_from_slice(value.as_bytes());
+        return text.push(b'"');
+    }
+    for piece in value.as_bytes().split_inclusive(|byte| !is_plain(byte)) {
         let (plain, escape): (&[u8], &[u8]) = match piece {
             [plain @ .., b'\\'] => (plain, b"\\\\"),
             [plain @ .., b'"'] => (plain, b"\\\""),
@@ -209,12 +223,12 @@ fn push_real(text: &mut Vec<u8>, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, counter, gauge, label, push_fraction, push_real, push_whole, summary};
+    use super::{COLONY, Family, counter, gauge, push_fraction, push_real, push_whole, subject, summary};
     use crate::model::Wall;
 
-    fn text<T>(family: &Family<T>, subject: &str, things: &[T]) -> String {
+    fn text<T>(family: &Family<T>, subject: &[u8], things: &[T]) -> String {
         let (mut text, mut is_headed) = (Vec::new(), false);
-        things.iter().for_each(|thing| family.write(&mut text, &mut is_headed, subject.as_bytes(), thing));
+        things.iter().for_each(|thing| family.write(&mut text, &mut is_headed, subject, thing));
         String::from_utf8(text).expect("UTF-8")
     }
 
@@ -226,14 +240,14 @@ mod tests {
         });
         let expected = "# HELP s_seconds S.\n# TYPE s_seconds summary\ns_seconds_sum{kind=\"x\"} 1.5\n\
                         s_seconds_count{kind=\"x\"} 3\n";
-        assert_eq!(text(&family, "", &[3]), expected);
+        assert_eq!(text(&family, COLONY, &[3]), expected);
     }
 
     // W09
     #[test]
     fn label_values_are_escaped() {
-        assert_eq!(label("process", "a\"b\\c\nd}größe\""), "process=\"a\\\"b\\\\c\\nd}größe\\\"\"".as_bytes());
-        assert_eq!(label("process", ""), b"process=\"\"");
+        assert_eq!(subject("process", "a\"b\\c\nd}größe\""), "{process=\"a\\\"b\\\\c\\nd}größe\\\"\"".as_bytes());
+        assert_eq!(subject("process", ""), b"{process=\"\"");
     }
 
     #[test]
@@ -271,9 +285,9 @@ mod tests {
     #[test]
     fn a_family_without_samples_is_not_mentioned() {
         let nothing = gauge::<Option<Wall>>("a", "A.", |samples, at| samples.time(*at));
-        assert_eq!(text(&nothing, "", &[None, None]), "");
+        assert_eq!(text(&nothing, COLONY, &[None, None]), "");
         let at = Some(Wall::from_nanos(1_500_000_000));
-        assert_eq!(text(&nothing, "", &[None, at]), "# HELP a A.\n# TYPE a gauge\na 1.5\n");
+        assert_eq!(text(&nothing, COLONY, &[None, at]), "# HELP a A.\n# TYPE a gauge\na 1.5\n");
     }
 
     #[test]
@@ -284,8 +298,8 @@ mod tests {
         });
         let header = "# HELP c_total C.\n# TYPE c_total counter\n";
         let bare = "c_total{mode=\"us\\\"er\",n=\"1\"} 3\nc_total 4\n";
-        assert_eq!(text(&family, "", &[3]), format!("{header}{bare}"));
+        assert_eq!(text(&family, COLONY, &[3]), format!("{header}{bare}"));
         let own = "c_total{process=\"web\",mode=\"us\\\"er\",n=\"1\"} 3\nc_total{process=\"web\"} 4\n";
-        assert_eq!(text(&family, "process=\"web\"", &[3]), format!("{header}{own}"));
+        assert_eq!(text(&family, &subject("process", "web"), &[3]), format!("{header}{own}"));
     }
 }

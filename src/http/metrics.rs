@@ -6,7 +6,7 @@
 use hyper::body::Bytes;
 use prometheus::{Registry, TextEncoder};
 
-use super::exposition::{Family, label};
+use super::exposition::{self, Family, subject};
 use super::families::{COLONY, PROCESS, SCHEDULE};
 use super::monitor;
 use crate::model::{ProcessView, Snapshot};
@@ -42,14 +42,14 @@ enum Part {
 
 impl Exposition {
     pub(super) fn new(snapshot: Snapshot, registry: Registry) -> Exposition {
-        let labels = snapshot.processes.iter().map(|view| label("process", view.name.as_str())).collect();
+        let labels = snapshot.processes.iter().map(|view| subject("process", view.name.as_str())).collect();
         Exposition { snapshot, registry, labels, part: 0, done: 0, is_headed: false }
     }
 
     /// Writes of a part as much as the piece has room for. Says whether that was all.
     fn write(&mut self, part: Part, text: &mut Vec<u8>) -> bool {
         match part {
-            Part::Colony(family) => family.write(text, &mut self.is_headed, b"", &self.snapshot),
+            Part::Colony(family) => family.write(text, &mut self.is_headed, exposition::COLONY, &self.snapshot),
             Part::Process(_) | Part::Schedule(_) => return self.write_processes(part, text),
             Part::Counted => counted(text, &self.registry),
             Part::Monitor => monitor::write(text, self.snapshot.started),
@@ -65,7 +65,7 @@ impl Exposition {
             match part {
                 Part::Process(family) => family.write(text, &mut self.is_headed, &self.labels[self.done], view),
                 Part::Schedule(family) if view.scheduled => {
-                    family.write(text, &mut self.is_headed, &label("schedule", view.name.as_str()), view);
+                    family.write(text, &mut self.is_headed, &subject("schedule", view.name.as_str()), view);
                 }
                 Part::Schedule(_) | Part::Colony(_) | Part::Counted | Part::Monitor => {}
             }

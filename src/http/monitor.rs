@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeVal;
 
-use super::exposition::{Family, Samples, counter, gauge};
+use super::exposition::{COLONY, Family, Samples, counter, gauge};
 use crate::model::Wall;
 
 /// What can be learned; what cannot is left out.
@@ -19,7 +19,7 @@ struct Monitor {
 pub(super) fn write(text: &mut Vec<u8>, started: Wall) {
     let monitor = Monitor { started, status: fs::read_to_string("/proc/self/status").unwrap_or_default() };
     for family in FAMILIES {
-        family.write(text, &mut false, b"", &monitor);
+        family.write(text, &mut false, COLONY, &monitor);
     }
 }
 

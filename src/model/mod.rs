@@ -36,7 +36,7 @@ pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use expand::expand;
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
-pub use ordered::{map_of, set_of, sort_by};
+pub use ordered::{Beside, map_of, set_of, sort_by};
 pub use probe::{Notify, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict};
 pub use request::Request;
 pub use rlimit::{Resource, Rlimit};

@@ -2,7 +2,8 @@
 //! collected from.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::iter::Peekable;
 
 /// Sorts; what is equal stays in its order. It moves each item twice, so it is for what is short or rarely sorted.
 pub fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
@@ -31,9 +32,40 @@ pub fn set_of<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
     set
 }
 
+/// Looks up keys that come in ascending order: a walk beside them, where a search for each would cost ten comparisons.
+pub struct Beside<'a, K, V>(Peekable<btree_map::Iter<'a, K, V>>);
+
+impl<'a, K: Ord, V> Beside<'a, K, V> {
+    /// From the beginning of a map.
+    pub fn new(map: &'a BTreeMap<K, V>) -> Beside<'a, K, V> {
+        Beside(map.iter().peekable())
+    }
+
+    /// What is under this key, which is not less than any before.
+    pub fn get(&mut self, key: &K) -> Option<&'a V> {
+        while let Some((at, value)) = self.0.peek() {
+            match (*at).cmp(key) {
+                Ordering::Less => drop(self.0.next()),
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{map_of, set_of, sort_by};
+    use super::{Beside, map_of, set_of, sort_by};
+
+    #[test]
+    fn a_walk_beside_keys_finds_what_a_search_finds() {
+        let map = map_of([1, 3, 4, 8].map(|key| (key, key * 10)));
+        let mut beside = Beside::new(&map);
+        for key in [0, 1, 1, 2, 3, 5, 8, 9, 9] {
+            assert_eq!(beside.get(&key), map.get(&key), "{key}");
+        }
+    }
 
     #[test]
     fn maps_and_sets_are_those_of_the_library() {

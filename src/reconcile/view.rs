@@ -10,8 +10,8 @@ use super::record::{End, Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{
-    EndView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView,
-    Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
+    Beside, EndView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec,
+    ProcessView, Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
 };
 
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts, what
@@ -19,12 +19,13 @@ use crate::model::{
 pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
     let nothing = Record::default();
     let unknown = desired.processes.keys().filter(|name| !observed.records.contains_key(*name));
-    let mut views: Vec<ProcessView> = observed
-        .records
-        .iter()
-        .chain(unknown.map(|name| (name, &nothing)))
-        .map(|(name, record)| {
-            let wanted = desired.processes.get(name).map(AsRef::as_ref);
+    let mut specs = Beside::new(&desired.processes);
+    let known = observed.records.iter().map(|(name, record)| (name, record, specs.get(name)));
+    let unknown = unknown.map(|name| (name, &nothing, desired.processes.get(name)));
+    let mut views: Vec<ProcessView> = known
+        .chain(unknown)
+        .map(|(name, record, wanted)| {
+            let wanted = wanted.map(AsRef::as_ref);
             let unmet = wanted.and_then(|spec| order::unmet(desired, observed, spec));
             let view = one(name, wanted, record, unmet.as_ref(), now);
             if observed.is_held(record, now.at) { held(view) } else { view }

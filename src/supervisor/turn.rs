@@ -14,7 +14,7 @@ use super::termination::Termination;
 use super::upward::{self, Upward};
 use super::watch_side::WatchSide;
 use crate::failpoint;
-use crate::model::{Account, Check, Moment, Phase, Snapshot, Stamp, Wall};
+use crate::model::{Account, Beside, Check, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::process;
 use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
@@ -313,8 +313,9 @@ impl Supervisor {
     pub(super) fn snapshot(&self, now: Stamp) -> Snapshot {
         let mut processes = view(&self.desired, &self.observed, now);
         let us = nix::unistd::Uid::effective().as_raw();
+        let mut records = Beside::new(self.observed.records());
         for process in &mut processes {
-            let run = self.observed.records().get(&process.name).and_then(|record| record.life.run());
+            let run = records.get(&process.name).and_then(|record| record.life.run());
             process.pid = run.and_then(|run| self.host.pid(run.id));
             if let (Some(heartbeat), Some(mtime)) =
                 (&mut process.heartbeat, run.and_then(|run| self.host.beat_mtime(run.id)))
