@@ -1,8 +1,8 @@
 //! Places where a test makes things go wrong that cannot be brought about from outside: a panic, a stop in the midst of
 //! something. They exist only in builds with debug assertions; `.ci/run` sees to it that the release has none.
 //!
-//! `NCOLONY_FAILPOINT=PLACE:ACTION:FILE` arms one: it goes off when it is reached and FILE exists. ACTION is `panic`, or
-//! `hang`: then FILE is removed, as a sign, and the thread goes no further.
+//! `NCOLONY_FAILPOINT=PLACE:ACTION:FILE` arms one: it goes off when it is reached and FILE exists. ACTION is `panic`;
+//! `slow`, which takes 0.6 s; or `hang`: then FILE is removed, as a sign, and the thread goes no further.
 
 /// A place of that name.
 #[cfg(debug_assertions)]
@@ -20,6 +20,7 @@ pub(crate) fn reach(place: &str) {
             let _ = std::fs::remove_file(file);
             std::thread::park();
         },
+        "slow" => std::thread::sleep(std::time::Duration::from_millis(600)),
         _ => panic!("a test asked for this"),
     }
 }

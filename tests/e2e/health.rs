@@ -1,5 +1,6 @@
 //! What `/healthz`, `/livez` and the page say of a colony at work, and that asking cannot harm it.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::panics::armed;
 use crate::support::{Colony, Setup, get, send, wait_for, wait_gone};
 
 const SLEEPER: &str = r#"{"args": ["sleep", "1000"]}"#;
@@ -80,7 +82,7 @@ fn readiness_follows_every_way_of_not_running() {
     assert_eq!(code(&colony, "/healthz"), 200);
 }
 
-// Found by the alert NcolonyReconcileStalled: a kubelet would have restarted the whole container.
+// Found by an alert: a kubelet would have restarted the whole container.
 #[test]
 fn the_loop_is_found_at_work_while_more_end_at_once_than_a_turn_may_start() {
     let hasty = r#"{"args": ["true"], "backoff": {"thresholdSeconds": 0}, "readinessGate": false}"#;
@@ -96,6 +98,22 @@ fn the_loop_is_found_at_work_while_more_end_at_once_than_a_turn_may_start() {
     }
     // A machine that is too slow for all of it answers late, and says that.
     colony.wait_finding("loop", "[+]loop ok");
+}
+
+// Found by NcolonyReconcileSlow, which was never seen: each scrape had 503.
+#[test]
+fn who_asks_is_answered_though_turns_are_long_and_there_is_always_something_to_do() {
+    let (setup, slow) = armed(Setup::new(), "turn", "slow");
+    let hasty = r#"{"args": ["true"], "backoff": {"thresholdSeconds": 0}, "readinessGate": false}"#;
+    let colony = (0..80).fold(setup, |setup, number| setup.file(&format!("hasty{number}"), hasty)).start();
+    wait_code(&colony, "/healthz/reconcile", 200);
+    fs::write(slow, "").expect("a file");
+    let mut answered = 0;
+    colony.wait("eight answers, one after the other", || {
+        let is_at_work = code(&colony, "/livez") == 200;
+        answered = if is_at_work { answered + 1 } else { 0 };
+        (answered == 8).then_some(())
+    });
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The alerts of a monitor's own troubles, before a real Prometheus: a state directory that cannot be had, an output that
-//! nobody reads, too few descriptors.
+//! nobody reads, too few descriptors, a loop that is slow or hangs.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,9 +10,11 @@ use std::thread;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use serde_json::Value;
 
 use super::alerts::{GONE, NEAR, SEEN, alerts, quick, shipped, wait_firing, wait_peace};
 use super::server::{self, Prometheus};
+use crate::panics::armed;
 use crate::support::{Colony, Setup, can, sleeper, succeeds};
 
 /// Each is seen firing and ending below; the second is the check that fails, where there is one.
@@ -22,14 +24,13 @@ const OWN: &[(&str, &str)] = &[
     ("NcolonyOutputLost", ""),
     ("NcolonyOpenFdsHigh", ""),
 ];
-
-/// What needs a loop that is overwhelmed for minutes: only their unit tests in `tests/rules` show them.
-const UNSEEN: &[&str] = &["NcolonyReconcileSlow", "NcolonyReconcileStalled"];
+/// That of a loop that is too slow.
+const SLOW: &[(&str, &str)] = &[("NcolonyReconcileSlow", "")];
 
 #[test]
-fn every_alert_is_seen_firing_and_ending_or_said_not_to_be() {
-    let seen = [SEEN, OWN, &[NEAR]].concat().into_iter().map(|(alert, _)| alert);
-    let told: BTreeSet<String> = seen.chain(GONE).chain(UNSEEN.iter().copied()).map(str::to_string).collect();
+fn every_alert_is_seen_firing_and_ending() {
+    let seen = [SEEN, OWN, SLOW, &[NEAR]].concat().into_iter().map(|(alert, _)| alert);
+    let told: BTreeSet<String> = seen.chain(GONE).map(str::to_string).collect();
     let mut shipped = shipped();
     let all: BTreeSet<String> =
         alerts(&mut shipped).map(|alert| alert["alert"].as_str().expect("a name").to_string()).collect();
@@ -87,4 +88,61 @@ fn alerts_of_the_monitor_itself_fire_and_end_when_it_is_mended() {
     fs::remove_file(&state).expect("ours");
     (0..20).for_each(|number| colony.remove(&idle(number)));
     wait_peace(&prometheus, || colony.log());
+}
+
+/// The rules with these alerts only, and so that a scrape now and then is enough for them.
+fn only(names: &[(&str, &str)]) -> Value {
+    let mut rules = quick();
+    for group in rules["groups"].as_array_mut().expect("groups") {
+        let alerts = group["rules"].as_array_mut().expect("rules");
+        alerts.retain(|alert| names.iter().any(|(name, _)| alert["alert"] == *name));
+        for alert in alerts {
+            let expr = alert["expr"].as_str().expect("a text");
+            alert["expr"] = expr.replace("[5s]", "[20s]").into();
+        }
+    }
+    rules
+}
+
+#[test]
+fn the_alert_of_a_slow_loop_fires_and_ends_when_it_is_quick_again() {
+    if !server::is_there() {
+        return;
+    }
+    let (setup, slow) = armed(Setup::new(), "turn", "slow");
+    // There is always something to do.
+    let hasty = r#"{"args": ["true"], "backoff": {"thresholdSeconds": 0}}"#;
+    let colony = (0..20).fold(setup, |setup, number| setup.file(&format!("hasty{number}"), hasty)).start();
+    fs::write(&slow, "").expect("a file");
+    let prometheus = Prometheus::start_each(5, &[colony.address()], &only(SLOW));
+    wait_firing(&prometheus, &colony, SLOW, || ());
+    fs::remove_file(&slow).expect("ours");
+    wait_peace(&prometheus, || colony.log());
+}
+
+#[test]
+fn a_loop_that_hangs_is_a_monitor_that_does_not_answer() {
+    if !server::is_there() {
+        return;
+    }
+    let down = &[("NcolonyMonitorDown", "")];
+    let (setup, hang) = armed(Setup::new(), "turn", "hang");
+    let colony = setup.start();
+    let prometheus = Prometheus::start(&[colony.address()], &only(down));
+    colony.wait("a scrape", || (prometheus.now("ncolony_build_info").len() == 1).then_some(()));
+    fs::write(hang, "").expect("a file");
+    wait_firing(&prometheus, &colony, down, || ());
+    // It would not end when it is told to.
+    drop(colony.kill_monitor());
+}
+
+// By whatever the tick: what is scraped is never behind for want of one.
+#[test]
+fn each_scrape_has_the_loop_look() {
+    let colony = Setup::new().flags(&["--frequency", "100000"]).start();
+    let looked = || colony.metric("ncolony_last_reconcile_timestamp_seconds");
+    let mut last = colony.wait("a look", looked);
+    for _ in 0..3 {
+        last = colony.wait("a later look", || looked().filter(|later| *later > last));
+    }
 }

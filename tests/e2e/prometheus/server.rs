@@ -49,12 +49,18 @@ pub(crate) fn own_address() -> SocketAddr {
 impl Prometheus {
     /// Starts one for these targets, all of the job ncolony. `rules` is what a file of rules holds.
     pub(crate) fn start(targets: &[SocketAddr], rules: &Value) -> Prometheus {
+        Prometheus::start_each(1, targets, rules)
+    }
+
+    /// The same, but it scrapes only each so many seconds, which is how long a scrape may take then.
+    pub(crate) fn start_each(seconds: u8, targets: &[SocketAddr], rules: &Value) -> Prometheus {
         let dir = tempfile::tempdir().expect("a directory");
         let path = |below: &str| dir.path().join(below).display().to_string();
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
         // YAML is JSON, too.
+        let each = format!("{seconds}s");
         let config = json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": each, "scrape_timeout": each, "evaluation_interval": "1s"},
             "rule_files": [path("rules.json")],
             "scrape_configs": [{"job_name": "ncolony", "static_configs": [{"targets": targets}]}],
         });
