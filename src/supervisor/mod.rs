@@ -297,10 +297,6 @@ async fn turn_until_done(
             ready = heirs.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
             () = sleep(wait) => {}
         }
-        // Whatever it was that woke us: where turns are long, nobody who asks waits for more than one.
-        while let Ok(question) = asked.try_recv() {
-            answer(&mut supervisor, question);
-        }
         // In this order: what was written before a message is heard of before it.
         let is_told = wakes.messages.swap(false, Ordering::Acquire);
         supervisor.config_heard(std::mem::take(&mut *wakes.config()));

@@ -107,11 +107,9 @@ def build(tools):
 def cargo_build(target=None):
     """The release binary's path, as cargo tells it."""
     command = ["cargo", "build", "--release", "--bin", "ncolony", "--message-format", "json-render-diagnostics"]
-    environment = dict(os.environ)
     if target:
-        command += ["--target", target]
-        environment["RUSTFLAGS"] = "-C target-feature=+crt-static"
-    output = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        command += ["--target", target, "--config", ".ci/static.toml"]
+    output = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
     built = (json.loads(line).get("executable") for line in output.stdout.splitlines())
     return Path(next(filter(None, built)))
 
