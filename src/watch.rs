@@ -55,8 +55,8 @@ pub struct WatchError {
 impl Watch {
     /// Watches these directories; one that is missing is watched when a [`Watch::refresh`] finds it.
     ///
-    /// `on_hint` is told which directory to look at again, by its index, and at what of it. It is called on a thread of its own, must not
-    /// block and must not panic.
+    /// `on_hint` is told which directory to look at again, by its index, and at what of it. It is called on a thread of its
+    /// own, must not block and must not panic.
     ///
     /// # Errors
     /// There is no inotify to be had: forbidden, or its limits are reached.

@@ -33,8 +33,8 @@ pub(super) const fn summary<T>(name: &'static str, help: &'static str, samples: 
 }
 
 impl<T> Family<T> {
-    /// Appends what the family says of a thing. `subject` is its label as [`subject`] makes it, or [`COLONY`]; `is_headed` says
-    /// whether the family has been mentioned, which a family without samples is not.
+    /// Appends what the family says of a thing. `subject` is its label as [`subject`] makes it, or [`COLONY`]; `is_headed`
+    /// says whether the family has been mentioned, which a family without samples is not.
     pub(super) fn write(&self, text: &mut Vec<u8>, is_headed: &mut bool, subject: &[u8], thing: &T) {
         let head = &self.head;
         (self.samples)(&mut Samples { text, head, subject, is_headed, is_begun: false, suffix: "" }, thing);

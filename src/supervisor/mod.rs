@@ -275,13 +275,16 @@ async fn turn_until_done(
             Turn::Sleep(at) => at,
             Turn::Done => return Ok(supervisor),
         };
+        let mut was_asked = false;
         for _ in 0..STEPS {
             tokio::task::yield_now().await;
             while let Ok(question) = asked.try_recv() {
                 answer(&mut supervisor, question);
+                was_asked = true;
             }
         }
-        let wait = wake_at.since(clocks().at);
+        // What is asked for may be for the next turn to do.
+        let wait = if was_asked { Duration::ZERO } else { wake_at.since(clocks().at) };
         // Each arm says "look again", or sets a flag that the next turn reads; all are cancel-safe: a signal's and a
         // channel's recv, a Notify, readiness, a sleep.
         tokio::select! {

@@ -1,5 +1,6 @@
 //! What the processes of a run use, as `/metrics` tells it.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::metrics::Scrape;
+use crate::panics::armed;
 use crate::support::{Colony, Setup, send, series, sh, sleeper};
 
 const SAMPLED: &str = "ncolony_usage_last_sample_timestamp_seconds";
@@ -119,4 +121,19 @@ fn it_is_looked_at_the_processes_when_somebody_scrapes_and_at_most_every_five_se
         (looks.len() == 3).then_some(())
     });
     assert!(looks.windows(2).all(|pair| pair[1] - pair[0] >= 4.9), "{looks:?}");
+}
+
+// Found by a file that was away for a moment: the first scrape was asked for right after a turn, and waited for the next.
+#[test]
+fn a_scrape_that_comes_right_after_a_turn_does_not_wait_for_the_next() {
+    let (setup, slow) = armed(Setup::new(), "turn", "slow");
+    let colony = setup.file("web", &sleeper()).flags(&["--frequency", "100"]).start();
+    colony.wait_pid("web", None);
+    fs::write(&slow, "").expect("a file");
+    colony.write("other", &sleeper());
+    // Told within the slow turn, after which nothing happens: what is asked now is heard between it and the next.
+    colony.wait_log("started other");
+    fs::remove_file(&slow).expect("the file");
+    let scrape = Scrape::of(&colony);
+    assert_eq!(scrape.value(&series("threads", "web")), Some(1.0), "it came without what was asked for");
 }
