@@ -65,7 +65,7 @@ pub(super) const COLONY: &[Family<Snapshot>] = &[
         "Unix time at which it was last looked at what the processes use.",
         |samples, snapshot| samples.time(snapshot.sampled),
     ),
-    gauge("ncolony_strays", "Adopted processes that live now and belong to no run.", |samples, snapshot| {
+    gauge("ncolony_strays", "Adopted processes that live now.", |samples, snapshot| {
         samples.count(snapshot.strays);
     }),
 ];

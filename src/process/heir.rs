@@ -15,9 +15,9 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::sys::Ended;
-use super::sys::{self, Wait, Which};
+use super::sys::{self, Which};
 use super::{Children, First, Kin, Loss, Main, Who, tree};
-use crate::model::{Exit, Incarnation, Signal};
+use crate::model::{CpuTime, Exit, Incarnation, Signal};
 
 /// All of them.
 pub(super) struct Heirs {
@@ -92,7 +92,7 @@ impl Heirs {
     }
 
     /// Those that have ended, with what was collected of them where that was for us.
-    fn ended(&mut self) -> Vec<(Incarnation, Option<Ended>)> {
+    fn ended(&mut self) -> Vec<(Incarnation, Option<(Ended, CpuTime)>)> {
         if self.runs.is_empty() {
             return Vec::new();
         }
@@ -101,7 +101,7 @@ impl Heirs {
         let runs = events[..ready].iter().filter_map(|event| NonZeroU64::new(event.data())).map(Incarnation::new);
         let ended = runs.filter_map(|run| Some((run, self.remove(run)?)));
         // By its descriptor, not by its number: its parent may have collected it already.
-        let collect = |heir: Heir| sys::wait(Which::Held(heir.pidfd.as_raw_fd()), Wait::Poll).ok().flatten();
+        let collect = |heir: Heir| sys::wait_with_usage(Which::Held(heir.pidfd.as_raw_fd()));
         ended.map(|(run, heir)| (run, collect(heir))).collect()
     }
 }
@@ -180,9 +180,9 @@ impl Children {
     /// Collects the heirs that have ended. To be done before anybody is collected by number.
     pub(super) fn collect_heirs(&mut self, lost: &mut Vec<Loss>) {
         for (run, ended) in self.heirs.ended() {
-            lost.push(Loss { run, who: Who::Heir, exit: ended.as_ref().map_or(Exit::Unknown, |ended| ended.exit) });
-            if let Some(ended) = ended {
-                self.orphan_collected(ended, lost);
+            lost.push(Loss { run, who: Who::Heir, exit: ended.map_or(Exit::Unknown, |(ended, _)| ended.exit) });
+            if let Some((ended, cpu)) = ended {
+                self.orphan_collected(ended, Some(cpu), lost);
             }
         }
     }

@@ -9,6 +9,7 @@ mod birth;
 mod brand;
 mod capabilities;
 mod cgroup;
+mod crowd;
 mod env_file;
 mod environment;
 mod exits;
@@ -44,6 +45,7 @@ use crate::model::{
 use birth::Marks;
 use brand::Brands;
 use cgroup::Cgroups;
+use crowd::Accounts;
 use exits::{BATCH, Exits};
 use ghost::Ghosts;
 use heir::Heirs;
@@ -51,9 +53,10 @@ use helper::Helpers;
 use kin::{First, Kin, Loss, Main, Who};
 use leavings::Owner;
 use proc_fs::{Adopted, Listed};
-use sys::{Blueprint, Ended, Nursery, Wait, Which};
+use sys::{Blueprint, Ended, Nursery, Which};
 
 pub use cgroup::Keeps;
+pub use crowd::{CrowdCollector, Crowds, crowds};
 pub use ghost::Remembered;
 pub use heir::NoHeir;
 pub use helper::Purpose;
@@ -76,6 +79,8 @@ pub struct Children {
     brands: Brands,
     cgroups: Cgroups,
     adopted: Adopted,
+    /// Who collects a crowd of them, if anybody does.
+    crowds: Option<Crowds>,
     /// Whether orphans come to us.
     adopts: bool,
     colony: u64,
@@ -182,6 +187,7 @@ impl Children {
             brands: Brands::new(colony),
             cgroups: Cgroups::new(colony),
             adopted: Adopted::open(),
+            crowds: None,
             adopts: adopts.is_ok() || std::process::id() == 1,
             colony,
             next,
@@ -360,6 +366,13 @@ impl Children {
         }
     }
 
+    /// From now on a crowd of orphans is collected by the main thread. Only for an owner on another one.
+    #[must_use]
+    pub fn with_crowds(mut self, crowds: Option<Crowds>) -> Children {
+        self.crowds = crowds;
+        self
+    }
+
     /// Collects everything that has ended. No zombie is left, whoever's it was.
     pub fn reap(&mut self) -> Vec<Event> {
         let mut lost = Vec::new();
@@ -414,6 +427,7 @@ impl Children {
         self.collect_watched(&mut lost);
         self.find_stolen_unwatched();
         let events = self.settle(lost);
+        self.count_crowd();
         self.cgroups.tidy();
         events
     }
@@ -490,8 +504,8 @@ impl Children {
     }
 
     fn collect(&mut self, which: Which, lost: &mut Vec<Loss>) {
-        while let Ok(Some(ended)) = sys::wait(which, Wait::Poll) {
-            let Ended { pid, exit, cpu } = ended;
+        while let Some((ended, cpu)) = sys::wait_with_usage(which) {
+            let Ended { pid, exit } = ended;
             if let Some(run) = self.by_pid.remove(&pid) {
                 self.exits.collected(pid);
                 self.spent.push((run, cpu));
@@ -500,7 +514,7 @@ impl Children {
                 self.exits.collected(pid);
                 self.spent.push((run, cpu));
             } else {
-                self.orphan_collected(ended, lost);
+                self.orphan_collected(ended, Some(cpu), lost);
             }
             // Of one there is no more to be had.
             if let Which::Pid(_) = which {
@@ -509,32 +523,62 @@ impl Children {
         }
     }
 
-    fn orphan_collected(&mut self, ended: Ended, lost: &mut Vec<Loss>) {
-        let Ended { pid, exit, cpu } = ended;
+    fn orphan_collected(&mut self, ended: Ended, cpu: Option<CpuTime>, lost: &mut Vec<Loss>) {
+        let Ended { pid, exit } = ended;
         self.orphans_reaped += 1;
-        self.spent.extend(self.strays.remove(&pid).and_then(|owner| owner.run).map(|run| (run, cpu)));
+        self.spent.extend(self.strays.remove(&pid).and_then(|owner| owner.run).zip(cpu));
         lost.extend(self.heirs.collected(pid).map(|run| Loss { run, who: Who::Heir, exit }));
     }
 
-    /// Orphans are looked for where the kernel puts them; a crowd of them is collected by asking for any child.
+    /// Orphans are looked for where the kernel puts them; a crowd of them is collected by asking for any.
     fn collect_orphans(&mut self, lost: &mut Vec<Loss>) -> Listed {
         loop {
             let listed = self.adopted.list();
             let before = self.orphans_reaped;
             match &listed {
-                Listed::All(pids) => {
-                    self.stray_count = 0;
-                    for pid in pids.iter().filter(|pid| !self.is_known(**pid)).copied().collect::<Vec<_>>() {
-                        self.stray_count += 1;
-                        if let Ok(Some(ended)) = sys::wait(Which::Pid(pid), Wait::Poll) {
-                            self.orphan_collected(ended, lost);
-                        }
-                    }
-                }
+                Listed::All(pids) => self.stray_count = self.collect_listed(pids, lost),
+                Listed::Crowd if self.crowds.is_some() => self.collect_crowd(lost),
                 Listed::Crowd | Listed::Unknown => self.collect(Which::Any, lost),
             }
             if self.orphans_reaped == before {
                 return listed;
+            }
+        }
+    }
+
+    /// Collects those of the listed that have ended, and says how many orphans there were.
+    fn collect_listed(&mut self, pids: &[pid_t], lost: &mut Vec<Loss>) -> u64 {
+        let mut orphans = 0;
+        for pid in pids.iter().copied() {
+            if self.is_known(pid) {
+                continue;
+            }
+            orphans += 1;
+            if let Some((ended, cpu)) = sys::wait_with_usage(Which::Pid(pid)) {
+                self.orphan_collected(ended, Some(cpu), lost);
+            }
+        }
+        orphans
+    }
+
+    /// Whose they are is looked at where something has ended; how many they are shall be known where nothing does.
+    fn count_crowd(&mut self) {
+        if let Listed::Crowd = self.adopted.list() {
+            let all = tree::children_of_ours();
+            self.stray_count = all.into_iter().filter(|pid| !self.is_known(*pid)).count() as u64;
+        }
+    }
+
+    fn collect_crowd(&mut self, lost: &mut Vec<Loss>) {
+        loop {
+            // What somebody has used who was never seen alive is nobody's.
+            let accounts = if self.strays.is_empty() { Accounts::Nobodys } else { Accounts::Kept };
+            let share = self.crowds.as_ref().map(|crowds| crowds.collect(accounts)).unwrap_or_default();
+            if share.is_empty() {
+                return;
+            }
+            for (ended, cpu) in share {
+                self.orphan_collected(ended, cpu, lost);
             }
         }
     }

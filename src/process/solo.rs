@@ -103,7 +103,7 @@ impl Solo {
 
     /// Collects whatever has ended, and says which orphans that were.
     pub fn reap(&mut self) -> Vec<i32> {
-        while let Ok(Some(Ended { pid, exit, .. })) = sys::wait(Which::Any, Wait::Poll) {
+        while let Ok(Some(Ended { pid, exit })) = sys::wait(Which::Any, Wait::Poll) {
             if pid == self.pid && self.exit.is_none() {
                 self.exit = Some(exit);
             } else {

@@ -49,7 +49,7 @@ use crate::config::{Defaults, Directory, Trust};
 use crate::http::{self, Ask, Question};
 use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Stamp, Wall};
 use crate::output::{Capture, Sink};
-use crate::process::{self, Children};
+use crate::process::{self, Children, Crowds};
 use crate::reconcile::Until;
 use crate::watch::{Hint, Watch};
 use config_side::ConfigSide;
@@ -98,26 +98,27 @@ pub enum Error {
     Metrics(prometheus::Error),
 }
 
-/// Runs the colony until SIGTERM or SIGINT, or until it ends of itself. Returns the exit status that this comes to.
+/// Runs the colony until SIGTERM or SIGINT, or until it ends of itself. Returns the exit status that this comes to. On
+/// another thread than the main one it may be given who collects there.
 ///
 /// # Errors
 /// Why it could not begin; nothing has been started then.
-pub fn run(args: &RunArgs) -> Result<u8, Error> {
+pub fn run(args: &RunArgs, crowds: Option<Crowds>) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Loop("cannot build the event loop", error))?;
-    let outcome = LocalSet::new().block_on(&runtime, serve(args));
+    let outcome = LocalSet::new().block_on(&runtime, serve(args, crowds));
     // A name that is being looked up for a request holds up a thread, for which nobody waits.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(args: &RunArgs) -> Result<u8, Error> {
+async fn serve(args: &RunArgs, crowds: Option<Crowds>) -> Result<u8, Error> {
     let sink = Sink::standard().map_err(|error| Error::Loop("cannot use the standard output", error))?;
     log::install(&sink, args.log_format);
     last_words::end_on_panic_with(&sink, args.log_format);
-    let outcome = serve_through(args, &sink).await;
+    let outcome = serve_through(args, crowds, &sink).await;
     if let Err(error) = &outcome {
         let mut termination = Termination::new(args.termination_log.clone());
         termination.tell(&error.in_full(), "");
@@ -127,7 +128,7 @@ async fn serve(args: &RunArgs) -> Result<u8, Error> {
     outcome
 }
 
-async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<u8, Error> {
+async fn serve_through(args: &RunArgs, crowds: Option<Crowds>, sink: &Sink) -> Result<u8, Error> {
     let signals = Signals::install().map_err(|error| Error::Loop("cannot install signal handlers", error))?;
     tracing::info!(
         "ncolony {} runs what {} describes; it takes messages from {}",
@@ -149,7 +150,8 @@ async fn serve_through(args: &RunArgs, sink: &Sink) -> Result<u8, Error> {
     let meters = Meters::new(&registry).map_err(Error::Metrics)?;
     let wakes = Arc::new(Wakes::default());
     let (questions, asked) = mpsc::channel(64);
-    let supervisor = build(args, journal, sink.clone(), meters, &wakes)?;
+    let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?.with_crowds(crowds);
+    let supervisor = build(args, children, journal, sink.clone(), meters, &wakes)?;
 
     let (ended, has_ended) = oneshot::channel::<()>();
     let fresh = http::fresh(seconds(args.frequency));
@@ -201,13 +203,13 @@ fn journal(args: &RunArgs) -> Result<Journal, Error> {
 
 fn build(
     args: &RunArgs,
+    children: Children,
     journal: Journal,
     sink: Sink,
     meters: Meters,
     wakes: &Arc<Wakes>,
 ) -> Result<Supervisor, Error> {
     let now = clocks();
-    let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?;
     let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
     let voices = Voices::new(&directories::state(args).join("notify"));
     let voices = voices.map_err(|error| Error::Loop("cannot watch notify sockets", error))?;

@@ -200,12 +200,13 @@ class Bench:
             self.enter("stop", contestant, lambda: each(measures.Life.stop))
 
     def orphans(self, contestant):
-        """Three times the contestant and three times the floor, alternately."""
+        """Seven times the contestant and seven times the floor, alternately: one burst alone varies by half."""
 
         def both():
             ours, floor = [], []
-            for _ in range(3):
-                for who, taken in ((self.floor, floor), (contestant, ours)):
+            for turn in range(7):
+                pair = [(self.floor, floor), (contestant, ours)]
+                for who, taken in pair if turn % 2 == 0 else reversed(pair):
                     taken.append(measures.orphans(self.scratch, who, self.options.orphans, next(self.homes)))
             return statistics.median(ours), statistics.median(floor)
 

@@ -45,6 +45,29 @@ fn as_a_subreaper_it_leaves_no_zombie_of_three_hundred_orphans() {
     three_hundred_orphans(Setup::new());
 }
 
+// P01
+#[test]
+fn a_crowd_of_living_orphans_is_counted_and_the_dead_behind_it_are_collected() {
+    let setup = Setup::new();
+    let go = setup.path("go");
+    // One look at the list of orphans shows some six hundred.
+    let script = format!(
+        "i=0; while test $i -lt 700; do (sleep 1000 &); i=$((i+1)); done
+        while ! test -e {go}; do sleep 0.1; done
+        i=0; while test $i -lt 900; do (sleep 0.2 &); i=$((i+1)); done; exec sleep 1000",
+        go = go.display()
+    );
+    let colony = setup.file("forker", &sh(&script)).start();
+    colony.wait_metric("ncolony_strays", |n| n >= 700.0);
+    fs::write(&go, "").expect("it may go on");
+    colony.wait_metric("ncolony_reaped_orphans_total", |n| n >= 900.0);
+    let below = children(colony.monitor_below());
+    assert!(below.iter().all(|pid| state(*pid) != Some('Z')));
+    assert_eq!(below.len(), 701);
+    let (status, log) = end_below(colony);
+    assert!(status.success(), "{log}");
+}
+
 // P02
 #[test]
 fn as_pid_1_it_gives_each_process_the_time_that_it_needs_to_end() {

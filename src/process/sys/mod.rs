@@ -24,6 +24,7 @@ pub(super) use solo::{fork, hear_of_children, leave_terminal, next_signal, stop_
 pub(super) use traits::Traits;
 pub(super) use wait::{
     Ended, Wait, Which, has_child, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait,
+    wait_with_usage,
 };
 
 /// Marks every descriptor from 3 on as not for children. Whoever started us may have left some open.
