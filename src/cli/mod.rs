@@ -1,5 +1,6 @@
 //! The command line: types only. What a flag means is said here, once, and printed by `--help`.
 
+mod change;
 mod convert;
 mod programs;
 
@@ -9,6 +10,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use change::{
+    ApplyArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, RolloutArgs, RolloutVerb, ScaleArgs, WhomArgs,
+};
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
 
@@ -184,18 +188,28 @@ pub enum CtlVerb {
     Add(Box<AddArgs>),
     /// Delete the file of a process: it is stopped
     Remove(NameArgs),
-    /// Ask for a restart of one process
-    Restart(NameArgs),
+    /// Write process files as they are given: add them, or change them
+    Apply(ApplyArgs),
+    /// Show what apply would change: exit 0 if nothing, 1 if something, 2 if it cannot be told
+    Diff(DiffArgs),
+    /// Delete the files of processes: they are stopped
+    Delete(DeleteArgs),
+    /// Set how many of a process there are, in its file
+    Scale(ScaleArgs),
+    /// Ask for a restart of processes
+    Restart(NamesArgs),
     /// Ask for a restart of every process
     RestartAll,
     /// Ask for a restart of every process of a group
     RestartGroup(GroupArgs),
-    /// Stop one process until it is started again, its file is edited, or the monitor begins anew
-    Stop(NameArgs),
-    /// Start one process that was stopped, has ended, or waits for its next try
-    Start(NameArgs),
-    /// Run a process that has a schedule now, besides it
-    Trigger(NameArgs),
+    /// Ask for restarts
+    Rollout(RolloutArgs),
+    /// Stop processes until they are started again, their files are edited, or the monitor begins anew
+    Stop(OutageArgs),
+    /// Start processes that were stopped, have ended, or wait for their next try
+    Start(OutageArgs),
+    /// Run processes that have a schedule now, besides it
+    Trigger(NamesArgs),
     /// Send a signal to the main process of one process, once
     Signal(SignalArgs),
 }

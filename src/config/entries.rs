@@ -118,6 +118,21 @@ impl Entries {
         })
     }
 
+    /// Takes an entry for one that holds this text, or for none.
+    pub(super) fn suppose(&mut self, file: &str, text: Option<&[u8]>) {
+        // What is called otherwise than a file may be is none.
+        let Ok(entry) = CString::new(file) else { return };
+        let Some(text) = text else {
+            self.known.remove(&entry);
+            return;
+        };
+        let mut candidate = first_sight(&entry, &mut Vec::new());
+        if let Some(candidate) = &mut candidate {
+            candidate.verdict = verdict(&candidate.file, text, &self.defaults, &mut self.desk.lists);
+        }
+        self.known.insert(entry, Box::new(Known { seen: self.scans, file: candidate }));
+    }
+
     /// Returns whether it came out otherwise than before.
     fn look_at(&mut self, dir: BorrowedFd<'_>, name: &CString, now: Moment, news: &mut Vec<News>) -> bool {
         if !self.known.contains_key(name) {
@@ -149,6 +164,17 @@ fn first_sight(entry: &CStr, news: &mut Vec<News>) -> Option<Candidate> {
             news.push(News::Ignored { entry: entry.to_bytes().escape_ascii().to_string(), why });
             None
         }
+    }
+}
+
+/// What a text is good for.
+fn verdict(file: &str, text: &[u8], defaults: &Defaults, lists: &mut Lists) -> Verdict {
+    match manifest::parse(file, text, defaults) {
+        Ok(Manifest { mut spec, replicas, warnings, mentions }) => {
+            spec.depends_on = lists.share(spec.depends_on);
+            Verdict::Good(Arc::new(spec), replicas, warnings, mentions)
+        }
+        Err(diagnostics) => Verdict::Bad(diagnostics),
     }
 }
 
@@ -208,13 +234,7 @@ impl Candidate {
             return None;
         }
         self.content = content;
-        Some(match manifest::parse(&self.file, bytes, eye.defaults) {
-            Ok(Manifest { mut spec, replicas, warnings, mentions }) => {
-                spec.depends_on = desk.lists.share(spec.depends_on);
-                Verdict::Good(Arc::new(spec), replicas, warnings, mentions)
-            }
-            Err(diagnostics) => Verdict::Bad(diagnostics),
-        })
+        Some(verdict(&self.file, bytes, eye.defaults, &mut desk.lists))
     }
 
     fn notice(&mut self, why: &str, news: &mut Vec<News>) {

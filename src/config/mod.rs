@@ -3,6 +3,7 @@
 //! [`Directory::scan`] looks and says what is desired; [`parse`] judges one text. A text becomes a tree of places
 //! (`json`, `yaml`), the tree becomes typed values (`manifest`, by way of `decode`), and everything wrong with it a [`Diagnostic`].
 
+mod amend;
 mod birth;
 mod checks;
 mod decode;
@@ -20,6 +21,7 @@ mod lists;
 mod manifest;
 mod news;
 mod node;
+mod rehearsal;
 mod replicas;
 mod report;
 mod schema;
@@ -28,6 +30,7 @@ mod text;
 mod yaml;
 mod zone;
 
+pub use amend::{AmendError, amend};
 pub use checks::{Asked, Check, CheckKind, CheckList};
 pub use diagnostic::{Diagnostic, Excerpt, Place, Severity};
 pub use directory::{Directory, Scan, check_file};
@@ -35,3 +38,4 @@ pub use file::Trust;
 pub use foreign::{Tree, TreeEntry, TreeValue, read_yaml};
 pub use manifest::{Defaults, MAX_FILE, Manifest, parse};
 pub use news::News;
+pub use rehearsal::{Change, Rehearsal, rehearse};

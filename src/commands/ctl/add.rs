@@ -1,18 +1,15 @@
 //! `ncolony ctl add`
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use serde_json::{Map, Value, json};
 
 use super::error::Error;
-use super::{files, json};
+use super::{files, json, steps};
 use crate::cli::AddArgs;
 use crate::config::{self, Defaults};
-use crate::messages::{publish_over, sync_directory};
+use crate::messages::sync_directory;
 
 /// Writes the file of a process. It is called NAME, as NColony's is.
 pub(super) fn add(dir: &Path, args: &AddArgs) -> Result<(), Error> {
@@ -24,23 +21,8 @@ pub(super) fn add(dir: &Path, args: &AddArgs) -> Result<(), Error> {
     if let Some(other) = files::of(dir, name)?.into_iter().find(|found| *found != path) {
         return Err(Error::OtherFile { name: name.to_string(), path: other });
     }
-    // Hidden, so that two at once do not meet, and no name is too long for it.
-    let beside = dir.join(format!(".ncolony.{}.new", process::id()));
-    // Whoever has closed the file to others meant it.
-    let mode = fs::metadata(&path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777);
-    write(dir, &path, &beside, text.as_bytes(), mode).map_err(|source| Error::Write { path, source })
-}
-
-fn write(dir: &Path, path: &Path, beside: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    match publish_over(path, beside, text, mode) {
-        // Of one with our pid that was killed before it was done.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(beside)?;
-            publish_over(path, beside, text, mode)?;
-        }
-        done => done?,
-    }
-    sync_directory(dir)
+    let written = steps::publish(dir, &path, text.as_bytes()).and_then(|()| sync_directory(dir));
+    written.map_err(|source| Error::Write { path, source })
 }
 
 /// Looks whether the monitor would take a file of this name and text: by the monitor's own code.

@@ -35,6 +35,34 @@ pub(super) enum Error {
     Refused(Vec<Diagnostic>),
     /// A directory cannot be used.
     Directory { flag: &'static str, path: PathBuf, source: io::Error },
+    /// The directory cannot be listed.
+    Unlisted(String),
+    /// What is to be applied cannot be read.
+    Source { path: PathBuf, source: io::Error },
+    /// A directory to be applied holds nothing.
+    NoFiles { dir: PathBuf },
+    /// `--name` beside something that has one.
+    NameOfFile { path: PathBuf },
+    /// A document on stdin says nowhere what it is called.
+    NoHead,
+    /// Two of what is to be applied have one name.
+    Twice { name: String },
+    /// Two files describe one process.
+    Several { name: String, paths: [PathBuf; 2] },
+    /// The file is a link.
+    Link { path: PathBuf, target: PathBuf },
+    /// A key cannot be set without changing more than that.
+    Entangled { path: PathBuf, key: &'static str, value: String },
+    /// One of a set has no file of its own.
+    Replica { name: String, set: String },
+    /// Other files depend on what is to go.
+    Needed(Vec<Diagnostic>),
+    /// No process is of this group.
+    UnknownGroup { group: String, nearest: Option<String> },
+    /// The process has no schedule.
+    NoSchedule { name: String },
+    /// Nobody would hear of it.
+    NoMonitor { dir: PathBuf },
     /// The process is described by a file of another name.
     OtherFile { name: String, path: PathBuf },
     /// No file describes a process of this name.
@@ -64,10 +92,34 @@ impl fmt::Display for Error {
             Error::ExtrasSyntax { path, .. } => write!(f, "--extras {} is not JSON", path.display()),
             Error::ExtrasShape { path } => write!(f, "--extras {} holds no JSON object", path.display()),
             Error::Refused(diagnostics) => {
-                f.write_str("the monitor would refuse this file; nothing is written")?;
+                f.write_str("the monitor would refuse this; nothing is written")?;
                 diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
             }
             Error::Directory { flag, path, .. } => write!(f, "cannot use {flag} {}", path.display()),
+            Error::Unlisted(why) => f.write_str(why),
+            Error::Source { path, .. } if path.as_os_str() == "-" => f.write_str("cannot read stdin"),
+            Error::Source { path, .. } => write!(f, "cannot read {}", path.display()),
+            Error::NoFiles { dir } => write!(f, "there are no process files in {}", dir.display()),
+            Error::NameOfFile { path } => write!(f, "--name is of a file on stdin; {} has a name", path.display()),
+            Error::NoHead => f.write_str("a file on stdin does not say what it is called"),
+            Error::Twice { name } => write!(f, "two of these files describe {name:?}"),
+            Error::Several { name, paths: [one, other] } => {
+                write!(f, "{} and {} both describe {name:?}", one.display(), other.display())
+            }
+            Error::Link { path, target } => {
+                write!(f, "{} is a link to {}; nothing is written", path.display(), target.display())
+            }
+            Error::Entangled { path, key, .. } => {
+                write!(f, "cannot set {key} in {} and leave all else there as it is", path.display())
+            }
+            Error::Replica { name, set } => write!(f, "{name:?} may be a replica of {set:?}, and has no file"),
+            Error::Needed(diagnostics) => {
+                f.write_str("other files depend on that; nothing is deleted")?;
+                diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
+            }
+            Error::UnknownGroup { group, .. } => write!(f, "no process is of the group {group:?}"),
+            Error::NoSchedule { name } => write!(f, "process {name:?} has no schedule"),
+            Error::NoMonitor { dir } => write!(f, "no monitor takes messages in {}; nothing is asked", dir.display()),
             Error::OtherFile { name, path } => write!(f, "{} describes {name:?} already", path.display()),
             Error::Unknown { name, dir, .. } => write!(f, "no process {name:?} in {}", dir.display()),
             Error::Write { path, .. } => write!(f, "cannot write {}", path.display()),
@@ -82,6 +134,7 @@ impl std::error::Error for Error {
         match self {
             Error::Name { source, .. } => Some(source),
             Error::Extras { source, .. }
+            | Error::Source { source, .. }
             | Error::Directory { source, .. }
             | Error::Write { source, .. }
             | Error::Delete { source, .. } => Some(source),
@@ -97,7 +150,20 @@ impl std::error::Error for Error {
             | Error::ExtrasShape { .. }
             | Error::Refused(_)
             | Error::OtherFile { .. }
-            | Error::Unknown { .. } => None,
+            | Error::Unknown { .. }
+            | Error::Unlisted(_)
+            | Error::NoFiles { .. }
+            | Error::NameOfFile { .. }
+            | Error::NoHead
+            | Error::Twice { .. }
+            | Error::Several { .. }
+            | Error::Link { .. }
+            | Error::Entangled { .. }
+            | Error::Replica { .. }
+            | Error::Needed(_)
+            | Error::UnknownGroup { .. }
+            | Error::NoSchedule { .. }
+            | Error::NoMonitor { .. } => None,
         }
     }
 }
@@ -115,6 +181,20 @@ impl Error {
             Error::OtherFile { name, .. } => {
                 Some(format!("edit that file, or delete it first: ncolony ctl remove {name}"))
             }
+            Error::NoHead => Some("begin it with a line such as \"# web.yaml\", or give --name web".to_string()),
+            Error::Several { .. } => Some("the monitor takes neither; delete one of them".to_string()),
+            Error::Link { .. } => Some("change the file that it leads to, or delete the link first".to_string()),
+            Error::Entangled { key, value, .. } => Some(format!("write it there yourself: {key}: {value}")),
+            Error::Replica { set, .. } => Some(format!("name the set: {set}")),
+            Error::Needed(_) => Some("delete those as well, edit them first, or give --force".to_string()),
+            Error::UnknownGroup { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest:?}?")),
+            Error::UnknownGroup { nearest: None, .. } => {
+                Some("groups are what \"group\" lists in process files".into())
+            }
+            Error::NoSchedule { name } => Some(format!("to run it anew: ncolony ctl restart {name}")),
+            Error::NoMonitor { .. } => {
+                Some("a monitor that starts later drops what is older than itself; is --messages right?".to_string())
+            }
             Error::Signal { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
             Error::Signal { nearest: None, .. } => Some("name one such as HUP, SIGUSR1, RTMIN+3 or 15".to_string()),
             Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest:?}?")),
@@ -129,6 +209,11 @@ impl Error {
             | Error::Extras { .. }
             | Error::ExtrasSyntax { .. }
             | Error::Refused(_)
+            | Error::Unlisted(_)
+            | Error::Source { .. }
+            | Error::NoFiles { .. }
+            | Error::NameOfFile { .. }
+            | Error::Twice { .. }
             | Error::Write { .. }
             | Error::Delete { .. }
             | Error::Message(_) => None,

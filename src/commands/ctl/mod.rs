@@ -5,62 +5,85 @@
 //! there is such a process: a script expects an exit status of 1 for a misspelt name, not silence.
 
 mod add;
+mod ask;
+mod change;
 mod error;
 mod files;
 mod json;
+mod monitor;
+mod sources;
+mod steps;
+mod unified;
 
 use std::error::Error as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use self::error::Error;
-use crate::cli::{CtlArgs, CtlVerb};
+use crate::cli::{CtlArgs, CtlVerb, RolloutVerb};
 use crate::messages;
-use crate::model::{Name, Request, Signal};
+use crate::model::{Name, Request};
 
-/// Does what `args` ask for; says on stderr what went wrong.
+/// `diff` could not tell.
+const TROUBLE: u8 = 2;
+
+/// Does what `args` ask for; says on stdout what was done, and on stderr what went wrong.
 ///
-/// Exit status 0: done (for what the monitor does: asked for); 1: not done, and nothing changed.
+/// Exit status 0: done (for what the monitor does: asked for); 1: not done, and nothing changed. Of `diff`, 0: nothing
+/// differs; 1: something does; 2: it cannot be told.
 pub fn run(args: &CtlArgs) -> ExitCode {
+    let is_diff = matches!(args.verb, CtlVerb::Diff(_));
     match execute(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
-            eprintln!("{}", explain(&error));
-            ExitCode::FAILURE
+            note(&explain(&error));
+            if is_diff { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
         }
     }
 }
 
-fn execute(args: &CtlArgs) -> Result<(), Error> {
+fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
     match &args.verb {
-        CtlVerb::Add(add) => add::add(&args.config, add),
-        CtlVerb::Remove(name) => files::remove(&args.config, name.get()),
-        CtlVerb::Restart(name) => ask(args, name.get(), Request::Restart),
-        CtlVerb::Stop(name) => ask(args, name.get(), Request::Stop),
-        CtlVerb::Start(name) => ask(args, name.get(), Request::Start),
-        CtlVerb::Trigger(name) => ask(args, name.get(), Request::Trigger),
-        CtlVerb::Signal(to) => {
-            let signal = signal(&to.signal)?;
-            ask(args, &to.name, |name| Request::Signal(name, signal))
-        }
-        CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll),
-        CtlVerb::RestartGroup(group) if group.group.is_empty() => Err(Error::NoGroup),
-        CtlVerb::RestartGroup(group) => send(&args.messages, &Request::RestartGroup(group.group.clone())),
+        CtlVerb::Add(add) => add::add(&args.config, add)?,
+        CtlVerb::Remove(name) => files::remove(&args.config, name.get())?,
+        CtlVerb::Apply(apply) => change::apply(args, apply)?,
+        CtlVerb::Diff(diff) if change::diff(args, diff)? => return Ok(ExitCode::FAILURE),
+        CtlVerb::Diff(_) => {}
+        CtlVerb::Delete(delete) => change::delete(args, delete)?,
+        CtlVerb::Scale(scale) => change::scale(args, scale)?,
+        CtlVerb::Restart(names) => ask::restart(args, names.get())?,
+        CtlVerb::Rollout(rollout) => match &rollout.verb {
+            RolloutVerb::Restart(whom) => ask::rollout(args, whom)?,
+        },
+        CtlVerb::Stop(names) => ask::stop(args, names)?,
+        CtlVerb::Start(names) => ask::start(args, names)?,
+        CtlVerb::Trigger(names) => ask::trigger(args, names.get())?,
+        CtlVerb::Signal(to) => ask::signal(args, to)?,
+        CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll)?,
+        CtlVerb::RestartGroup(group) if group.group.is_empty() => return Err(Error::NoGroup),
+        CtlVerb::RestartGroup(group) => send(&args.messages, &Request::RestartGroup(group.group.clone()))?,
     }
-}
-
-fn ask(args: &CtlArgs, name: &str, request: impl Fn(Name) -> Request) -> Result<(), Error> {
-    let name = files::called(&args.config, name)?;
-    send(&args.messages, &request(name))
-}
-
-fn signal(text: &str) -> Result<Signal, Error> {
-    Signal::parse(text).ok_or_else(|| Error::Signal { text: text.to_string(), nearest: Signal::misspelt(text) })
+    Ok(ExitCode::SUCCESS)
 }
 
 fn send(dir: &Path, request: &Request) -> Result<(), Error> {
     files::directory(dir, "--messages")?;
     messages::write(dir, request).map(drop).map_err(Error::Message)
+}
+
+/// Says what became of a process, as kubectl does.
+fn say(name: &Name, word: &str, is_dry: bool) {
+    print(&format!("process/{name} {word}{}\n", if is_dry { " (dry run)" } else { "" }));
+}
+
+/// A reader that has gone away is no reason to fail: the exit status tells all.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The error, its causes, and what to do, for a terminal.

@@ -1,0 +1,143 @@
+//! The verbs of `ncolony ctl` that change something, in kubectl's words where it has them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `ncolony ctl apply`
+#[derive(Args, Clone, Debug)]
+pub struct ApplyArgs {
+    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml"; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// The process's name, of a single file on stdin
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// `--dry-run`
+    #[command(flatten)]
+    pub dry_run: DryRun,
+}
+
+/// `ncolony ctl diff`
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml"; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// The process's name, of a single file on stdin
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// `--dry-run`, for which kubectl has two words that come to the same here.
+#[derive(Args, Clone, Debug)]
+pub struct DryRun {
+    /// Say what would be done, and do nothing ("client" and "server" are the same here)
+    #[arg(long = "dry-run", value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client", value_parser = ["none", "client", "server"])]
+    dry_run: Option<String>,
+}
+
+impl DryRun {
+    /// Whether nothing is to be done.
+    pub fn is_asked(&self) -> bool {
+        self.dry_run.as_deref().is_some_and(|place| place != "none")
+    }
+}
+
+/// `ncolony ctl delete`
+#[derive(Args, Clone, Debug)]
+pub struct DeleteArgs {
+    /// Whom
+    #[command(flatten)]
+    pub names: NamesArgs,
+
+    /// Be content where there is no such process
+    #[arg(long)]
+    pub ignore_not_found: bool,
+
+    /// Delete also what other files depend on
+    #[arg(long)]
+    pub force: bool,
+
+    /// `--dry-run`
+    #[command(flatten)]
+    pub dry_run: DryRun,
+}
+
+/// `ncolony ctl scale`
+#[derive(Args, Clone, Debug)]
+pub struct ScaleArgs {
+    /// Whom
+    #[command(flatten)]
+    pub names: NamesArgs,
+
+    /// How many of each there are to be
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub replicas: u32,
+
+    /// `--dry-run`
+    #[command(flatten)]
+    pub dry_run: DryRun,
+}
+
+/// `ncolony ctl stop`, `ncolony ctl start`
+#[derive(Args, Clone, Debug)]
+pub struct OutageArgs {
+    /// Whom
+    #[command(flatten)]
+    pub names: NamesArgs,
+
+    /// Write it into their files, as "suspend": what begins anew keeps to it
+    #[arg(long)]
+    pub persist: bool,
+}
+
+/// Names of processes, as arguments or, as NColony's older scripts have it, as an option.
+#[derive(Args, Clone, Debug)]
+pub struct NamesArgs {
+    /// The processes' names
+    #[arg(value_name = "NAME", required_unless_present = "name_option")]
+    pub names: Vec<String>,
+
+    /// The process's name
+    #[arg(long = "name", value_name = "NAME", id = "name_option", hide = true, conflicts_with = "names")]
+    pub name_option: Option<String>,
+}
+
+impl NamesArgs {
+    /// The names, whichever way they were given, as they are written.
+    pub fn get(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().chain(&self.name_option).map(String::as_str)
+    }
+}
+
+/// `ncolony ctl rollout`
+#[derive(Args, Clone, Debug)]
+pub struct RolloutArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: RolloutVerb,
+}
+
+/// The verbs of `ncolony ctl rollout`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RolloutVerb {
+    /// Ask for a restart of processes, or of a group: replicas one at a time
+    Restart(WhomArgs),
+}
+
+/// Processes by name, or a group of them.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct WhomArgs {
+    /// The processes' names
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// All processes of a group, as the key "group" of their files names it
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+}

@@ -1,0 +1,107 @@
+//! The verbs that change process files: `apply`, `diff`, `delete`, `scale`, and `--persist` of `stop` and `start`.
+
+use std::path::Path;
+
+use super::error::Error;
+use super::steps::{self, Deed, Step};
+use super::{files, monitor, sources, unified};
+use crate::cli::{ApplyArgs, CtlArgs, DeleteArgs, DiffArgs, NamesArgs, ScaleArgs};
+use crate::config::{self, Change, Defaults};
+use crate::model::Name;
+
+/// `apply`: all of it, or, where the monitor would refuse some, none.
+pub(super) fn apply(ctl: &CtlArgs, args: &ApplyArgs) -> Result<(), Error> {
+    files::directory(&ctl.config, "--config")?;
+    let steps = steps::of_sources(&ctl.config, sources::read(&args.files, args.name.as_deref())?)?;
+    written(ctl, &steps, None, args.dry_run.is_asked())
+}
+
+/// `diff`: whether something differs.
+pub(super) fn diff(ctl: &CtlArgs, args: &DiffArgs) -> Result<bool, Error> {
+    files::directory(&ctl.config, "--config")?;
+    let steps = steps::of_sources(&ctl.config, sources::read(&args.files, args.name.as_deref())?)?;
+    steps::rehearse(&ctl.config, &steps)?;
+    for step in &steps {
+        super::print(&difference(step));
+    }
+    Ok(steps.iter().any(|step| step.deed() != Deed::Unchanged))
+}
+
+fn difference(step: &Step) -> String {
+    let name = |path: &Path| path.display().to_string();
+    let old = step.old.as_deref().map_or("/dev/null".to_string(), name);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let told = unified::diff([&old, &name(&step.new)], &text(&step.before), &text(&step.text));
+    match told.is_empty() && step.deed() == Deed::Configured {
+        true => format!("rename from {old}\nrename to {}\n", name(&step.new)),
+        false => told,
+    }
+}
+
+/// `scale`: the key `replicas` of their files.
+pub(super) fn scale(ctl: &CtlArgs, args: &ScaleArgs) -> Result<(), Error> {
+    let steps = keyed(ctl, &args.names, ("replicas", &args.replicas.to_string()))?;
+    written(ctl, &steps, Some("scaled"), args.dry_run.is_asked())
+}
+
+/// `stop --persist`, `start --persist`: the key `suspend`.
+pub(super) fn suspend(ctl: &CtlArgs, names: &NamesArgs, value: &str, word: &str) -> Result<(), Error> {
+    let steps = keyed(ctl, names, ("suspend", value))?;
+    written(ctl, &steps, Some(word), false)
+}
+
+fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<Vec<Step>, Error> {
+    names.get().map(|name| steps::of_key(&ctl.config, files::bare(name), key)).collect()
+}
+
+fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, is_dry: bool) -> Result<(), Error> {
+    steps::rehearse(&ctl.config, steps)?;
+    steps::carry_out(&ctl.config, steps, word, is_dry)?;
+    if !is_dry && steps.iter().any(|step| step.deed() != Deed::Unchanged) {
+        monitor::note_of_absence(&ctl.messages, "the next one begins with these files");
+    }
+    Ok(())
+}
+
+/// `delete`: all of them, or none.
+pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
+    let dir = &ctl.config;
+    let mut doomed: Vec<Name> = Vec::new();
+    for text in args.names.get() {
+        match files::described(dir, files::bare(text)) {
+            Ok(name) if doomed.contains(&name) => {}
+            Ok(name) => doomed.push(name),
+            Err(Error::Unknown { .. }) if args.ignore_not_found => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if !args.force {
+        is_needed(dir, &doomed)?;
+    }
+    let is_dry = args.dry_run.is_asked();
+    for name in &doomed {
+        if !is_dry {
+            files::delete(dir, name)?;
+        }
+        super::say(name, "deleted", is_dry);
+    }
+    if !is_dry && !doomed.is_empty() {
+        monitor::note_of_absence(&ctl.messages, "the next one begins without them");
+    }
+    Ok(())
+}
+
+fn is_needed(dir: &Path, doomed: &[Name]) -> Result<(), Error> {
+    let mut gone = Vec::new();
+    for name in doomed {
+        for path in files::of(dir, name.as_str())? {
+            gone.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    let changes: Vec<Change> = gone.iter().map(|file| Change { file, text: None }).collect();
+    let told = config::rehearse(dir, &changes, &Defaults::STANDARD).map_err(Error::Unlisted)?;
+    match told.refused.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Needed(told.refused)),
+    }
+}
