@@ -5,13 +5,16 @@ mod needs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ncolony::cli::Listen;
 use ncolony::http::{Ask, Question, bind, fresh, serve};
-use ncolony::model::{Account, ConfigView, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView};
+use ncolony::model::{
+    Account, ConfigView, LogAnswer, Moment, Name, Phase, ProcessView, Snapshot, Stamp, State, Wall, WatchView,
+};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use prometheus::Registry;
@@ -49,12 +52,14 @@ impl Server {
                             (Question::Snapshot(answer), Some(colony)) => drop(answer.send(colony.clone())),
                             (Question::Events(_, answer), Some(_)) => drop(answer.send(Vec::new())),
                             (Question::Sample(told), Some(_)) => drop(told),
+                            (Question::Log(_, answer), Some(_)) => drop(answer.send(LogAnswer::NoProcess)),
                             (question, None) => unanswered.push(question),
                         }
                     }
                 });
                 let shutdown = async { stopped.await.unwrap_or_default() };
-                serve(listeners, Ask::new(ask), Registry::new(), fresh(Duration::from_secs(10)), shutdown).await;
+                let ask = Ask::new(ask, Arc::default());
+                serve(listeners, None, ask, Registry::new(), fresh(Duration::from_secs(10)), shutdown).await;
             });
             let _ = end.send(());
         });
@@ -204,6 +209,7 @@ fn process(name: &str) -> ProcessView {
         config_hash: 0xc0ffee,
         user: Some(Account::Id(1000)),
         file_error: None,
+        spec: None,
     }
 }
 

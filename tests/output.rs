@@ -10,11 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ncolony::model::{Format, Incarnation, Name, OnFull, Output};
-use ncolony::output::{Capture, Counts, Sink};
+use ncolony::output::{Capture, Counts, Room, Sink};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const BUDGET: usize = 1 << 20;
+const ROOM: Room = Room { each: 16 * 1024, all: 256 * 1024 };
 const PREFIX: Output = Output { format: Format::Prefix, on_full: OnFull::Block };
 const JSON: Output = Output { format: Format::Json, on_full: OnFull::Block };
 const DROP: Output = Output { format: Format::Prefix, on_full: OnFull::Drop };
@@ -54,7 +55,7 @@ impl Stage {
         let turn = TESTS.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let ((out, out_end), (err, err_end)) = (pipe(), pipe());
         let sink = sink(out_end, err_end).expect("a sink");
-        let capture = Capture::new(sink.clone()).expect("a capture");
+        let capture = Capture::new(sink.clone(), ROOM).expect("a capture");
         Stage { capture, sink, out: Some(out), err: Some(err), children: Vec::new(), _turn: turn }
     }
 
@@ -208,7 +209,7 @@ fn a_flood_of_256_mib_takes_no_more_memory_than_a_trickle() {
     let _alone = TESTS.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     let null = || OwnedFd::from(OpenOptions::new().write(true).open("/dev/null").expect("/dev/null"));
     let sink = Sink::to(null(), null()).expect("a sink");
-    let mut capture = Capture::new(sink).expect("a capture");
+    let mut capture = Capture::new(sink, ROOM).expect("a capture");
     let before = resident();
     let script = "yes 'a line of a log, as long as such lines are, or nearly so' | head -c 268435456";
     let begin = Instant::now();

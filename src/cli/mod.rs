@@ -136,6 +136,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "UID", value_parser = id, env = "NCOLONY_RUN_TRUSTED_UID", value_delimiter = ',')]
     pub trusted_uid: Vec<u32>,
 
+    /// How many bytes of each run's last lines are kept for `ctl logs`; 0 for none
+    #[arg(long, value_name = "BYTES", default_value = "16Ki", value_parser = bytes, env = "NCOLONY_RUN_LOG_BUFFER")]
+    pub log_buffer: usize,
+
+    /// How many bytes all runs' last lines may take together
+    #[arg(long, value_name = "BYTES", default_value = "384Ki", value_parser = bytes, env = "NCOLONY_RUN_LOG_BUFFER_TOTAL")]
+    pub log_buffer_total: usize,
+
     /// How the monitor's own log lines are written
     #[arg(long, value_enum, default_value = "text", env = "NCOLONY_RUN_LOG_FORMAT")]
     pub log_format: LogFormat,
@@ -360,6 +368,16 @@ fn seconds_above_zero(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The most that a flag of bytes takes: 1 GiB.
+const MOST_BYTES: usize = 1 << 30;
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("", 1)];
+    let read = |(unit, size): (&str, usize)| text.strip_suffix(unit)?.parse::<usize>().ok()?.checked_mul(size);
+    let value = units.into_iter().find_map(read).ok_or("expected a number of bytes, such as 65536, 64Ki or 1Mi")?;
+    if value <= MOST_BYTES { Ok(value) } else { Err("expected at most 1Gi".to_string()) }
+}
+
 fn id(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "expected a number; names are not looked up".to_string())
 }
@@ -385,6 +403,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        let rows =
+            [("0", Some(0)), ("512", Some(512)), ("64Ki", Some(65536)), ("1Mi", Some(1 << 20)), ("1Gi", Some(1 << 30))];
+        for (text, expected) in rows.into_iter().chain(["", "Ki", "-1", "1k", "2Gi", "1.5Mi"].map(|bad| (bad, None))) {
+            assert_eq!(super::bytes(text).ok(), expected, "{text:?}");
+        }
     }
 
     // W12

@@ -1,10 +1,13 @@
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::model::{EventsAsked, ProcessEvent, Snapshot};
+use crate::model::{EventsAsked, LogAnswer, LogAsked, ProcessEvent, Snapshot};
 
 /// How long the loop may take to answer: a kubelet waits no longer than this by default.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,11 +22,16 @@ pub enum Question {
     Events(EventsAsked, oneshot::Sender<Vec<ProcessEvent>>),
     /// What the processes use is about to be asked for. To be dropped at once if that is known, else when it is.
     Sample(oneshot::Sender<()>),
+    /// What a process has printed.
+    Log(LogAsked, oneshot::Sender<LogAnswer>),
 }
 
 /// The way to ask the loop.
 #[derive(Clone, Debug)]
-pub struct Ask(mpsc::Sender<Question>);
+pub struct Ask {
+    questions: mpsc::Sender<Question>,
+    turns: Arc<Notify>,
+}
 
 /// The loop did not answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,9 +43,25 @@ pub enum Stuck {
 }
 
 impl Ask {
-    /// Asks whoever holds the other end of `questions`.
-    pub fn new(questions: mpsc::Sender<Question>) -> Self {
-        Ask(questions)
+    /// Asks whoever holds the other end of `questions`, and tells all who wait for `turns` of each turn.
+    pub fn new(questions: mpsc::Sender<Question>, turns: Arc<Notify>) -> Self {
+        Ask { questions, turns }
+    }
+
+    /// Ready after the next turn of the loop, before which nothing changes. What is asked after this was called is not older
+    /// than what comes then.
+    pub(super) fn turned(&self) -> Pin<Box<OwnedNotified>> {
+        let mut turned = Box::pin(Arc::clone(&self.turns).notified_owned());
+        turned.as_mut().enable();
+        turned
+    }
+
+    /// What a process has printed.
+    ///
+    /// # Errors
+    /// As [`Ask::snapshot`].
+    pub async fn log(&self, asked: LogAsked) -> Result<LogAnswer, Stuck> {
+        self.ask(|answer| Question::Log(asked, answer)).await
     }
 
     /// The colony as it is now.
@@ -70,7 +94,7 @@ impl Ask {
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Stuck> {
         let exchange = async {
             let (answer, answered) = oneshot::channel();
-            self.0.send(question(answer)).await.map_err(|_| Stuck::Gone)?;
+            self.questions.send(question(answer)).await.map_err(|_| Stuck::Gone)?;
             answered.await.map_err(|_| Stuck::Gone)
         };
         timeout(PATIENCE, exchange).await.unwrap_or(Err(Stuck::Silent))

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::span::Span;
 use super::verdict::{self, Outcome};
-use crate::model::{FileError, Phase, ProcessEvent, ProcessView, Snapshot, State, Wall};
+use crate::model::{FileError, Phase, ProcessEvent, ProcessView, Snapshot, Span, State, Wall};
 
 /// The most reasons that are listed; `/healthz` has them all.
 const MOST_REASONS: usize = 6;

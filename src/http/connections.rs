@@ -21,13 +21,18 @@ struct Open {
     asked: Asked,
 }
 
-/// Whether a connection has sent a whole request head.
+/// Whether a connection has sent a whole request head, and its answer has an end.
 #[derive(Clone, Default)]
 pub(super) struct Asked(Arc<AtomicBool>);
 
 impl Asked {
     pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Its answer goes on until somebody closes it: it may be closed at any time.
+    pub(super) fn has_no_end(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     fn get(&self) -> bool {

@@ -119,7 +119,17 @@ mod tests {
     };
 
     fn probe(kind: ProbeKind, verdict: ProbeVerdict) -> ProbeView {
-        ProbeView { kind, verdict, why: None, successful: 7, failed: 3, unknown: 1, seconds: 0.125 }
+        ProbeView {
+            kind,
+            verdict,
+            why: None,
+            successful: 7,
+            failed: 3,
+            unknown: 1,
+            seconds: 0.125,
+            failing_since: None,
+            next: None,
+        }
     }
 
     fn crashing() -> ProcessView {

@@ -17,6 +17,7 @@
 //! open and one more comes, the oldest that has not asked anything yet makes room. So half-open connections, however
 //! many, cost 64 descriptors and never a probe.
 
+mod api;
 mod ask;
 mod bind;
 mod colony;
@@ -33,14 +34,17 @@ mod routes;
 #[cfg(test)]
 mod sample;
 mod server;
-mod span;
+mod socket;
+mod stream;
 mod verdict;
+mod wire;
 
 use std::time::Duration;
 
 pub use ask::{Ask, Question, Stuck};
 pub use bind::bind;
 pub use server::serve;
+pub use socket::{SOCKET, Socket};
 
 /// How old the loop's last full look may be, when it looks every `tick`: three ticks, but at least ten seconds.
 pub fn fresh(tick: Duration) -> Duration {

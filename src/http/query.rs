@@ -11,21 +11,21 @@ impl Query {
     /// Reads a query string; what is not known is passed over.
     pub(super) fn parse(text: Option<&str>) -> Query {
         let mut query = Query::default();
-        for pair in text.unwrap_or_default().split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match decode(key).as_str() {
+        for (key, value) in pairs(text.unwrap_or_default()) {
+            match key.as_str() {
                 "verbose" => query.verbose = true,
-                "exclude" => {
-                    let name = decode(value);
-                    if !query.exclude.contains(&name) {
-                        query.exclude.push(name);
-                    }
-                }
+                "exclude" if !query.exclude.contains(&value) => query.exclude.push(value),
                 _ => {}
             }
         }
         query
     }
+}
+
+/// The parameters of a query string.
+pub(super) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| (decode(key), decode(value)))
 }
 
 /// Decodes a part of a path: `%41`, but a `+` is one.

@@ -12,13 +12,14 @@ use super::colony::Colony;
 use super::metrics::{self, Exposition};
 use super::pieces::Pieces;
 use super::query::Query;
+use super::stream::Stream;
 use super::verdict::{self, Finding};
 use super::{Stuck, health, page, query};
 use crate::model::{EventsAsked, ProcessEvent, Snapshot};
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// So many events of the colony are shown to people: what fits below its processes.
 const SHOWN_EVENTS: usize = 20;
@@ -55,6 +56,10 @@ pub(super) enum Content {
     Text(String),
     /// What is made as it is sent.
     Metrics(Box<Exposition>),
+    /// The same, line by line.
+    Stream(Stream),
+    /// The same, until whoever listens has gone.
+    Endless(Stream),
 }
 
 /// What an answer says, as HTTP has it.
@@ -194,6 +199,7 @@ impl Reply {
         let mut response = Response::new(match self.content {
             Content::Text(text) => Either::Left(Full::new(Bytes::from(text))),
             Content::Metrics(exposition) => Either::Right(Pieces::of(exposition)),
+            Content::Stream(stream) | Content::Endless(stream) => Either::Right(Pieces::of_stream(stream)),
         });
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -234,6 +240,7 @@ mod tests {
         match reply.content {
             Content::Text(text) => text,
             Content::Metrics(pieces) => pieces.map(|piece| String::from_utf8_lossy(&piece).into_owned()).collect(),
+            Content::Stream(_) | Content::Endless(_) => panic!("the port has no streams"),
         }
     }
 

@@ -85,6 +85,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         config_hash: 0xc0ffee,
         user: Some(Account::Id(1000)),
         file_error: None,
+        spec: None,
     }
 }
 

@@ -1,28 +1,33 @@
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Ask;
 use super::connections::{Asked, Connections};
-use super::routes::{self, Body, Reply, Route, Wanted};
+use super::routes::{self, Content, Reply, Route, Wanted};
+use super::socket::{self, LOOK, Peer, Socket};
+use super::wire::Wire;
+use super::{Ask, api};
 use crate::failpoint;
 
 /// The most connections that are open at once.
 pub(super) const MOST: usize = 64;
+/// The most at the socket.
+const MOST_LOCAL: usize = 32;
 /// From the connection to the end of the request's head.
 pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// From the connection to the last byte of the answer.
@@ -39,6 +44,13 @@ const MOST_LARGE: usize = 4;
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
 
+/// Where a connection came in.
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Port,
+    Local(Peer),
+}
+
 /// What every request's answer is made from.
 struct Site {
     ask: Ask,
@@ -51,9 +63,11 @@ struct Site {
 /// Answers requests until `shutdown` is ready, and then within a second.
 ///
 /// `registry` is shown by `/metrics` beside what a snapshot tells, and gets `ncolony_http_requests_total`. `fresh` is
-/// how old the loop's last full look may be ([`fresh`](super::fresh)). Without listeners it only waits for `shutdown`.
+/// how old the loop's last full look may be ([`fresh`](super::fresh)). Without listeners and socket it only waits for
+/// `shutdown`. At the socket other things are answered, and to its owner alone.
 pub async fn serve(
     listeners: Vec<TcpListener>,
+    mut local: Option<Socket>,
     ask: Ask,
     registry: Registry,
     fresh: Duration,
@@ -62,6 +76,7 @@ pub async fn serve(
     let requests = request_counter(&registry);
     let site = Arc::new(Site { ask, registry, fresh, requests, large: Arc::new(Semaphore::new(MOST_LARGE)) });
     let mut connections = Connections::new(MOST);
+    let mut locals = Connections::new(MOST_LOCAL);
     let mut shutdown = pin!(shutdown);
     let mut warned = None;
     loop {
@@ -69,10 +84,16 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             () = connections.ended() => {}
-            accepted = accept(&listeners) => match accepted {
-                Ok(stream) => {
-                    let asked = Asked::default();
-                    connections.admit(asked.clone(), connection(stream, asked, Arc::clone(&site))).await;
+            () = locals.ended() => {}
+            () = sleep(LOOK), if local.is_some() => local.iter_mut().for_each(Socket::renew),
+            accepted = accept(&listeners, local.as_ref()) => match accepted {
+                Ok((wire, door)) => {
+                    let (asked, site) = (Asked::default(), Arc::clone(&site));
+                    let which = match door {
+                        Door::Port => &mut connections,
+                        Door::Local(_) => &mut locals,
+                    };
+                    which.admit(asked.clone(), connection(wire, door, asked, site)).await;
                 }
                 // Of no meaning for the next: the other side was gone before we had a look.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -86,8 +107,8 @@ pub async fn serve(
             },
         }
     }
-    drop(listeners);
-    connections.drain(DRAIN_LIMIT).await;
+    drop((listeners, local));
+    tokio::join!(connections.drain(DRAIN_LIMIT), locals.drain(DRAIN_LIMIT));
 }
 
 fn request_counter(registry: &Registry) -> IntCounterVec {
@@ -110,8 +131,25 @@ fn warn_of(error: &io::Error, warned: &mut Option<Instant>) {
     }
 }
 
-/// The next connection of any of the listeners; for ever if there are none.
-async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+/// The next connection, and where it came in; for ever if there is nowhere.
+async fn accept(listeners: &[TcpListener], local: Option<&Socket>) -> io::Result<(Wire, Door)> {
+    let of_socket = async {
+        match local {
+            Some(socket) => socket.accept().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        stream = accept_tcp(listeners) => stream.map(|stream| (Wire::Tcp(stream), Door::Port)),
+        stream = of_socket => stream.map(|stream| {
+            let peer = socket::peer(&stream);
+            (Wire::Unix(stream), Door::Local(peer))
+        }),
+    }
+}
+
+async fn accept_tcp(listeners: &[TcpListener]) -> io::Result<TcpStream> {
     poll_fn(|context| {
         for listener in listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(context) {
@@ -124,17 +162,34 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
 }
 
 /// One request and its answer.
-async fn connection(stream: TcpStream, asked: Asked, site: Arc<Site>) {
+async fn connection(wire: Wire, door: Door, asked: Asked, site: Arc<Site>) {
     // Else the kernel keeps each piece of a large answer until the one before has arrived.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Wire::Tcp(stream) = &wire
+        && let Err(error) = stream.set_nodelay(true)
+    {
         tracing::debug!(%error, "a connection to the status server may be slow");
     }
+    let goes_on = Arc::new(AtomicBool::new(false));
     // Kept by the service, which lives as long as the connection: until the last byte has left.
     let seat = Arc::new(OnceLock::new());
     let service = service_fn(|request| {
         asked.set();
         let (site, seat) = (Arc::clone(&site), Arc::clone(&seat));
-        async move { Ok::<_, Infallible>(respond(&site, &seat, &request).await) }
+        let (asked, goes_on) = (asked.clone(), Arc::clone(&goes_on));
+        async move {
+            let reply = match door {
+                Door::Port => respond(&site, &seat, &request).await,
+                Door::Local(peer) => {
+                    let uri = request.uri();
+                    api::answer(&site.ask, peer, request.method(), uri.path(), uri.query()).await
+                }
+            };
+            if let Content::Endless(_) = reply.content {
+                asked.has_no_end();
+                goes_on.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(reply.into_response())
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -143,23 +198,29 @@ async fn connection(stream: TcpStream, asked: Asked, site: Arc<Site>) {
         .max_headers(HEAD_FIELDS)
         // A scraper comes back after more than any idle limit that we would grant; so none waits for it.
         .keep_alive(false)
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
-    match timeout(WHOLE_LIMIT, connection).await {
+        // At the socket, who closes his side has gone: else one who follows what says nothing would be kept for ever.
+        .half_close(matches!(door, Door::Port))
+        .serve_connection(TokioIo::new(wire), service);
+    let mut connection = pin!(connection);
+    let outcome = match timeout(WHOLE_LIMIT, &mut connection).await {
+        Err(_) if goes_on.load(Ordering::Relaxed) => Ok(connection.await),
+        outcome => outcome,
+    };
+    match outcome {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection to the status server ended early"),
         Err(_) => tracing::debug!("a connection to the status server took too long"),
     }
 }
 
-async fn respond(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, request: &Request<Incoming>) -> Response<Body> {
+async fn respond(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, request: &Request<Incoming>) -> Reply {
     failpoint::reach("http");
     let (label, reply) = match routes::find(request.method(), request.uri().path()) {
         Ok(wanted) => (wanted.route.path(), answer(site, seat, &wanted, request.uri().query()).await),
         Err((label, refusal)) => (label, refusal),
     };
     site.requests.with_label_values(&[label, reply.status.as_str()]).inc();
-    reply.into_response()
+    reply
 }
 
 async fn answer(site: &Site, seat: &OnceLock<OwnedSemaphorePermit>, wanted: &Wanted, query: Option<&str>) -> Reply {

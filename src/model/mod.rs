@@ -11,6 +11,7 @@ mod exit;
 mod expand;
 #[cfg(test)]
 mod expressions;
+mod log;
 mod name;
 mod nearest;
 mod ordered;
@@ -20,9 +21,11 @@ mod rlimit;
 mod security;
 mod shown;
 mod snapshot;
+mod span;
 mod spec;
 mod time;
 mod usage;
+mod utc;
 
 pub use calendar::Calendar;
 pub use cron::{Cron, CronError};
@@ -34,6 +37,7 @@ pub use environment::{
 pub use event::{Event, EventKind, EventsAsked, ProcessEvent, Reason};
 pub use exit::{Exit, HelperId, Incarnation, Signal, StartError, Step};
 pub use expand::expand;
+pub use log::{LogAnswer, LogAsked, LogFrom, LogLine, LogPlace, LogRun, LogTold};
 pub use name::{Name, NameError};
 pub use nearest::{edits, nearest};
 pub use ordered::{Beside, map_of, set_of, sort_by};
@@ -46,9 +50,11 @@ pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,
     WatchView,
 };
+pub use span::Span;
 pub use spec::{
     Backoff, Birth, Concurrency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull, Output, PreStop,
     ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
 };
 pub use time::{Moment, Stamp, Wall};
 pub use usage::{CpuTime, Footprint, Usage};
+pub use utc::utc;

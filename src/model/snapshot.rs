@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Exit, Moment, Name, ProbeKind, ProbeVerdict, Stamp, Usage, Wall};
+use super::{Account, Exit, Moment, Name, ProbeKind, ProbeVerdict, ProcessSpec, Stamp, Usage, Wall};
 
 /// The colony at one moment.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub enum Phase {
     ShuttingDown,
 }
 
-/// One process, as outsiders see it. No environment, no arguments: no secrets.
+/// One process, as outsiders see it. But for [`ProcessView::spec`] no environment, no arguments: no secrets.
 #[derive(Clone, Debug)]
 pub struct ProcessView {
     /// Its name.
@@ -123,6 +123,9 @@ pub struct ProcessView {
     pub user: Option<Account>,
     /// Why its file is refused at present; the last good version is in force.
     pub file_error: Option<String>,
+    /// What is asked of it; of one that is not wanted any more, what governs its last run. For its owner's eyes: there
+    /// are arguments and the environment in it.
+    pub spec: Option<Arc<ProcessSpec>>,
 }
 
 /// What a process is doing; the values of the label `state` of `ncolony_process_state`.
@@ -264,6 +267,10 @@ pub struct ProbeView {
     pub unknown: u64,
     /// How long all of them together took, in seconds.
     pub seconds: f64,
+    /// Since when all that it has shown of this run were failures, if the last was.
+    pub failing_since: Option<Wall>,
+    /// When it asks next, while this run is asked.
+    pub next: Option<Wall>,
 }
 
 /// The configuration directory.

@@ -1,21 +1,21 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::model::{HelperId, Incarnation, Name, OnFull, Output};
+use crate::model::{HelperId, Incarnation, LogAsked, LogTold, Name, OnFull, Output};
 
 use super::answer::{Answer, Heard};
 use super::lines::Lines;
+use super::log::{Logs, Room};
 use super::outlet::Offer;
-use super::pipe::{Blank, CHUNK, Moved, Pipe, SCRATCH, Turn};
+use super::pipe::{Blank, CHUNK, Moved, Now, Pipe, SCRATCH, Turn};
 use super::render::{Stream, Style};
 use super::sink::Sink;
 use super::tail::Tail;
-use super::time::utc;
 
 /// The most pipes that have a turn in one [`Capture::drain`].
 const MOST_TURNS: usize = 64;
@@ -36,6 +36,8 @@ pub struct Capture {
     counts: BTreeMap<Name, Counts>,
     /// What those have printed last with whom the colony may end.
     tails: HashMap<Name, Tail>,
+    /// What all have printed last, to be asked for.
+    logs: Logs,
     /// For each destination, the pipes that wait for room in it and are not watched meanwhile. Only the first may keep
     /// lines that it has read already, so that what is kept does not grow with their number.
     waiting: [VecDeque<u64>; 2],
@@ -71,11 +73,11 @@ pub struct Drained {
 }
 
 impl Capture {
-    /// Captures nothing yet.
+    /// Captures nothing yet, and will keep as much as there is room for.
     ///
     /// # Errors
     /// If there are no descriptors left.
-    pub fn new(sink: Sink) -> io::Result<Capture> {
+    pub fn new(sink: Sink, room: Room) -> io::Result<Capture> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(sink.room(), EpollEvent::new(EpollFlags::EPOLLIN, ROOM))?;
         Ok(Capture {
@@ -86,6 +88,7 @@ impl Capture {
             spare: None,
             counts: BTreeMap::new(),
             tails: HashMap::new(),
+            logs: Logs::new(room),
             waiting: [VecDeque::new(), VecDeque::new()],
             watched: [false; 2],
             scratch: vec![0; SCRATCH],
@@ -113,7 +116,9 @@ impl Capture {
     /// # Errors
     /// If there are no descriptors left, or no memory for pipes. Nothing is changed then.
     pub fn open(&mut self, run: Incarnation, name: &Name, output: Output) -> io::Result<Stdio> {
-        self.open_both(keys_of_run(run), name, output)
+        let stdio = self.open_both(keys_of_run(run), name, output, Some(run.get()))?;
+        self.logs.begin(name, run.get());
+        Ok(stdio)
     }
 
     /// The same for a process that is started for a run beside its main one; its lines look as the run's do.
@@ -121,7 +126,7 @@ impl Capture {
     /// # Errors
     /// As [`Capture::open`].
     pub fn open_helper(&mut self, helper: HelperId, name: &Name, output: Output) -> io::Result<Stdio> {
-        self.open_both(keys_of_helper(helper), name, output)
+        self.open_both(keys_of_helper(helper), name, output, None)
     }
 
     /// Makes a pipe for what a helper says, on both streams, to us alone: [`Capture::answer`] gives the last of it, and no
@@ -145,12 +150,12 @@ impl Capture {
         answer.last_words(&mut self.scratch)
     }
 
-    fn open_both(&mut self, keys: [u64; 2], name: &Name, output: Output) -> io::Result<Stdio> {
+    fn open_both(&mut self, keys: [u64; 2], name: &Name, output: Output, run: Option<u64>) -> io::Result<Stdio> {
         let [out, err] = self.pipes(keys)?;
         self.counts.entry(name.clone()).or_default();
         let mut give = |blank: Blank, stream: Stream| {
             let style = Style { name: name.clone(), stream, format: output.format };
-            let (pipe, theirs) = blank.split(Lines::new(style, output.on_full));
+            let (pipe, theirs) = blank.split(Lines::new(style, output.on_full), run);
             self.pipes.insert(keys[stream.index()], Box::new(pipe));
             theirs
         };
@@ -185,12 +190,12 @@ impl Capture {
         let Ok(ready) = self.epoll.wait(&mut events[..most], EpollTimeout::ZERO) else {
             return Drained { more: true };
         };
-        let time = utc(SystemTime::now());
+        let now = Now::read();
         for event in &events[..ready] {
             match event.data() {
-                ROOM => self.use_room(most, &time),
+                ROOM => self.use_room(most, &now),
                 key if key & (HELPERS | ANSWERS) == ANSWERS => self.hear(key),
-                key => self.ready(key, &time),
+                key => self.ready(key, &now),
             }
         }
         self.pump();
@@ -211,11 +216,11 @@ impl Capture {
     }
 
     fn have_ended(&mut self, keys: [u64; 2]) {
-        let time = utc(SystemTime::now());
+        let now = Now::read();
         for key in keys {
             if let Some(pipe) = self.pipes.get_mut(&key) {
                 pipe.main_has_gone();
-                self.ready(key, &time);
+                self.ready(key, &now);
             }
         }
         self.pump();
@@ -241,8 +246,14 @@ impl Capture {
         self.tails.get(name).map(Tail::lines).unwrap_or_default()
     }
 
+    /// What was printed last of what is asked for, as much as is told at a time.
+    pub fn log(&self, asked: &LogAsked) -> LogTold {
+        self.logs.told(asked)
+    }
+
     /// Forgets what a process has printed: there is none of this name any more.
     pub fn forget(&mut self, name: &Name) {
+        self.logs.forget(name);
         self.counts.remove(name);
         self.tails.remove(name);
     }
@@ -275,11 +286,11 @@ impl Capture {
     }
 
     /// A pipe has something to read, or has ended.
-    fn ready(&mut self, key: u64, time: &str) {
+    fn ready(&mut self, key: u64, now: &Now) {
         let turn = match self.pipes.get(&key) {
             Some(pipe) if pipe.waits => return,
             Some(pipe) if self.must_queue(pipe) => Turn::Full,
-            Some(_) => self.turns(key, time),
+            Some(_) => self.turns(key, now),
             None => return,
         };
         match turn {
@@ -308,7 +319,7 @@ impl Capture {
 
     /// There is room: those that wait have a turn each, in their order, as long as it lasts; no more than `most` of
     /// them now.
-    fn use_room(&mut self, most: usize, time: &str) {
+    fn use_room(&mut self, most: usize, now: &Now) {
         self.sink.take_room();
         for index in 0..self.sink.outlets().len() {
             let mut turns = 0;
@@ -319,7 +330,7 @@ impl Capture {
                 }
                 turns += 1;
                 let full = self.sink.outlets()[index].page().offer() == Offer::Full;
-                match if full { Turn::Full } else { self.turns(key, time) } {
+                match if full { Turn::Full } else { self.turns(key, now) } {
                     Turn::Full => break,
                     Turn::Open => {
                         self.waiting[index].pop_front();
@@ -342,14 +353,15 @@ impl Capture {
     }
 
     /// One turn for a pipe; as many as its last words need, if its process has gone.
-    fn turns(&mut self, key: u64, time: &str) -> Turn {
+    fn turns(&mut self, key: u64, now: &Now) -> Turn {
         loop {
             let Some(pipe) = self.pipes.get_mut(&key) else {
                 return Turn::Open;
             };
             let style = &pipe.lines().style;
             let (stream, name) = (style.stream, style.name.clone());
-            let Moved { turn, start, read, dropped } = pipe.turn(self.sink.outlet(stream), &mut self.scratch, time);
+            let Moved { turn, start, read, dropped } =
+                pipe.turn(self.sink.outlet(stream), &mut self.logs, &mut self.scratch, now);
             let goes_on = turn == Turn::Open && pipe.has_last_words();
             if let Some(counts) = self.counts.get_mut(&name) {
                 counts.bytes[stream.index()] += read as u64;

@@ -10,14 +10,15 @@ mod answer;
 mod capture;
 mod escape;
 mod lines;
+mod log;
 mod outlet;
 mod pipe;
 mod render;
 mod sink;
 mod tail;
-mod time;
 
+pub use crate::model::utc;
 pub use capture::{Capture, Counts, Drained, Stdio};
+pub use log::Room;
 pub use outlet::Note;
 pub use sink::{LogWriter, Sink};
-pub use time::utc;

@@ -1,12 +1,16 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
 
 use super::lines::{Lines, MAX_KEPT, Written};
+use super::log::Logs;
 use super::outlet::Outlet;
+use super::render::Style;
+use crate::model::{Wall, utc};
 
 /// The most that is read from one pipe before another has its turn: what a pipe holds, by default.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -17,6 +21,8 @@ pub(super) const SCRATCH: usize = MAX_KEPT + CHUNK;
 pub(super) struct Pipe {
     fd: OwnedFd,
     lines: Lines,
+    /// The number of the run that prints; `None`: somebody prints for the present one.
+    run: Option<u64>,
     /// Whether it is in a queue for room.
     pub(super) waits: bool,
     /// What was read and not yet written: an unfinished line, or, with `backlog`, lines that had no room.
@@ -47,6 +53,20 @@ pub(super) struct Moved {
     pub(super) dropped: usize,
 }
 
+/// The time at which lines are read.
+pub(super) struct Now {
+    pub(super) wall: Wall,
+    /// As the lines have it.
+    pub(super) text: String,
+}
+
+impl Now {
+    pub(super) fn read() -> Now {
+        let now = SystemTime::now();
+        Now { wall: Wall::from(now), text: utc(now) }
+    }
+}
+
 /// A pipe that nobody has yet.
 pub(super) struct Blank {
     ours: OwnedFd,
@@ -66,9 +86,10 @@ impl Blank {
     }
 
     /// Our end, for a process that prints these lines, and its own.
-    pub(super) fn split(self, lines: Lines) -> (Pipe, OwnedFd) {
+    pub(super) fn split(self, lines: Lines, run: Option<u64>) -> (Pipe, OwnedFd) {
         let Blank { ours: fd, theirs } = self;
-        (Pipe { fd, lines, waits: false, kept: Vec::new(), backlog: false, eof: false, last_words: None }, theirs)
+        let (kept, last_words) = (Vec::new(), None);
+        (Pipe { fd, lines, run, waits: false, kept, backlog: false, eof: false, last_words }, theirs)
     }
 }
 
@@ -97,14 +118,14 @@ impl Pipe {
     }
 
     /// Reads once, a chunk at most, and writes the lines. `scratch` has [`SCRATCH`] bytes.
-    pub(super) fn turn(&mut self, outlet: &Outlet, scratch: &mut [u8], time: &str) -> Moved {
+    pub(super) fn turn(&mut self, outlet: &Outlet, logs: &mut Logs, scratch: &mut [u8], now: &Now) -> Moved {
         let mut moved = Moved { turn: Turn::Open, start: 0, read: 0, dropped: 0 };
         if self.backlog {
             let kept = std::mem::take(&mut self.kept);
-            self.write(&kept, self.eof, outlet, time, &mut moved);
+            self.write(&kept, self.eof, outlet, logs, now, &mut moved);
         }
         if moved.turn == Turn::Open && !self.eof {
-            self.read(outlet, scratch, time, &mut moved);
+            self.read(outlet, logs, scratch, now, &mut moved);
         }
         if moved.turn == Turn::Open && self.eof {
             moved.turn = Turn::Ended;
@@ -112,7 +133,7 @@ impl Pipe {
         moved
     }
 
-    fn read(&mut self, outlet: &Outlet, scratch: &mut [u8], time: &str, moved: &mut Moved) {
+    fn read(&mut self, outlet: &Outlet, logs: &mut Logs, scratch: &mut [u8], now: &Now, moved: &mut Moved) {
         let start = self.kept.len();
         let Some(space) = scratch.get_mut(start..) else {
             return;
@@ -137,15 +158,17 @@ impl Pipe {
             }
         };
         scratch[..start].copy_from_slice(&self.kept);
-        self.write(&scratch[..start + moved.read], last, outlet, time, moved);
+        self.write(&scratch[..start + moved.read], last, outlet, logs, now, moved);
         if last && moved.turn == Turn::Open {
             self.last_words = None;
         }
     }
 
     /// Writes the lines in `bytes` and keeps the rest.
-    fn write(&mut self, bytes: &[u8], last: bool, outlet: &Outlet, time: &str, moved: &mut Moved) {
-        let Written { used, dropped, full } = self.lines.write(bytes, last, time, &mut outlet.page());
+    fn write(&mut self, bytes: &[u8], last: bool, outlet: &Outlet, logs: &mut Logs, now: &Now, moved: &mut Moved) {
+        let Written { used, dropped, full } = self.lines.write(bytes, last, &now.text, &mut outlet.page());
+        let Style { name, stream, .. } = &self.lines.style;
+        logs.push(name, self.run, *stream, now.wall, &bytes[..used]);
         self.kept.clear();
         self.kept.extend_from_slice(&bytes[used..]);
         if self.kept.is_empty() {

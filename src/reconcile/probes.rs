@@ -27,11 +27,13 @@ pub struct Probing {
     /// Why the last one that failed did.
     pub why: Option<Arc<str>>,
     /// When the next is due.
-    due: Moment,
+    pub(super) due: Moment,
     /// Since when one is under way.
     asked_at: Option<Moment>,
     /// What the last one showed, and how many have in a row.
     streak: Option<(bool, u32)>,
+    /// Since when all that it has shown were failures, if the last was.
+    pub(super) failing: Option<Moment>,
 }
 
 /// What the probes of one kind of a process have shown, all its runs together.
@@ -88,7 +90,7 @@ pub(super) fn unready(run: &Run) -> Option<&Probing> {
 }
 
 /// Startup comes first, and alone; and before it what is done right after the start.
-fn is_asked(run: &Run, kind: ProbeKind) -> bool {
+pub(super) fn is_asked(run: &Run, kind: ProbeKind) -> bool {
     run.post_start == PostStart::Done && (kind == ProbeKind::Startup) != run.has_started
 }
 
@@ -118,11 +120,13 @@ impl Probing {
     fn new(probe: &Probe, since: Moment, now: Moment) -> Probing {
         let first = (since + probe.initial_delay).max(now);
         let due = if probe.handler.is_passive() { first + probe.period } else { first };
-        Probing { kind: probe.kind, verdict: ProbeVerdict::Unknown, why: None, due, asked_at: None, streak: None }
+        let verdict = ProbeVerdict::Unknown;
+        Probing { kind: probe.kind, verdict, why: None, due, asked_at: None, streak: None, failing: None }
     }
 
     /// One more result. The verdict changes when so many in a row agree.
-    fn count(&mut self, probe: &Probe, success: bool) {
+    fn count(&mut self, probe: &Probe, success: bool, now: Moment) {
+        self.fails(!success, now);
         let before = self.streak.filter(|(last, _)| *last == success).map_or(0, |(_, times)| times);
         let times = before.saturating_add(1);
         self.streak = Some((success, times));
@@ -133,6 +137,10 @@ impl Probing {
         if times >= threshold {
             self.verdict = verdict;
         }
+    }
+
+    fn fails(&mut self, does: bool, now: Moment) {
+        self.failing = does.then(|| self.failing.unwrap_or(now));
     }
 }
 
@@ -208,10 +216,10 @@ impl Record {
         let is_late = matches!(result, ProbeResult::Failure(_)) && stalled_at.is_some_and(|at| asked_at < at);
         let result = if is_late { ProbeResult::Unknown } else { result };
         match &result {
-            ProbeResult::Success => probing.count(probe, true),
+            ProbeResult::Success => probing.count(probe, true, now),
             ProbeResult::Failure(why) => {
                 probing.why = Some(Arc::clone(why));
-                probing.count(probe, false);
+                probing.count(probe, false, now);
             }
             ProbeResult::Unknown => {}
         }
@@ -230,8 +238,12 @@ impl Record {
             return;
         }
         match result {
-            ProbeResult::Success => probing.verdict = ProbeVerdict::Success,
+            ProbeResult::Success => {
+                probing.verdict = ProbeVerdict::Success;
+                probing.fails(false, now);
+            }
             ProbeResult::Failure(why) => {
+                probing.fails(true, now);
                 (probing.verdict, probing.why) = (ProbeVerdict::Failure, Some(Arc::clone(why)));
             }
             ProbeResult::Unknown => return,

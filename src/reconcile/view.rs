@@ -25,9 +25,10 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
     let mut views: Vec<ProcessView> = known
         .chain(unknown)
         .map(|(name, record, wanted)| {
+            let spec = wanted.or(record.life.run().map(|run| &run.spec)).cloned();
             let wanted = wanted.map(AsRef::as_ref);
             let unmet = wanted.and_then(|spec| order::unmet(desired, observed, spec));
-            let view = one(name, wanted, record, unmet.as_ref(), now);
+            let view = ProcessView { spec, ..one(name, wanted, record, unmet.as_ref(), now) };
             if observed.is_held(record, now.at) { held(view) } else { view }
         })
         .collect();
@@ -113,7 +114,7 @@ fn one(
             timeout: heartbeat.period.as_secs_f64(),
             misses: record.tally.exits[ExitReason::Heartbeat as usize],
         }),
-        probes: probe_views(record, spec),
+        probes: probe_views(record, spec, now),
         log_bytes: [0; 2],
         log_dropped: [0; 2],
         usage: None,
@@ -121,6 +122,7 @@ fn one(
         config_hash: spec.map_or(0, |spec| spec.whole.0),
         user: spec.and_then(|spec| spec.birth.security.user.clone()),
         file_error: None,
+        spec: None,
     }
 }
 
@@ -184,7 +186,7 @@ fn probe_trouble(run: &Run, kind: ProbeKind) -> String {
 }
 
 /// Each probe that its file asks for, or that has been made.
-fn probe_views(record: &Record, spec: Option<&ProcessSpec>) -> Vec<ProbeView> {
+fn probe_views(record: &Record, spec: Option<&ProcessSpec>, now: Stamp) -> Vec<ProbeView> {
     let run = record.life.run();
     let is_asked = |kind| spec.is_some_and(|spec| spec.probes.iter().any(|probe| probe.kind == kind));
     let view = |kind: ProbeKind| {
@@ -201,6 +203,11 @@ fn probe_views(record: &Record, spec: Option<&ProcessSpec>) -> Vec<ProbeView> {
             failed: tally.map_or(0, |tally| tally.failed),
             unknown: tally.map_or(0, |tally| tally.unknown),
             seconds: tally.map_or(0.0, |tally| tally.took.as_secs_f64()),
+            failing_since: probing.and_then(|probing| probing.failing).map(|at| now.wall.minus(now.at.since(at))),
+            next: run
+                .filter(|run| probes::is_asked(run, kind))
+                .and(probing)
+                .map(|probing| now.wall.plus(probing.due.since(now.at))),
         })
     };
     ProbeKind::ALL.into_iter().filter_map(view).collect()

@@ -46,9 +46,9 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Listen, OutputFlag, RunArgs};
 use crate::config::{Defaults, Directory, Trust};
-use crate::http::{self, Ask, Question};
+use crate::http::{self, Ask, Question, Socket};
 use crate::model::{Backoff, Format, Moment, OnFull, Output, ProcessSpec, Stamp, Wall};
-use crate::output::{Capture, Sink};
+use crate::output::{Capture, Room, Sink};
 use crate::process::{self, Children, Crowds};
 use crate::reconcile::Until;
 use crate::watch::{Hint, Watch};
@@ -150,6 +150,7 @@ async fn serve_through(args: &RunArgs, crowds: Option<Crowds>, sink: &Sink) -> R
     let meters = Meters::new(&registry).map_err(Error::Metrics)?;
     let wakes = Arc::new(Wakes::default());
     let (questions, asked) = mpsc::channel(64);
+    let turns = Arc::new(Notify::new());
     let children = Children::new(journal.colony, journal.next).map_err(Error::Processes)?.with_crowds(crowds);
     let supervisor = build(args, children, journal, sink.clone(), meters, &wakes)?;
 
@@ -157,11 +158,14 @@ async fn serve_through(args: &RunArgs, crowds: Option<Crowds>, sink: &Sink) -> R
     let fresh = http::fresh(seconds(args.frequency));
     let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
     let listeners = listeners.map_err(cannot_listen)?;
-    let server = tokio::task::spawn_local(http::serve(listeners, Ask::new(questions), registry, fresh, async {
+    let socket = Some(Socket::open(&args.messages));
+    let ask = Ask::new(questions, Arc::clone(&turns));
+    let server = tokio::task::spawn_local(http::serve(listeners, socket, ask, registry, fresh, async {
         // An error means that the loop is gone, which is the same.
         let _ = has_ended.await;
     }));
-    let mut supervisor = turn_until_done(supervisor, signals, &wakes, asked).await?;
+    let mut supervisor = turn_until_done(supervisor, signals, &wakes, asked, &turns).await?;
+    turns.notify_waiters();
     drop(ended);
     // It bounds its drain itself.
     let _ = server.await;
@@ -210,7 +214,8 @@ fn build(
     wakes: &Arc<Wakes>,
 ) -> Result<Supervisor, Error> {
     let now = clocks();
-    let capture = Capture::new(sink.clone()).map_err(|error| Error::Loop("cannot watch pipes", error))?;
+    let capture = Capture::new(sink.clone(), Room { each: args.log_buffer, all: args.log_buffer_total })
+        .map_err(|error| Error::Loop("cannot watch pipes", error))?;
     let voices = Voices::new(&directories::state(args).join("notify"));
     let voices = voices.map_err(|error| Error::Loop("cannot watch notify sockets", error))?;
     let pid_files = PidFiles::new(args.pid.clone());
@@ -268,6 +273,7 @@ async fn turn_until_done(
     mut signals: Signals,
     wakes: &Wakes,
     mut asked: mpsc::Receiver<Question>,
+    turns: &Notify,
 ) -> Result<Supervisor, Error> {
     let output = watched(&supervisor.host.capture, "cannot watch the processes' output")?;
     let notices = watched(&supervisor.host.voices, "cannot watch notify sockets")?;
@@ -277,6 +283,7 @@ async fn turn_until_done(
             Turn::Sleep(at) => at,
             Turn::Done => return Ok(supervisor),
         };
+        turns.notify_waiters();
         let mut was_asked = false;
         for _ in 0..STEPS {
             tokio::task::yield_now().await;
@@ -317,6 +324,7 @@ fn answer(supervisor: &mut Supervisor, question: Question) {
         Question::Sample(told) => supervisor.host.usage.want(told, clocks().at),
         Question::Snapshot(answer) => drop(answer.send(supervisor.snapshot(clocks()))),
         Question::Events(asked, answer) => drop(answer.send(supervisor.host.events.answer(&asked))),
+        Question::Log(asked, answer) => drop(answer.send(supervisor.log(&asked))),
     }
 }
 

@@ -14,7 +14,7 @@ use super::termination::Termination;
 use super::upward::{self, Upward};
 use super::watch_side::WatchSide;
 use crate::failpoint;
-use crate::model::{Account, Beside, Check, Moment, Phase, Snapshot, Stamp, Wall};
+use crate::model::{Account, Beside, Check, Format, LogAnswer, LogAsked, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::process;
 use crate::reconcile::{Desired, Fact, Haste, Observed, Outcome, Until, settle, view};
@@ -348,6 +348,21 @@ impl Supervisor {
             checks: self.checks(),
             strays: self.host.children.strays(),
             sampled: self.host.usage.sampled(),
+        }
+    }
+
+    /// What a process has printed last.
+    pub(super) fn log(&self, asked: &LogAsked) -> LogAnswer {
+        let name = &asked.process;
+        let run = self.observed.records().get(name).and_then(|record| record.life.run());
+        let spec = run.map(|run| &run.spec).or(self.desired.processes.get(name));
+        if spec.is_none() && !self.observed.records().contains_key(name) {
+            return LogAnswer::NoProcess;
+        }
+        let output = spec.and_then(|spec| spec.birth.output).unwrap_or(self.host.default_output);
+        match output.format {
+            Format::Inherit => LogAnswer::NotCaptured,
+            Format::Prefix | Format::Json => LogAnswer::Told(self.host.capture.log(asked)),
         }
     }
 

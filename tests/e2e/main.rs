@@ -46,6 +46,7 @@ mod schedule;
 mod scheduler;
 mod servers;
 mod shutdown;
+mod socket;
 mod support;
 mod upward;
 mod usage;

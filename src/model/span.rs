@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// A span of seconds as kubectl prints it: two units at most, and the smaller one only while it says something.
-pub(super) struct Span(pub(super) f64);
+pub struct Span(pub f64);
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

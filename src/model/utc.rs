@@ -1,3 +1,5 @@
+//! Moments of the wall clock, written for people and machines.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_A_DAY: u64 = 86_400;

@@ -1,0 +1,208 @@
+//! What was asked for, told: whole, or as long as anybody listens.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::{Duration, SystemTime};
+
+use hyper::StatusCode;
+use tokio::time::sleep;
+
+use super::{Parameters, Refusal, Wanted, json, object};
+use crate::http::routes::{Content, Reply};
+use crate::http::stream::{Out, Stream};
+use crate::http::{Ask, Stuck};
+use crate::model::{
+    Event, EventsAsked, LogAnswer, LogAsked, LogFrom, LogLine, LogRun, LogTold, Name, ProcessEvent, ProcessView,
+    Snapshot, Wall, utc,
+};
+
+/// The shortest time between two looks for somebody who watches: a colony in turmoil is not looked at at every turn.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn answer(ask: &Ask, wanted: Wanted, parameters: Parameters) -> Result<Reply, Refusal> {
+    match wanted {
+        Wanted::Version => Ok(json(StatusCode::OK, Content::Text(object::monitor(&ask.snapshot().await?) + "\n"))),
+        Wanted::Processes(name) => processes(ask, name, &parameters).await,
+        Wanted::Events => events(ask, parameters).await,
+        Wanted::Log(name) => log(ask, name, parameters).await,
+    }
+}
+
+async fn processes(ask: &Ask, name: Option<Name>, parameters: &Parameters) -> Result<Reply, Refusal> {
+    let snapshot = if parameters.usage { ask.usage().await? } else { ask.snapshot().await? };
+    let found = name.as_ref().map(|name| snapshot.processes.iter().find(|view| view.name == *name));
+    let content = match (found, name) {
+        (Some(None), Some(name)) => return Err(Refusal::no_process(&name)),
+        (_, name) if parameters.watch => {
+            let ask = ask.clone();
+            Content::Endless(Stream::of(|out| watch(ask, name, out)))
+        }
+        (Some(Some(view)), _) => Content::Text(object::process(view) + "\n"),
+        (None, _) | (Some(None), None) => Content::Stream(Stream::of(|out| list(snapshot, out))),
+    };
+    Ok(json(StatusCode::OK, content))
+}
+
+async fn list(snapshot: Snapshot, mut out: Out) {
+    out.say(&format!("{{\"kind\":\"List\",\"apiVersion\":\"{}\",\"items\":[", object::VERSION)).await;
+    for (index, view) in snapshot.processes.iter().enumerate() {
+        out.say(if index == 0 { "\n" } else { ",\n" }).await;
+        out.say(&object::process(view)).await;
+    }
+    out.say("\n]}\n").await;
+    out.flush().await;
+}
+
+/// Tells what changes, until the loop has ended.
+async fn watch(ask: Ask, name: Option<Name>, mut out: Out) {
+    let mut known: HashMap<Name, u64> = HashMap::new();
+    loop {
+        let turned = ask.turned();
+        let Ok(snapshot) = ask.snapshot().await else { return };
+        let is_asked = |view: &&ProcessView| name.as_ref().is_none_or(|name| view.name == *name);
+        let views: Vec<&ProcessView> = snapshot.processes.iter().filter(is_asked).collect();
+        for view in &views {
+            let hash = hash(&object::steady(view));
+            let kind = match known.insert(view.name.clone(), hash) {
+                None => "ADDED",
+                Some(before) if before != hash => "MODIFIED",
+                Some(_) => continue,
+            };
+            say(&mut out, kind, &object::process(view)).await;
+        }
+        if known.len() > views.len() {
+            let is_gone = |known: &Name| !views.iter().any(|view| view.name == *known);
+            let gone: Vec<Name> = known.keys().filter(|name| is_gone(name)).cloned().collect();
+            for name in gone {
+                known.remove(&name);
+                say(&mut out, "DELETED", &object::gone(&name)).await;
+            }
+        }
+        out.flush().await;
+        sleep(PAUSE).await;
+        turned.await;
+    }
+}
+
+async fn say(out: &mut Out, kind: &str, object: &str) {
+    out.say(&format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")).await;
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+async fn events(ask: &Ask, parameters: Parameters) -> Result<Reply, Refusal> {
+    let asked = EventsAsked { of: parameters.process, newest: usize::MAX };
+    let content = if parameters.watch {
+        let ask = ask.clone();
+        Content::Endless(Stream::of(|out| watch_events(ask, asked, out)))
+    } else {
+        let events = ask.events(asked).await?;
+        Content::Stream(Stream::of(|out| list_events(events, out)))
+    };
+    Ok(json(StatusCode::OK, content))
+}
+
+async fn list_events(events: Vec<ProcessEvent>, mut out: Out) {
+    out.say(&format!("{{\"kind\":\"List\",\"apiVersion\":\"{}\",\"items\":[", object::VERSION)).await;
+    for (index, event) in events.iter().enumerate() {
+        out.say(if index == 0 { "\n" } else { ",\n" }).await;
+        out.say(&object::event(event)).await;
+    }
+    out.say("\n]}\n").await;
+    out.flush().await;
+}
+
+/// Tells each event when it happens, and again when it happens again.
+async fn watch_events(ask: Ask, asked: EventsAsked, mut out: Out) {
+    let mut last = Wall::default();
+    // Those that happened at that very time are told by now.
+    let mut then: Vec<(Name, Event)> = Vec::new();
+    loop {
+        let turned = ask.turned();
+        let Ok(events) = ask.events(asked.clone()).await else { return };
+        for ProcessEvent { process, event } in events {
+            let is_told = event.last < last || then.iter().any(|told| told.0 == process && told.1 == event);
+            if is_told {
+                continue;
+            }
+            if event.last > last {
+                (last, then) = (event.last, Vec::new());
+            }
+            then.push((process.clone(), event.clone()));
+            let kind = if event.count > 1 { "MODIFIED" } else { "ADDED" };
+            say(&mut out, kind, &object::event(&ProcessEvent { process, event })).await;
+        }
+        out.flush().await;
+        sleep(PAUSE).await;
+        turned.await;
+    }
+}
+
+async fn log(ask: &Ask, name: Name, parameters: Parameters) -> Result<Reply, Refusal> {
+    let run = if parameters.previous { LogRun::Previous } else { LogRun::Present };
+    let since = parameters.since.map(|seconds| {
+        Wall::from(SystemTime::now()).minus(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    });
+    let from = LogFrom::Last { lines: parameters.tail, since };
+    let asked = LogAsked { process: name.clone(), run, from };
+    let first = match ask.log(asked.clone()).await? {
+        LogAnswer::Told(told) => told,
+        LogAnswer::NoProcess => return Err(Refusal::no_process(&name)),
+        LogAnswer::NotCaptured => {
+            let message = format!("the output of {name} goes to the monitor's own (output: inherit), and is not kept");
+            return Err(Refusal(StatusCode::CONFLICT, "NotCaptured", message));
+        }
+    };
+    let ask = ask.clone();
+    let follow = parameters.follow;
+    let stream = Stream::of(|out| tell_log(ask, asked, parameters, first, out));
+    let content = if follow { Content::Endless(stream) } else { Content::Stream(stream) };
+    Ok(Reply { status: StatusCode::OK, content_type: crate::http::routes::TEXT, content })
+}
+
+async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogTold, mut out: Out) {
+    let end = first.end;
+    let mut told = first;
+    loop {
+        say_lines(&mut out, &told, &parameters).await;
+        let is_all = if parameters.follow { told.next == told.end } else { told.next >= end };
+        let turned = ask.turned();
+        if is_all {
+            out.flush().await;
+            if !parameters.follow {
+                return;
+            }
+            sleep(PAUSE).await;
+            turned.await;
+        }
+        let next = LogAsked { from: LogFrom::After(told.next), ..asked.clone() };
+        match ask.log(next).await {
+            Ok(LogAnswer::Told(more)) => told = more,
+            Ok(LogAnswer::NoProcess | LogAnswer::NotCaptured) | Err(Stuck::Gone | Stuck::Silent) => break,
+        }
+    }
+    out.flush().await;
+}
+
+async fn say_lines(out: &mut Out, told: &LogTold, parameters: &Parameters) {
+    if told.skipped > 0 {
+        out.say(&format!("… {} bytes are left out: they came faster than they were read\n", told.skipped)).await;
+    }
+    let mut stamp = String::new();
+    let mut stamped = Wall::default();
+    for LogLine { at, text } in &told.lines {
+        if parameters.timestamps {
+            if stamped != *at {
+                stamped = *at;
+                stamp = utc(std::time::UNIX_EPOCH + Duration::from_nanos(at.as_nanos())) + " ";
+            }
+            out.say(&stamp).await;
+        }
+        out.say(text).await;
+        out.say("\n").await;
+    }
+}
