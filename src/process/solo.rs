@@ -69,6 +69,9 @@ pub enum Whom {
     Group,
 }
 
+/// When nothing has come for so long, little comes.
+const REST: Duration = Duration::from_secs(1);
+
 /// A process, and whatever comes to us as its orphan.
 #[derive(Debug)]
 pub struct Solo {
@@ -205,9 +208,18 @@ pub fn die_with_parent(signal: Signal) -> Result<(), i32> {
     prctl::set_pdeathsig(signal).map_err(|errno| errno as i32)
 }
 
-/// Waits for a signal, all of which must be blocked; `None` when none came for so long.
+/// Waits for a signal, all of which must be blocked; `None` when none came for so long. Once nothing has come for a
+/// moment, the pages of this program that are mapped are given back, which is most of what it takes up.
 pub fn next_signal(limit: Option<Duration>) -> Option<Signal> {
-    sys::next_signal(limit)
+    let moment = limit.map_or(REST, |limit| limit.min(REST));
+    let left = limit.map(|limit| limit - moment);
+    sys::next_signal(Some(moment)).or_else(|| {
+        if left == Some(Duration::ZERO) {
+            return None;
+        }
+        sys::let_go_of_text();
+        sys::next_signal(left)
+    })
 }
 
 /// Lets the kernel stop this process, until somebody continues it.

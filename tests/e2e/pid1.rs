@@ -358,7 +358,8 @@ fn send_raw(pid: i32, signal: i32) {
     kill(Pid::from_raw(pid), None).unwrap_or_else(|_| panic!("signal {signal} ended it"));
 }
 
-fn children(pid: i32) -> Vec<i32> {
+/// The children of all threads of a process.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
     let lists = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()

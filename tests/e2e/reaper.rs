@@ -2,12 +2,12 @@
 //! table of programs.
 
 use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
+use crate::pid1::children;
 use crate::support::{can, lives, send, succeeds, wait_for, wait_gone};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
@@ -446,18 +446,21 @@ fn a_session_is_stopped_and_continued_with_us() {
 }
 
 #[test]
-fn ncolony_run_under_the_reaper_behaves_as_it_does_alone() {
-    let dir = dir();
-    for (at, mut command) in [Command::new(BINARY), ours().command(&[BINARY])].into_iter().enumerate() {
-        let (config, messages) = (dir.path().join(format!("c{at}")), dir.path().join(format!("m{at}")));
-        std::fs::create_dir(&config).expect("it can be made");
-        std::fs::write(config.join("once"), r#"{"args": ["sh", "-c", "exit 3"], "restartPolicy": "Never"}"#)
-            .expect("it can be written");
-        command.args(["run", "--until-complete", "--listen", "off", "--config"]).arg(&config);
-        let output = command.arg("--messages").arg(&messages).stdin(Stdio::null()).output().expect("it starts");
-        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.signal(), None);
+fn at_rest_it_gives_back_most_of_what_its_start_has_needed() {
+    let started = ours().command(&["sleep", "1000"]).spawn().expect("it starts");
+    let of_files = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", started.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss_File:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    if !can("Linux 5.9 or later, which tells of files' pages", of_files().is_some()) {
+        return;
     }
+    let at_work = wait_for("it to be at work", || of_files().filter(|_| !children(started.id() as i32).is_empty()));
+    wait_for(&format!("less than half of {at_work} kB"), || of_files().filter(|now| *now < at_work / 2));
+    send(started.id() as i32, Signal::SIGTERM);
+    let status = started.wait_with_output().expect("ours").status;
+    assert_eq!(status.code(), Some(143));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod options;
 mod rest;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -69,7 +70,7 @@ fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     let _ = nix::unistd::chdir("/");
     let echoes = if led { vec![Signal::HUP, Signal::CONT] } else { Vec::new() };
     let mut reaper = Reaper { who, options, solo, echoes, kill_at: None };
-    reaper.tell(3, &format!("started pid {}", reaper.solo.pid()));
+    reaper.tell(3, format_args!("started pid {}", reaper.solo.pid()));
     let exit = reaper.until_it_ends();
     reaper.end_the_rest();
     status(exit, &options.forgiven)
@@ -106,27 +107,24 @@ impl Reaper<'_> {
 
     fn reap(&mut self) {
         for pid in self.solo.reap() {
-            if self.options.warns {
-                eprintln!("{}: reaped zombie process with pid={pid}", self.who);
-            } else {
-                self.tell(3, &format!("reaped zombie process with pid={pid}"));
-            }
+            let level = if self.options.warns { 0 } else { 3 };
+            self.tell(level, format_args!("reaped zombie process with pid={pid}"));
         }
     }
 
     fn pass_on(&mut self, signal: Signal) {
         if let Some(at) = self.echoes.iter().position(|echo| *echo == signal) {
             self.echoes.swap_remove(at);
-            return self.tell(3, &format!("{signal} comes of having left the terminal, and is dropped"));
+            return self.tell(3, format_args!("{signal} comes of having left the terminal, and is dropped"));
         }
         let Some(sent) = self.rewritten(signal) else {
-            return self.tell(3, &format!("{signal} is dropped"));
+            return self.tell(3, format_args!("{signal} is dropped"));
         };
         match self.solo.send(self.options.whom, sent) {
-            Ok(()) => self.tell(3, &format!("passed on {signal} as {sent}")),
+            Ok(()) => self.tell(3, format_args!("passed on {signal} as {sent}")),
             // It has ended just now.
             Err(errno) if errno == nix::errno::Errno::ESRCH as i32 => {}
-            Err(errno) => self.tell(1, &format!("cannot pass on {sent}: {}", words(errno))),
+            Err(errno) => self.tell(1, format_args!("cannot pass on {sent}: {}", words(errno))),
         }
         if ASKS_TO_END.contains(&signal) && self.kill_at.is_none() {
             self.kill_at = self.options.killtime.map(|killtime| Instant::now() + killtime);
@@ -151,13 +149,13 @@ impl Reaper<'_> {
     }
 
     fn kill(&mut self) {
-        self.tell(1, "the program has had its time, and is killed");
+        self.tell(1, format_args!("the program has had its time, and is killed"));
         self.kill_at = None;
         // All of its group, where it has one of its own.
         let _ = self.solo.send(Whom::Group, Signal::KILL);
     }
 
-    fn tell(&self, level: u8, what: &str) {
+    fn tell(&self, level: u8, what: fmt::Arguments<'_>) {
         if self.options.verbosity >= level {
             eprintln!("{}: {what}", self.who);
         }

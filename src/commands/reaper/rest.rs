@@ -19,11 +19,11 @@ impl Reaper<'_> {
         if !self.solo.has_children() {
             return;
         }
-        self.tell(2, "the program has ended; what it has left is asked to end");
+        self.tell(2, format_args!("the program has ended; what it has left is asked to end"));
         if self.ask_until(Instant::now() + self.options.grace) {
             return;
         }
-        self.tell(1, "what the program has left does not end, and is killed");
+        self.tell(1, format_args!("what the program has left does not end, and is killed"));
         let until = Instant::now() + KILL_LIMIT;
         while self.solo.has_children() && Instant::now() < until {
             self.solo.send_to_children(Signal::KILL);
