@@ -3,6 +3,7 @@
 mod bad_input;
 mod beat;
 mod born;
+mod both_ways;
 mod checkers;
 mod config_dir;
 mod convert;

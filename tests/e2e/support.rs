@@ -226,9 +226,14 @@ impl Colony {
 
     /// Sends a signal to the monitor which it does not take for the echo of the one before.
     pub(crate) fn hurry(&self, signal: Signal) {
+        self.hurry_by(self.pid(), signal);
+    }
+
+    /// The same, through another process.
+    pub(crate) fn hurry_by(&self, pid: i32, signal: Signal) {
         self.wait_log("ask again to hurry");
         thread::sleep(NO_ECHO);
-        self.signal(signal);
+        send(pid, signal);
     }
 
     /// SIGTERM, then the exit status.
