@@ -24,6 +24,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
 
 import contestants
+import inits
 import machine
 import measures
 import report
@@ -32,10 +33,11 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 PEERS = ["runit", "s6", "supervisord", "NColony"]
 SECOND = contestants.SecondFloor.name
+STATIC = f"{platform.machine()}-unknown-linux-gnu"
 SMALL = 50  # the colony that a large one is held against
 ADDITIONS = 10  # a round
-FULL = {"n": 1000, "rounds": 5, "window": 20.0, "large": 5000, "orphans": 10_000, "patience": 300.0}
-QUICK = {"n": 100, "rounds": 2, "window": 3.0, "large": 500, "orphans": 2000, "patience": 20.0}
+FULL = {"n": 1000, "rounds": 5, "window": 20.0, "large": 5000, "orphans": 10_000, "starts": 500, "patience": 300.0}
+QUICK = {"n": 100, "rounds": 2, "window": 3.0, "large": 500, "orphans": 2000, "starts": 50, "patience": 20.0}
 
 
 def main():
@@ -56,7 +58,7 @@ def main():
     bench.print_report()
     if options.raw:
         options.raw.write_text(bench.book.as_json())
-    missed = options.ncolony and any(bench.book.verdict(row) not in (None, "ok") for row in bench.rows)
+    missed = options.ncolony and any(verdict not in (None, "ok") for verdict in bench.verdicts())
     return 1 if options.check and missed else 0
 
 
@@ -68,6 +70,7 @@ def parse():
     add("--window", type=float, metavar="SECONDS", help="how long a colony at rest is watched (20)")
     add("--growth", type=int, metavar="COUNT", dest="large", help="size of the large colony beside one of 50 (5000)")
     add("--orphans", type=int, metavar="COUNT", help="orphans for PID 1 (10000)")
+    add("--starts", type=int, metavar="COUNT", help="starts of each init in a round (500)")
     add("--only", default=",".join(report.MEASURES), metavar="WORD,...", help="of " + ",".join(report.MEASURES))
     add("--peers", default=",".join(PEERS), metavar="NAME,...",
         help=f'of {",".join(PEERS)}, or "" for none; "{SECOND}" shows how exact the harness is')  # fmt: skip
@@ -87,7 +90,7 @@ def parse():
     options.peers = [name for name in options.peers.split(",") if name]
     for word in {*options.only, *options.peers} - {*report.MEASURES, *PEERS, SECOND}:
         parser.error(f"unknown word: {word}")
-    if min(options.n, options.rounds, options.orphans) < 1 or options.large < SMALL or options.window <= 0:
+    if min(options.n, options.rounds, options.orphans, options.starts) < 1 or options.large < SMALL or options.window <= 0:
         parser.error(f"counts and times are above zero, and the large colony has at least {SMALL} processes")
     return options
 
@@ -98,7 +101,7 @@ def say(text):
 
 def build(tools):
     """The C programs, into the scratch directory."""
-    for name in ("child", "floor", "orphans", "answers"):
+    for name in ("child", "floor", "orphans", "answers", "starts"):
         command = ["cc", "-O2", "-static", "-Wall", "-o", tools / name, HERE / f"{name}.c"]
         subprocess.run(command, check=True)
     shutil.copy(tools / "floor", tools / "floor-again")  # a file of its own: two that share one look smaller
@@ -127,8 +130,22 @@ class Bench:
         self.floor = contestants.Floor(scratch / "floor")
         self.ncolony = contestants.Ncolony((options.binary or cargo_build()).resolve()) if options.ncolony else None
         self.contestants = [*([self.ncolony] if self.ncolony else []), *self.peers()]
+        self.inits = self.all_inits() if "reaper" in options.only else []
         if not self.contestants:
             self.contestants = [contestants.SecondFloor(scratch / "floor-again")]
+
+    def all_inits(self):
+        """The reaper, as the static binary, and the inits that are there."""
+        present = []
+        if self.options.ncolony:
+            present.append(inits.Init(inits.OURS, [(self.options.binary or cargo_build(STATIC)).resolve(), "reaper"]))
+        for init in inits.others():
+            reason = init.missing()
+            if reason is None:
+                present.append(init)
+            else:
+                self.note(f"{init.name} is left out: {reason}.")
+        return present
 
     def peers(self):
         venv = Path(self.options.venv)
@@ -152,9 +169,10 @@ class Bench:
         """All rounds: in each, every contestant in turn, whose order moves on from round to round."""
         if self.ncolony and self.ncolony.missing():
             sys.exit(f"bench: {self.ncolony.missing()}")
-        if "orphans" in self.options.only and os.geteuid() != 0:
-            self.options.only.remove("orphans")
-            self.note("The orphans are left out: a PID namespace needs root.")
+        for word in {"orphans", "reaper"} & set(self.options.only):
+            if os.geteuid() != 0:
+                self.options.only.remove(word)
+                self.note(f"{word} is left out: a PID namespace needs root.")
         for turn in range(self.options.rounds):
             first = turn % max(1, len(self.contestants))
             for contestant in self.contestants[first:] + self.contestants[:first]:
@@ -165,6 +183,7 @@ class Bench:
             self.order(ordered_first=turn % 2 == 0)
             self.probes()
             self.scrape()
+            self.reaper(turn)
         if self.ncolony and "size" in self.options.only:
             self.size()
 
@@ -275,6 +294,32 @@ class Bench:
             ],
         )
 
+    def reaper(self, turn):
+        """The reaper beside other inits, whose order moves on from round to round."""
+        if "reaper" not in self.options.only or not self.inits:
+            return
+        say(f"round {turn + 1} of {self.options.rounds}: inits")
+        first = turn % len(self.inits)
+        order = self.inits[first:] + self.inits[:first]
+
+        def enter(rows, measure):
+            self.patience.wait_until_quiet()
+            try:
+                with machine.Watch() as watch:
+                    found = measure()
+            except (measures.Failed, measures.Never, OSError, subprocess.SubprocessError) as error:
+                return self.note(f"inits, {rows[0]}: {error}.")
+            for at, row in enumerate(rows):
+                values = {name: values[at] for name, values in found.items()}
+                self.book.enter_beside(row, values, inits.REFERENCE.get(row), watch.disturbed)
+
+        enter(["reaper_start", "reaper_whole"], lambda: inits.starts(self.scratch, order, self.options.starts))
+        enter(
+            ["reaper_memory", "reaper_after"],
+            lambda: {init.name: inits.memory(init, next(self.homes)) for init in order},
+        )
+        enter(["reaper_orphans"], lambda: inits.orphans(self.scratch, order, self.options.orphans, self.homes))
+
     def alone(self, word, rows, saying, measure):
         """Takes what is measured of ncolony without a floor beside it into the book: a value for each of the rows."""
         if not self.ncolony or word not in self.options.only or self.book.failed(word, self.ncolony.name):
@@ -320,10 +365,15 @@ class Bench:
     def size(self):
         self.book.enter("version", self.ncolony.name, measures.version_ms(self.ncolony.program))
         if shutil.which("cargo"):
-            static = cargo_build(f"{platform.machine()}-unknown-linux-gnu")
+            static = cargo_build(STATIC)
             self.book.enter("size", self.ncolony.name, measures.size_mb(static))
         else:
             self.note("The static binary is left out: no cargo in PATH.")
+
+    def verdicts(self):
+        yield from (self.book.verdict(row) for row in self.rows)
+        if self.inits:
+            yield from (self.book.verdict(row, inits.OURS) for row in report.INIT_ROWS)
 
     def print_report(self):
         options = self.options
@@ -337,7 +387,12 @@ class Bench:
         names = [self.floor.name, *(contestant.name for contestant in self.contestants)]
         words = {"orphans": options.orphans, "small": SMALL, "large": options.large}
         rows = [row for row in self.rows if self.ncolony or self.book.knows(row)]
-        print(report.table(self.book, rows, names, words))
+        if rows:
+            print(report.table(self.book, rows, names, words))
+        if self.inits:
+            names = [init.name for init in self.inits]
+            print("\nThe reaper beside other inits; how many times as much as the one that its target names.\n")
+            print(report.table(self.book, report.INIT_ROWS, names, words, judge=inits.OURS))
         if self.book.disturbed():
             print("\n~: in a round, other programs took more than 5 % of the machine.")
         for note in self.notes:

@@ -43,6 +43,10 @@ def descendants(ancestor, among=None):
     return below
 
 
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def cpu_seconds(pids):
     """CPU time, user and kernel, of all threads that these processes have or had.
 

@@ -43,6 +43,20 @@ class TimesFloor:
 
 
 @dataclass(frozen=True)
+class TimesInit:
+    """A multiple of what another init took, which is entered in the floor's place."""
+
+    limit: float
+    init: str
+
+    def met(self, entries):
+        return ratio(entries) <= self.limit
+
+    def text(self, _unit):
+        return f"≤ {self.limit:g} × {self.init}"
+
+
+@dataclass(frozen=True)
 class AboveFloor:
     limit: float
 
@@ -89,7 +103,15 @@ ROWS = [
     Row("size", "size", "static release binary", "MB", AtMost(5)),
     Row("version", "size", "`--version`, start to end", "ms", ratio=False),
 ]
-MEASURES = list(dict.fromkeys(row.measure for row in ROWS))
+# Of `ncolony reaper`, in a table of its own beside other inits.
+INIT_ROWS = [
+    Row("reaper_start", "reaper", "from an init's start to its program's first instruction", "ms", TimesInit(1.5, "tini")),
+    Row("reaper_whole", "reaper", "the same with a program that ends at once, to the init's end", "ms", TimesInit(1.5, "tini")),
+    Row("reaper_memory", "reaper", "own memory (PSS) at rest", "MiB", AtMost(1)),
+    Row("reaper_after", "reaper", "the same, after 300 orphans and a signal", "MiB", AtMost(1)),
+    Row("reaper_orphans", "reaper", "{orphans:,} orphans adopted at once until none is a zombie", "ms", TimesInit(1.5, "dumb-init")),
+]
+MEASURES = list(dict.fromkeys(row.measure for row in [*ROWS, *INIT_ROWS]))
 
 
 class Book:
@@ -103,6 +125,11 @@ class Book:
         self.entries[row, name].append(Entry(value, floor, disturbed))
         if floor is not None:
             self.entries[row, FLOOR].append(Entry(floor, None, disturbed))
+
+    def enter_beside(self, row, values, reference=None, disturbed=False):
+        """What was found for several at once; of one of them the others are told how many times as much they took."""
+        for name, value in values.items():
+            self.entries[row, name].append(Entry(value, values.get(reference), disturbed))
 
     def knows(self, row):
         return any(row.key == key for key, _ in [*self.entries, *self.failures])
@@ -133,12 +160,12 @@ class Book:
             text += f", {ratio(entries):.2f}×"
         return text
 
-    def verdict(self, row):
+    def verdict(self, row, name="ncolony"):
         """What ncolony makes of the row's target, in a word; None where there is no target."""
         if row.target is None:
             return None
-        entries = self.entries.get((row.key, "ncolony"))
-        if self.failed(row.key, "ncolony"):
+        entries = self.entries.get((row.key, name))
+        if self.failed(row.key, name):
             return "failed"
         if not entries:
             return "not measured"
@@ -153,15 +180,15 @@ def number(value):
     return f"{value:.3f}" if value else "0"
 
 
-def table(book, rows, names, words):
-    """The Markdown table: a line for each row, a column for each contestant."""
-    judged = "ncolony" in names
-    heads = ["", *names, *(["ncolony's target", "verdict"] if judged else [])]
+def table(book, rows, names, words, judge="ncolony"):
+    """The Markdown table: a line for each row, a column for each contestant, one of which is judged."""
+    judged = judge in names
+    heads = ["", *names, *([f"{judge}'s target", "verdict"] if judged else [])]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in rows:
         cells = [f"{row.title.format(**words)} ({row.unit})", *(book.cell(row, name) for name in names)]
         if judged:
             cells.append(row.target.text(row.unit) if row.target else "–")
-            cells.append(book.verdict(row) or "–")
+            cells.append(book.verdict(row, judge) or "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
