@@ -7,7 +7,6 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::pid1::children;
 use crate::support::{can, lives, send, succeeds, wait_for, wait_gone};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
@@ -445,22 +444,27 @@ fn a_session_is_stopped_and_continued_with_us() {
     }
 }
 
+/// Kilobytes of files that a process has mapped; Linux tells since 5.9.
+fn of_files(pid: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_File:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 #[test]
 fn at_rest_it_gives_back_most_of_what_its_start_has_needed() {
-    let started = ours().command(&["sleep", "1000"]).spawn().expect("it starts");
-    let of_files = || {
-        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", started.id())).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss_File:"))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-    };
-    if !can("Linux 5.9 or later, which tells of files' pages", of_files().is_some()) {
+    if !can("Linux 5.9", of_files("self").is_some()) {
         return;
     }
-    let at_work = wait_for("it to be at work", || of_files().filter(|_| !children(started.id() as i32).is_empty()));
-    wait_for(&format!("less than half of {at_work} kB"), || of_files().filter(|now| *now < at_work / 2));
-    send(started.id() as i32, Signal::SIGTERM);
-    let status = started.wait_with_output().expect("ours").status;
-    assert_eq!(status.code(), Some(143));
+    let dir = dir();
+    let ready = dir.path().join("ready");
+    let script = format!("echo $$ > {}; exec sleep 1000", ready.display());
+    let started = Started::new(ours().command(&["sh", "-c", &script]), &ready);
+    let pid = started.pid().to_string();
+    let at_work = of_files(&pid).expect("it lives");
+    wait_for(&format!("less than half of {at_work} kB"), || of_files(&pid).filter(|now| *now < at_work / 2));
+    send(started.pid(), Signal::SIGTERM);
+    assert_eq!(started.end(), Some(143));
 }
 
 #[test]
