@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, checker, convert, ctl, demo, run, scheduler};
+use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, run, scheduler};
 use ncolony::supervisor;
 
 fn main() -> ExitCode {
@@ -31,6 +31,11 @@ fn main() -> ExitCode {
         Command::Beatcheck(args) => checker::beatcheck(&args),
         Command::Httpcheck(args) => checker::httpcheck(&args),
         Command::Scheduler(args) => scheduler::run(&args),
+        Command::Explain(args) => with_signals(|| documents::explain(&args)),
+        Command::Schema => with_signals(documents::schema),
+        Command::Completion(args) => with_signals(|| documents::completion(&args)),
+        Command::Man(args) => with_signals(|| documents::man(&args)),
+        Command::Complete(args) => with_signals(|| documents::complete(&args)),
         Command::Reaper(args) => reaper::run(Guise::Ncolony, args.words, mask),
     }
 }

@@ -132,6 +132,11 @@ fn without_a_monitor_what_only_a_monitor_can_do_is_refused() {
 }
 
 #[test]
+fn what_is_printed_for_readers_is_found_by_its_name() {
+    holds("documents", Monitor::Absent);
+}
+
+#[test]
 fn every_transcript_is_played() {
     let told = include_str!("transcripts.rs");
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")).expect("a directory") {

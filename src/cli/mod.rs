@@ -2,6 +2,7 @@
 
 mod change;
 mod convert;
+mod documents;
 mod programs;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ pub use change::{
     ApplyArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, RolloutArgs, RolloutVerb, ScaleArgs, WhomArgs,
 };
 pub use convert::{ConvertArgs, ConvertFrom};
+pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
 
 /// Where process files are looked for when no flag says so.
@@ -45,7 +47,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Turn the configuration of another supervisor into process files, and name what has no counterpart
     Convert(ConvertArgs),
-    /// Add, remove, restart, stop, start, trigger and signal processes
+    /// Change what a colony runs, and ask its monitor for things
     Ctl(CtlArgs),
     /// Run one program as PID 1 does: pass signals on, collect orphans, end with its status
     #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -58,6 +60,17 @@ pub enum Command {
     Httpcheck(CheckerArgs),
     /// Run a command again and again, never two at a time
     Scheduler(SchedulerArgs),
+    /// Explain the keys of a process file, one at a time
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of a process file
+    Schema,
+    /// Print what a shell needs to complete command lines
+    Completion(CompletionArgs),
+    /// Print a manual page, as roff
+    Man(ManArgs),
+    /// Print how a command line may go on, for a shell
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
 }
 
 /// `ncolony run`
@@ -220,6 +233,8 @@ pub enum CtlVerb {
     Trigger(NamesArgs),
     /// Send a signal to the main process of one process, once
     Signal(SignalArgs),
+    /// Explain the keys of a process file, one at a time
+    Explain(ExplainArgs),
 }
 
 /// `ncolony ctl add`

@@ -6,6 +6,7 @@ pub mod checker;
 pub mod convert;
 pub mod ctl;
 pub mod demo;
+pub mod documents;
 mod pulse;
 pub mod reaper;
 pub mod run;

@@ -27,6 +27,7 @@ mod report;
 mod schema;
 mod slots;
 mod text;
+mod words;
 mod yaml;
 mod zone;
 
@@ -39,3 +40,4 @@ pub use foreign::{Tree, TreeEntry, TreeValue, read_yaml};
 pub use manifest::{Defaults, MAX_FILE, Manifest, parse};
 pub use news::News;
 pub use rehearsal::{Change, Rehearsal, rehearse};
+pub use words::{Explained, explain, paths, schema};

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::error::Error;
+use super::documents;
 use crate::cli::{CtlArgs, CtlVerb, RolloutVerb};
 use crate::messages;
 use crate::model::{Name, Request};
@@ -43,6 +44,11 @@ pub fn run(args: &CtlArgs) -> ExitCode {
     }
 }
 
+/// The names of the processes that files describe, for whoever completes a command line; none of what is no directory.
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    files::all(dir)
+}
+
 fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
     match &args.verb {
         CtlVerb::Add(add) => add::add(&args.config, add)?,
@@ -60,6 +66,7 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
         CtlVerb::Start(names) => ask::start(args, names)?,
         CtlVerb::Trigger(names) => ask::trigger(args, names.get())?,
         CtlVerb::Signal(to) => ask::signal(args, to)?,
+        CtlVerb::Explain(explain) => return Ok(documents::explain(explain)),
         CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll)?,
         CtlVerb::RestartGroup(group) if group.group.is_empty() => return Err(Error::NoGroup),
         CtlVerb::RestartGroup(group) => send(&args.messages, &Request::RestartGroup(group.group.clone()))?,
