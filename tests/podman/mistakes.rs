@@ -1,0 +1,142 @@
+//! What a pod's author may get wrong, told in one line each: in the log, at `/healthz?verbose`, in the termination log.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::container::{Container, Setup, run};
+use crate::support::sleeper;
+
+/// It runs all the same, and tells this in one line of the log and in one of `/healthz?verbose`.
+fn runs_and_says(container: &Container, check: &str, text: &str) {
+    container.wait_pid("web", None);
+    let found = container.wait_finding(check, text);
+    assert_eq!(container.lines_with(text).len(), 1, "{text}: {found}: {}", container.log());
+}
+
+// Supervision goes on without a journal; who cannot be asked says so.
+#[test]
+fn without_a_messages_volume_on_a_read_only_root_it_runs_and_says_what_is_missing() {
+    let Some(setup) = Setup::restricted() else { return };
+    let setup = setup.messages(None).flags(&["--messages=/nowhere/messages"]);
+    let container = setup.file("web", &sleeper()).start();
+    runs_and_says(&container, "journal", "cannot make /nowhere/messages/.ncolony: Read-only file system");
+    runs_and_says(&container, "messages", "cannot open /nowhere/messages: No such file or directory");
+    container.stop(30);
+    assert_eq!(container.exit_status(), 0, "{}", container.log());
+}
+
+// Supervision goes on without a journal.
+#[test]
+fn with_messages_that_cannot_be_written_it_runs_and_says_so() {
+    for is_mounted_so in [true, false] {
+        let Some(setup) = Setup::restricted() else { return };
+        let path = setup.path("theirs");
+        fs::create_dir(&path).expect("a directory");
+        let (mode, expected) = if is_mounted_so { (":ro", "Read-only file system") } else { ("", "Permission denied") };
+        let volume = format!("{}:/run/ncolony/messages{mode}", path.display());
+        let container = setup.messages(Some(&volume)).file("web", &sleeper()).start();
+        runs_and_says(&container, "journal", &format!("cannot make /run/ncolony/messages/.ncolony: {expected}"));
+        container.wait_ready();
+    }
+}
+
+/// A file system of 64 KiB, unmounted at the end.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: PathBuf) -> Small {
+        fs::create_dir(&at).expect("a directory");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=0777", "none"]).arg(&at));
+        Small(at)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg("--lazy").arg(&self.0));
+    }
+}
+
+// A full disk takes nothing from who runs, and the journal is whole again when there is room.
+#[test]
+fn with_a_full_messages_volume_it_runs_and_says_so_until_there_is_room() {
+    let Some(setup) = Setup::restricted() else { return };
+    let small = Small::mount(setup.path("small"));
+    let volume = format!("{}:/run/ncolony/messages", small.0.display());
+    let container = setup.messages(Some(&volume)).file("web", &sleeper()).ready();
+    let web = container.wait_pid("web", None);
+    container.exec(&["dd", "if=/dev/zero", "of=/run/ncolony/messages/.full", "bs=1k"]);
+    // As many lines for the journal as make up what was left of its last block.
+    let many = json!({"args": ["sleep", "1000"], "replicas": 40}).to_string();
+    let long = "x".repeat(150);
+    container.write(&long, &many);
+    let full = "journal cannot be written to (is the disk full?)";
+    container.wait_finding("journal", full);
+    assert_eq!(container.lines_with(full).len(), 1, "{}", container.log());
+    container.wait_pid(&format!("{long}-39"), None);
+    container.ask(&["rm", "/run/ncolony/messages/.full"]);
+    container.write("later", &sleeper());
+    container.wait("the journal to be whole", || {
+        let found = container.finding("journal")?;
+        (!found.contains(full)).then_some(())
+    });
+    assert!(container.lives(web), "{}", container.log());
+}
+
+// Law 9: a privilege that cannot be had or dropped is a start error, never a run with more rights.
+#[test]
+fn what_the_containers_user_may_not_do_is_told_of_each_process_and_the_others_run() {
+    let rows: [(&str, Value, &str); 7] = [
+        ("user", json!({"uid": 1000, "gid": 1000}), "cannot set its supplementary groups: Operation not permitted"),
+        ("named", json!({"securityContext": {"runAsUser": "www-data"}}), "www-data"),
+        (
+            "more",
+            json!({"rlimits": {"nofile": 100_000}}),
+            "cannot set its limit nofile to 100000: Operation not permitted",
+        ),
+        ("nice", json!({"nice": -5}), "cannot set its nice value to -5: Permission denied"),
+        (
+            "add",
+            json!({"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}),
+            "cannot give it capabilities that the monitor itself does not have: NET_ADMIN",
+        ),
+        ("program", json!({"args": ["/usr/sbin/nginx"]}), "program \"/usr/sbin/nginx\" not found"),
+        ("directory", json!({"workingDir": "/srv/none"}), "/srv/none"),
+    ];
+    let Some(setup) = Setup::restricted() else { return };
+    let file = |keys: &Value| {
+        let mut spec = json!({"args": ["sleep", "1000"], "backoff": {"initialSeconds": 60}});
+        spec.as_object_mut().expect("an object").extend(keys.as_object().expect("an object").clone());
+        spec.to_string()
+    };
+    let setup = rows.iter().fold(setup, |setup, (name, keys, _)| setup.file(name, &file(keys)));
+    let container = setup.file("web", &sleeper()).start();
+    container.wait_pid("web", None);
+    for (name, _, text) in &rows {
+        let found = container.wait_finding(name, text);
+        assert!(found.starts_with("[-]"), "{found}");
+        let told = container.lines_with(&format!("cannot start {name}: "));
+        assert!(told.len() == 1 && told[0].contains(text), "{name}: {told:?}");
+    }
+    assert_eq!(container.get("/healthz").0, 503);
+    assert_eq!(container.get("/healthz/web").0, 200);
+}
+
+// The colony's end tells how it ended: also one that could not begin.
+#[test]
+fn what_keeps_it_from_beginning_is_one_line_of_the_log_and_of_the_termination_log() {
+    let Some(setup) = Setup::restricted() else { return };
+    let path = setup.path("termination-log");
+    fs::write(&path, "").expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("its mode");
+    let volume = format!("--volume={}:/dev/termination-log", path.display());
+    let setup = setup.options(&[&volume]).file("web", &sleeper());
+    let container = setup.words(&["run", "--config=/etc/passwd", "--listen=off"]).start();
+    assert_eq!(container.exit_status(), 78);
+    let last = fs::read_to_string(&path).expect("a text");
+    assert!(last.lines().count() == 1 && last.contains("/etc/passwd is not a directory"), "{last:?}");
+}
