@@ -4,6 +4,7 @@ mod change;
 mod convert;
 mod documents;
 mod programs;
+mod read;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use change::{
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
+pub use read::{ChoiceArgs, DescribeArgs, EventsArgs, GetArgs, LogsArgs, TopArgs, WaitArgs, WhyArgs};
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -202,9 +204,31 @@ pub struct CtlArgs {
     pub verb: CtlVerb,
 }
 
+/// The verbs of `ncolony ctl` that show how things are, as the monitor tells it.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ReadVerb {
+    /// List processes
+    Get(GetArgs),
+    /// Show all that is known of processes
+    Describe(DescribeArgs),
+    /// Print what processes have printed last
+    Logs(LogsArgs),
+    /// List what has happened
+    Events(EventsArgs),
+    /// Show what processes use of processors and memory
+    Top(TopArgs),
+    /// Wait until processes are ready, say, or gone
+    Wait(WaitArgs),
+    /// Say why a process is as it is, down to the last cause
+    Why(WhyArgs),
+}
+
 /// The verbs of `ncolony ctl`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum CtlVerb {
+    /// What shows how things are.
+    #[command(flatten)]
+    Read(ReadVerb),
     /// Write the file of a process: add it, or change it
     Add(Box<AddArgs>),
     /// Delete the file of a process: it is stopped

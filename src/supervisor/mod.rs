@@ -142,6 +142,7 @@ async fn serve_through(args: &RunArgs, crowds: Option<Crowds>, sink: &Sink) -> R
     let _messages_are_ours = directories::claim(&args.messages)?;
     let cannot_listen = |error| Error::Listen(args.listen, error);
     let listeners = http::bind(args.listen).map_err(cannot_listen)?;
+    let socket = Some(Socket::open(&args.messages));
     for listener in &listeners {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!("status page, /metrics and /healthz on http://{address}/");
@@ -158,7 +159,6 @@ async fn serve_through(args: &RunArgs, crowds: Option<Crowds>, sink: &Sink) -> R
     let fresh = http::fresh(seconds(args.frequency));
     let listeners: io::Result<Vec<_>> = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect();
     let listeners = listeners.map_err(cannot_listen)?;
-    let socket = Some(Socket::open(&args.messages));
     let ask = Ask::new(questions, Arc::clone(&turns));
     let server = tokio::task::spawn_local(http::serve(listeners, socket, ask, registry, fresh, async {
         // An error means that the loop is gone, which is the same.

@@ -24,6 +24,7 @@ mod interop;
 mod lifecycle;
 mod limits;
 mod logs;
+mod looking;
 mod metrics;
 mod mistakes;
 #[path = "../needs/mod.rs"]

@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod json;
 mod monitor;
+mod read;
 mod sources;
 mod steps;
 mod unified;
@@ -51,6 +52,7 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
 
 fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
     match &args.verb {
+        CtlVerb::Read(verb) => return Ok(read::run(&args.messages, verb)),
         CtlVerb::Add(add) => add::add(&args.config, add)?,
         CtlVerb::Remove(name) => files::remove(&args.config, name.get())?,
         CtlVerb::Apply(apply) => change::apply(args, apply)?,

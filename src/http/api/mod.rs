@@ -9,7 +9,7 @@
 //! | `/v1/events` | `List` of `Event`, the last at the end | `watch`, `process` |
 //!
 //! Every object has `kind` and `apiVersion`, `ncolony/v1`; whoever finds another one there is too old to read it. A `List`
-//! has `items`. What cannot be answered is a `Status`, with `status` (`Failure`), `reason`, `message` and `code`. Times are RFC 3339 in UTC, spans
+//! has `items`; one of processes has `takenAt`, and `sampledAt`, when it was looked at what they use. What cannot be answered is a `Status`, with `status` (`Failure`), `reason`, `message` and `code`. Times are RFC 3339 in UTC, spans
 //! numbers of seconds. What there is nothing to say of is left out, but for lists, numbers and truths. Keys may be added.
 //!
 //! With `watch=true` the answer does not end, and is one object a line: `{"type", "object"}`, of type `ADDED`, `MODIFIED` or

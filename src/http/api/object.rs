@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 /// What each object says of its form.
-pub(super) const VERSION: &str = "ncolony/v1";
+const VERSION: &str = "ncolony/v1";
 
 /// The monitor itself.
 pub(super) fn monitor(snapshot: &Snapshot) -> String {
@@ -35,6 +35,17 @@ fn phase_of(phase: Phase) -> &'static str {
 
 fn head<'a>(json: &'a mut Json, kind: &str) -> &'a mut Json {
     json.open("", '{').text("kind", kind).text("apiVersion", VERSION)
+}
+
+/// The beginning of a list, up to its first item.
+pub(super) fn list_head(snapshot: Option<&Snapshot>) -> String {
+    let mut json = Json::default();
+    head(&mut json, "List");
+    if let Some(snapshot) = snapshot {
+        json.time("takenAt", Some(snapshot.taken.wall)).time("sampledAt", snapshot.sampled);
+    }
+    json.open("items", '[');
+    json.into_text()
 }
 
 /// Why there is no other answer.

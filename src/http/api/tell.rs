@@ -44,7 +44,7 @@ async fn processes(ask: &Ask, name: Option<Name>, parameters: &Parameters) -> Re
 }
 
 async fn list(snapshot: Snapshot, mut out: Out) {
-    out.say(&format!("{{\"kind\":\"List\",\"apiVersion\":\"{}\",\"items\":[", object::VERSION)).await;
+    out.say(&object::list_head(Some(&snapshot))).await;
     for (index, view) in snapshot.processes.iter().enumerate() {
         out.say(if index == 0 { "\n" } else { ",\n" }).await;
         out.say(&object::process(view)).await;
@@ -107,7 +107,7 @@ async fn events(ask: &Ask, parameters: Parameters) -> Result<Reply, Refusal> {
 }
 
 async fn list_events(events: Vec<ProcessEvent>, mut out: Out) {
-    out.say(&format!("{{\"kind\":\"List\",\"apiVersion\":\"{}\",\"items\":[", object::VERSION)).await;
+    out.say(&object::list_head(None)).await;
     for (index, event) in events.iter().enumerate() {
         out.say(if index == 0 { "\n" } else { ",\n" }).await;
         out.say(&object::event(event)).await;

@@ -1,0 +1,255 @@
+//! `ncolony ctl describe`
+
+use serde_json::Value;
+
+use super::error::Trouble;
+use super::get::{command, or_none};
+use super::monitor::Monitor;
+use super::object::{self, ago, list, number, text, until};
+use super::out::Out;
+use super::table::{Row, Table, with_head};
+use super::whom::Whom;
+use super::{events, path};
+use crate::cli::DescribeArgs;
+
+/// Describes each.
+pub(super) fn describe(monitor: Monitor<'_>, args: &DescribeArgs, out: &mut Out) -> Result<(), Trouble> {
+    let whom = Whom::of(&args.whom)?;
+    let (processes, shown) = whom.now(monitor)?;
+    let all = monitor.get("/v1/events")?;
+    for (index, process) in whom.among(&processes).0.into_iter().enumerate() {
+        if index > 0 {
+            out.text("\n\n")?;
+        }
+        let of_it = |event: &&Value| text(event, "/process") == object::name(process);
+        let own: Vec<&Value> = list(&all, "/items").iter().filter(of_it).collect();
+        out.lines(&described(process, &own, object::now()))?;
+    }
+    shown.outcome()
+}
+
+/// All that there is to say of one.
+fn described(process: &Value, events: &[&Value], now: f64) -> Vec<String> {
+    let mut lines = pairs("", about(process));
+    state(process, now, &mut lines);
+    last_state(process, now, &mut lines);
+    lines.extend(pairs("", more(process, now)));
+    lines.push("Conditions:".to_string());
+    let row = |one: &Value| ["/type", "/status", "/message"].map(|place| text(one, place).to_string()).to_vec();
+    let rows = list(process, "/status/conditions").iter().map(row).collect();
+    below(&mut lines, with_head(&["Type", "Status", "Message"], rows));
+    if events.is_empty() {
+        lines.push("Events:  <none>".to_string());
+    } else {
+        lines.push("Events:".to_string());
+        let rule: Row = ["----", "------", "----", "-------"].map(str::to_string).to_vec();
+        let rows = std::iter::once(rule).chain(events.iter().map(|event| events::described(event, now))).collect();
+        below(&mut lines, with_head(&["Type", "Reason", "Age", "Message"], rows));
+    }
+    lines
+}
+
+type Pair = (&'static str, String);
+
+fn about(process: &Value) -> Vec<Pair> {
+    let words = |place: &str| list(process, place).iter().map(path::plain).collect::<Vec<_>>().join(", ");
+    let replica =
+        match (object::set(process), number(process, "/spec/replica/index"), number(process, "/spec/replica/of")) {
+            (set, Some(index), Some(of)) => format!("{index} of {of}, of {set}"),
+            (_, None, _) | (_, _, None) => String::new(),
+        };
+    let depends = list(process, "/spec/dependsOn").iter();
+    let depends: Vec<String> =
+        depends.map(|on| format!("{} ({})", text(on, "/name"), text(on, "/condition"))).collect();
+    let generations = (number(process, "/metadata/generation"), number(process, "/status/observedGeneration"));
+    let generation = match generations {
+        (Some(last), Some(seen)) if last != seen => format!("{last} ({seen} is in force)"),
+        (last, _) => last.map(|last| last.to_string()).unwrap_or_default(),
+    };
+    vec![
+        ("Name:", object::name(process).to_string()),
+        ("File:", text(process, "/metadata/file").to_string()),
+        ("File Error:", text(process, "/status/fileError").to_string()),
+        ("Generation:", generation),
+        ("Groups:", or_none(Some(words("/metadata/groups")))),
+        ("Replica:", replica),
+        ("Command:", command(process)),
+        ("User:", text(process, "/status/user").to_string()),
+        ("Restart Policy:", text(process, "/spec/restartPolicy").to_string()),
+        ("Depends On:", depends.join(", ")),
+        ("Schedule:", process.pointer("/spec/schedule").map(schedule).unwrap_or_default()),
+        ("Output:", text(process, "/spec/output").to_string()),
+    ]
+}
+
+fn schedule(schedule: &Value) -> String {
+    match number(schedule, "/every") {
+        Some(seconds) => format!("every {seconds} s"),
+        None => path::plain(schedule),
+    }
+}
+
+/// What it is doing, as `kubectl describe` has a container's state.
+fn state(process: &Value, now: f64, lines: &mut Vec<String>) {
+    let phase = text(process, "/status/phase");
+    lines.push(format!("{:<18}{phase}", "State:"));
+    let mut said = vec![
+        ("Reason:", text(process, "/status/reason").to_string()),
+        ("Message:", text(process, "/status/message").to_string()),
+        ("Says:", text(process, "/status/says").to_string()),
+    ];
+    if let Some(pid) = number(process, "/status/pid") {
+        said.push(("PID:", pid.to_string()));
+    }
+    if phase != "Waiting" {
+        said.push(("Started:", when(process, "/status/startedAt", now)));
+    }
+    if let Some(next) = until(process, "/status/nextStartAt", now) {
+        said.push(("Next Start:", format!("in {next}")));
+    }
+    lines.extend(pairs("  ", said));
+}
+
+fn last_state(process: &Value, now: f64, lines: &mut Vec<String>) {
+    let Some(end) = process.pointer("/status/lastState") else { return };
+    lines.push(format!("{:<18}Terminated", "Last State:"));
+    let lasted = number(end, "/lastedSeconds").map(|lasted| format!("{lasted:.3} s")).unwrap_or_default();
+    let said = vec![
+        ("Reason:", text(end, "/reason").to_string()),
+        ("Message:", text(end, "/message").to_string()),
+        ("Exit Code:", number(end, "/exitCode").map(|code| code.to_string()).unwrap_or_default()),
+        ("Lasted:", lasted),
+        ("Finished:", when(end, "/finishedAt", now)),
+    ];
+    lines.extend(pairs("  ", said));
+}
+
+/// A time, and how long ago that was.
+fn when(object: &Value, place: &str, now: f64) -> String {
+    ago(object, place, now).map(|ago| format!("{} ({ago} ago)", text(object, place))).unwrap_or_default()
+}
+
+fn more(process: &Value, now: f64) -> Vec<Pair> {
+    let status = |place: &str| number(process, place).map(|number| number.to_string()).unwrap_or_default();
+    let ready = if object::holds(process, "/status/ready") { "True" } else { "False" };
+    let some = |text: String| if text == "0" { String::new() } else { text };
+    let mut said = vec![
+        ("Ready:", ready.to_string()),
+        ("Restart Count:", status("/status/restarts")),
+        ("Start Failures:", some(status("/status/startFailures"))),
+        ("Kills:", some(status("/status/kills"))),
+        ("Heartbeat:", heartbeat(process, now)),
+        ("Last Schedule:", when(process, "/status/schedule/lastScheduledAt", now)),
+        ("Last Success:", when(process, "/status/schedule/lastSuccessAt", now)),
+    ];
+    for (kind, key) in
+        [("Startup", "Startup:"), ("Liveness", "Liveness:"), ("Readiness", "Readiness:"), ("HttpCheck", "HTTP Check:")]
+    {
+        let of_kind = |probe: &&Value| text(probe, "/type") == kind;
+        let asked = list(process, "/spec/probes").iter().find(of_kind);
+        let shown = list(process, "/status/probes").iter().find(of_kind);
+        said.push((key, asked.map(|asked| probe(asked, shown, now)).unwrap_or_default()));
+    }
+    said
+}
+
+fn heartbeat(process: &Value, now: f64) -> String {
+    let Some(limit) = number(process, "/status/heartbeat/timeoutSeconds") else { return String::new() };
+    match ago(process, "/status/heartbeat/lastBeatAt", now) {
+        Some(ago) => format!("{ago} ago, limit {limit} s"),
+        None => format!("none yet, limit {limit} s"),
+    }
+}
+
+/// As `kubectl describe` writes a probe, and how it went.
+fn probe(asked: &Value, shown: Option<&Value>, now: f64) -> String {
+    let number = |place| number(asked, place).unwrap_or_default();
+    let mut line = format!(
+        "{} delay={}s timeout={}s period={}s #success={} #failure={}",
+        text(asked, "/handler"),
+        number("/initialDelaySeconds"),
+        number("/timeoutSeconds"),
+        number("/periodSeconds"),
+        number("/successThreshold"),
+        number("/failureThreshold"),
+    );
+    let Some(shown) = shown else { return line };
+    match ago(shown, "/failingSince", now) {
+        Some(since) => line.push_str(&format!("; fails since {since}: {}", text(shown, "/message"))),
+        None if text(shown, "/result") == "Success" => line.push_str("; succeeds"),
+        None => {}
+    }
+    line
+}
+
+/// Keys and what is said of them; nothing where there is nothing to say.
+fn pairs(margin: &str, said: Vec<Pair>) -> Vec<String> {
+    let width = 18 - margin.len();
+    let some = said.into_iter().filter(|(_, value)| !value.is_empty());
+    some.map(|(key, value)| format!("{margin}{key:<width$}{value}")).collect()
+}
+
+fn below(lines: &mut Vec<String>, rows: Vec<Row>) {
+    lines.extend(Table::default().lines(&rows).into_iter().map(|line| format!("  {line}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::described;
+
+    #[test]
+    fn a_process_is_described_as_kubectl_would() {
+        let process = json!({
+            "metadata": {"name": "db", "file": "db.yaml", "generation": 2, "groups": ["back", "slow"]},
+            "spec": {"command": ["postgres", "-D", "/data"], "restartPolicy": "Always",
+                "dependsOn": [{"name": "disk", "condition": "Completed"}],
+                "probes": [{"type": "Startup", "handler": "tcp-socket 127.0.0.1:5432", "initialDelaySeconds": 0, "periodSeconds": 10,
+                    "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3}]},
+            "status": {"observedGeneration": 1, "phase": "Running", "message": "its startup probe has not succeeded yet",
+                "says": "recovering", "ready": false, "pid": 42, "startedAt": "1970-01-01T00:00:10Z", "restarts": 1,
+                "startFailures": 0, "kills": 1, "user": "0",
+                "lastState": {"reason": "Error", "message": "exit code 3", "exitCode": 3, "lastedSeconds": 1.5, "finishedAt": "1970-01-01T00:00:09Z"},
+                "heartbeat": {"timeoutSeconds": 10},
+                "conditions": [{"type": "Ready", "status": "False", "message": "no"}, {"type": "Started", "status": "True"}],
+                "probes": [{"type": "Startup", "result": "Unknown", "message": "connection refused", "failingSince": "1970-01-01T00:00:12Z"}]},
+        });
+        let event = json!({"process": "db", "type": "Warning", "reason": "Unhealthy", "message": "Startup probe failed", "count": 3,
+            "firstAt": "1970-01-01T00:00:12Z", "lastAt": "1970-01-01T00:01:00Z"});
+        let expected = "\
+Name:             db
+File:             db.yaml
+Generation:       2 (1 is in force)
+Groups:           back, slow
+Command:          postgres -D /data
+User:             0
+Restart Policy:   Always
+Depends On:       disk (Completed)
+State:            Running
+  Message:        its startup probe has not succeeded yet
+  Says:           recovering
+  PID:            42
+  Started:        1970-01-01T00:00:10Z (60s ago)
+Last State:       Terminated
+  Reason:         Error
+  Message:        exit code 3
+  Exit Code:      3
+  Lasted:         1.500 s
+  Finished:       1970-01-01T00:00:09Z (61s ago)
+Ready:            False
+Restart Count:    1
+Kills:            1
+Heartbeat:        none yet, limit 10 s
+Startup:          tcp-socket 127.0.0.1:5432 delay=0s timeout=1s period=10s #success=1 #failure=3; fails since 58s: connection refused
+Conditions:
+  Type      Status   Message
+  Ready     False    no
+  Started   True
+Events:
+  Type      Reason      Age                 Message
+  ----      ------      ----                -------
+  Warning   Unhealthy   10s (x3 over 58s)   Startup probe failed";
+        assert_eq!(described(&process, &[&event], 70.0).join("\n"), expected);
+    }
+}

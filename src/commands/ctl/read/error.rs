@@ -1,0 +1,86 @@
+//! Why nothing could be shown.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why nothing could be shown.
+#[derive(Debug)]
+pub(in crate::commands::ctl) enum Trouble {
+    /// There is no socket.
+    NoSocket(PathBuf),
+    /// There is one, and nobody listens.
+    Dead(PathBuf),
+    /// It may not be used by whoever this is.
+    Forbidden(PathBuf),
+    /// Something else with the socket.
+    Socket(PathBuf, io::Error),
+    /// The monitor ended, or closed the connection, before it had answered.
+    Ended,
+    /// It did not answer in time.
+    Silent,
+    /// It speaks another language, or not this much of it.
+    OtherVersion(String),
+    /// There is no process of this name; there may be one of a similar name.
+    NotFound(String, Option<String>),
+    /// The monitor says why not.
+    Refused(String),
+    /// The command line asks for something that makes no sense.
+    Usage(String),
+    /// What was waited for did not come.
+    TimedOut(Vec<String>),
+    /// Some of what was asked for was shown; the rest was told of.
+    Partly,
+    /// Nobody reads what is printed.
+    Closed,
+    /// What is printed cannot be written.
+    Output(io::Error),
+}
+
+impl Trouble {
+    /// What to do, where there is something to be said.
+    pub(super) fn advice(&self) -> Option<String> {
+        match self {
+            Trouble::NoSocket(_) => {
+                Some("is --messages the directory that `ncolony run` was given, and does it run?".to_string())
+            }
+            Trouble::Dead(_) => Some("the monitor that listened there was killed; start it again".to_string()),
+            Trouble::Forbidden(_) => Some("ask as root, or as the user that the monitor runs as".to_string()),
+            Trouble::OtherVersion(_) => Some("use the ncolony that the monitor was started from".to_string()),
+            Trouble::NotFound(_, Some(nearest)) => Some(format!("did you mean {nearest:?}?")),
+            Trouble::Silent => Some("its loop may hang: see /livez".to_string()),
+            Trouble::NotFound(_, None)
+            | Trouble::Socket(..)
+            | Trouble::Ended
+            | Trouble::Refused(_)
+            | Trouble::Usage(_)
+            | Trouble::TimedOut(_)
+            | Trouble::Partly
+            | Trouble::Closed
+            | Trouble::Output(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::NoSocket(path) => write!(f, "no monitor listens at {}", path.display()),
+            Trouble::Dead(path) => write!(f, "nobody listens at {} any more", path.display()),
+            Trouble::Forbidden(path) => write!(f, "{} is another user's", path.display()),
+            Trouble::Socket(path, error) => write!(f, "cannot ask at {}: {error}", path.display()),
+            Trouble::Ended => f.write_str("the monitor has ended, or closed the connection"),
+            Trouble::Silent => f.write_str("the monitor does not answer"),
+            Trouble::OtherVersion(what) => write!(f, "the monitor is of another version: {what}"),
+            Trouble::NotFound(name, _) => write!(f, "process {name:?} not found"),
+            Trouble::Refused(why) | Trouble::Usage(why) => f.write_str(why),
+            Trouble::TimedOut(names) => {
+                let all: Vec<String> = names.iter().map(|name| format!("process/{name}")).collect();
+                write!(f, "timed out waiting for the condition on {}", all.join(", "))
+            }
+            Trouble::Partly => f.write_str("not all of it could be shown"),
+            Trouble::Closed => f.write_str("nobody reads the output"),
+            Trouble::Output(error) => write!(f, "cannot write: {error}"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `ncolony ctl events`
+
+use serde_json::Value;
+
+use super::error::Trouble;
+use super::monitor::Monitor;
+use super::object::{self, ago, list, number, text};
+use super::out::Out;
+use super::table::{Row, Table, with_head};
+use crate::cli::EventsArgs;
+
+const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+
+/// Prints what has happened, the last at the end.
+pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> Result<(), Trouble> {
+    let is_asked =
+        |event: &Value| args.names.is_empty() || args.names.iter().any(|name| text(event, "/process") == name);
+    let all = monitor.get("/v1/events")?;
+    expect_names(monitor, &all, &args.names)?;
+    let mut table = Table::default();
+    let head = if args.no_headers { Vec::new() } else { with_head(HEAD, Vec::new()) };
+    if !args.watch {
+        let events: Vec<&Value> = list(&all, "/items").iter().filter(|event| is_asked(event)).collect();
+        if events.is_empty() {
+            super::super::note("No events found");
+            return Ok(());
+        }
+        let rows = events.into_iter().map(|event| row(event, object::now()));
+        return out.lines(&table.lines(&head.into_iter().chain(rows).collect::<Vec<_>>()));
+    }
+    // So wide that most of what follows stands below it.
+    table.lines(&[["119s (x10 over 10m)", "Warning", "Unhealthy", "process/", ""].map(str::to_string).to_vec()]);
+    out.lines(&table.lines(&head))?;
+    let mut lines = monitor.lines("/v1/events?watch=true")?;
+    while let Some((_, event)) = lines.told(None)? {
+        if is_asked(&event) {
+            out.lines(&table.lines(&[row(&event, object::now())]))?;
+        }
+        if !lines.has_more() {
+            out.flush()?;
+        }
+    }
+    Err(Trouble::Ended)
+}
+
+/// Of whom nothing is known, he may be misspelt.
+fn expect_names(monitor: Monitor<'_>, all: &Value, names: &[String]) -> Result<(), Trouble> {
+    for name in names {
+        if !list(all, "/items").iter().any(|event| text(event, "/process") == name) {
+            let one = [name.clone()];
+            super::whom::Whom::named(&one).now(monitor)?;
+        }
+    }
+    Ok(())
+}
+
+fn row(event: &Value, now: f64) -> Row {
+    vec![
+        seen(event, now),
+        text(event, "/type").to_string(),
+        text(event, "/reason").to_string(),
+        format!("process/{}", text(event, "/process")),
+        text(event, "/message").to_string(),
+    ]
+}
+
+/// An event, for [`describe`](super::describe).
+pub(super) fn described(event: &Value, now: f64) -> Row {
+    let [kind, reason, message] = ["/type", "/reason", "/message"].map(|place| text(event, place).to_string());
+    vec![kind, reason, seen(event, now), message]
+}
+
+/// `2m`, or `2m (x5 over 10m)`.
+fn seen(event: &Value, now: f64) -> String {
+    let span = |place| ago(event, place, now).map(|span| span.to_string()).unwrap_or_default();
+    match number(event, "/count") {
+        Some(count) if count > 1.0 => format!("{} (x{count} over {})", span("/lastAt"), span("/firstAt")),
+        Some(_) | None => span("/lastAt"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{HEAD, row};
+    use crate::commands::ctl::read::table::{Table, with_head};
+
+    #[test]
+    fn the_table_is_kubectls() {
+        let events = [
+            json!({"process": "web", "type": "Normal", "reason": "Started", "message": "it is new", "count": 1,
+                "firstAt": "1970-01-01T00:00:00Z", "lastAt": "1970-01-01T00:00:00Z"}),
+            json!({"process": "a b", "type": "Warning", "reason": "BackOff", "message": "exit code 3", "count": 5,
+                "firstAt": "1970-01-01T00:00:00Z", "lastAt": "1970-01-01T00:01:40Z"}),
+        ];
+        let rows = events.iter().map(|event| row(event, 130.0)).collect();
+        let expected = "\
+LAST SEEN             TYPE      REASON    OBJECT        MESSAGE
+2m10s                 Normal    Started   process/web   it is new
+30s (x5 over 2m10s)   Warning   BackOff   process/a b   exit code 3";
+        assert_eq!(Table::default().lines(&with_head(HEAD, rows)).join("\n"), expected);
+    }
+}

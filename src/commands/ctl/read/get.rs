@@ -1,0 +1,226 @@
+//! `ncolony ctl get`
+
+use serde_json::{Value, json};
+
+use super::error::Trouble;
+use super::monitor::{Lines, Monitor};
+use super::out::Out;
+use super::path::Template;
+use super::table::{Row, Table, with_head};
+use super::whom::{Shown, Whom};
+use super::{object, yaml};
+use crate::cli::GetArgs;
+
+/// How it is printed.
+enum Format {
+    Table(Breadth),
+    Json,
+    Yaml,
+    Name,
+    Path(Template),
+}
+
+/// How many columns there are.
+#[derive(Clone, Copy)]
+enum Breadth {
+    Plain,
+    Wide,
+}
+
+/// Prints processes.
+pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
+    let format = format(args.output.as_deref())?;
+    let whom = Whom::of(&args.whom)?;
+    if args.watch {
+        return watch(monitor, &whom, &format, args, out);
+    }
+    let (list, shown) = whom.now(monitor)?;
+    let (found, _) = whom.among(&list);
+    if found.is_empty() && shown == Shown::All && !matches!(format, Format::Json | Format::Yaml) {
+        super::super::note("No resources found");
+        return Ok(());
+    }
+    match &format {
+        Format::Table(breadth) => {
+            let rows: Vec<Row> = found.iter().map(|process| row(process, *breadth, object::now())).collect();
+            let rows = if args.no_headers { rows } else { with_head(head(*breadth), rows) };
+            out.lines(&Table::default().lines(&rows))?;
+        }
+        Format::Json | Format::Yaml | Format::Path(_) if !(whom.is_one() && found.len() == 1) => {
+            let list = json!({"apiVersion": list["apiVersion"], "kind": "List", "items": found});
+            print(&list, &format, out)?;
+        }
+        Format::Json | Format::Yaml | Format::Name | Format::Path(_) => {
+            found.iter().try_for_each(|process| print(process, &format, out))?;
+        }
+    }
+    shown.outcome()
+}
+
+/// Prints those that there are, and then each that changes, as long as the monitor lives.
+fn watch(monitor: Monitor<'_>, whom: &Whom<'_>, format: &Format, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
+    // Whom there is not is said at once.
+    whom.now(monitor)?;
+    let mut lines = monitor.lines("/v1/processes?watch=true")?;
+    let mut table = Table::default();
+    if let (Format::Table(breadth), false) = (format, args.no_headers) {
+        let head: Vec<Row> = with_head(head(*breadth), Vec::new());
+        let first = together(&mut lines, whom)?;
+        let rows = first.iter().map(|(kind, process)| changed(kind, process, *breadth));
+        out.lines(&table.lines(&head.into_iter().chain(rows).collect::<Vec<_>>()))?;
+    }
+    loop {
+        out.flush()?;
+        let told = together(&mut lines, whom)?;
+        match format {
+            Format::Table(breadth) => {
+                let rows: Vec<Row> = told.iter().map(|(kind, process)| changed(kind, process, *breadth)).collect();
+                out.lines(&table.lines(&rows))?;
+            }
+            Format::Json | Format::Yaml | Format::Name | Format::Path(_) => {
+                told.iter().try_for_each(|(_, process)| print(process, format, out))?;
+            }
+        }
+    }
+}
+
+/// What is told at once.
+fn together(lines: &mut Lines, whom: &Whom<'_>) -> Result<Vec<(String, Value)>, Trouble> {
+    let mut all = Vec::new();
+    loop {
+        let (kind, process) = lines.told(None)?.ok_or(Trouble::Ended)?;
+        if whom.is(&process) || kind == "DELETED" {
+            all.push((kind, process));
+        }
+        if !lines.has_more() {
+            return Ok(all);
+        }
+    }
+}
+
+fn changed(kind: &str, process: &Value, breadth: Breadth) -> Row {
+    match kind {
+        "DELETED" => [object::name(process), "0/1", "Deleted"].map(str::to_string).to_vec(),
+        _ => row(process, breadth, object::now()),
+    }
+}
+
+fn format(text: Option<&str>) -> Result<Format, Trouble> {
+    match text {
+        None => Ok(Format::Table(Breadth::Plain)),
+        Some("wide") => Ok(Format::Table(Breadth::Wide)),
+        Some("json") => Ok(Format::Json),
+        Some("yaml") => Ok(Format::Yaml),
+        Some("name") => Ok(Format::Name),
+        Some(other) => match other.strip_prefix("jsonpath=") {
+            Some(template) => Ok(Format::Path(Template::parse(template).map_err(Trouble::Usage)?)),
+            None => {
+                let all = "wide, json, yaml, name or jsonpath=TEMPLATE";
+                Err(Trouble::Usage(format!("there is no output format {other:?}; expected {all}")))
+            }
+        },
+    }
+}
+
+fn print(value: &Value, format: &Format, out: &mut Out) -> Result<(), Trouble> {
+    match format {
+        Format::Table(_) | Format::Name => out.line(&format!("process/{}", object::name(value))),
+        Format::Json => out.line(&serde_json::to_string_pretty(value).unwrap_or_default()),
+        Format::Yaml => out.text(&yaml::text(value)),
+        Format::Path(template) => out.line(&template.text(value)),
+    }
+}
+
+fn head(breadth: Breadth) -> &'static [&'static str] {
+    const ALL: &[&str] = &["NAME", "READY", "STATUS", "RESTARTS", "AGE", "PID", "EXIT", "NEXT", "REASON", "COMMAND"];
+    match breadth {
+        Breadth::Plain => &ALL[..5],
+        Breadth::Wide => ALL,
+    }
+}
+
+fn row(process: &Value, breadth: Breadth, now: f64) -> Row {
+    let ready = if object::holds(process, "/status/ready") { "1/1" } else { "0/1" };
+    let age = object::ago(process, "/status/startedAt", now);
+    let mut row = vec![
+        object::name(process).to_string(),
+        ready.to_string(),
+        object::status(process).to_string(),
+        restarts(process, now),
+        or_none(age.map(|age| age.to_string())),
+    ];
+    match breadth {
+        Breadth::Plain => {}
+        Breadth::Wide => row.extend([
+            or_none(object::number(process, "/status/pid").map(|pid| pid.to_string())),
+            or_none(object::number(process, "/status/lastState/exitCode").map(|code| code.to_string())),
+            or_none(object::until(process, "/status/nextStartAt", now).map(|next| next.to_string())),
+            or_none(Some(object::text(process, "/status/message").to_string())),
+            command(process),
+        ]),
+    }
+    row
+}
+
+/// As kubectl prints it: `3 (2m ago)`.
+pub(super) fn restarts(process: &Value, now: f64) -> String {
+    let restarts = object::number(process, "/status/restarts").unwrap_or_default();
+    match object::ago(process, "/status/lastRestartAt", now) {
+        Some(ago) if restarts > 0.0 => format!("{restarts} ({ago} ago)"),
+        Some(_) | None => restarts.to_string(),
+    }
+}
+
+pub(super) fn or_none(text: Option<String>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "<none>".to_string())
+}
+
+/// Its argv on one line.
+pub(super) fn command(process: &Value) -> String {
+    let words: Vec<&str> = object::list(process, "/spec/command").iter().filter_map(Value::as_str).collect();
+    crate::model::shown(words.join(" ").as_bytes(), 4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Breadth, Table, head, row, with_head};
+
+    fn processes() -> [Value; 3] {
+        [
+            json!({"metadata": {"name": "web"}, "spec": {"command": ["nginx", "-g", "daemon off;"]}, "status": {
+                "phase": "Running", "ready": true, "pid": 42, "restarts": 3,
+                "startedAt": "1970-01-01T00:00:00Z", "lastRestartAt": "1970-01-01T00:00:00Z"}}),
+            json!({"metadata": {"name": "größer 日本"}, "spec": {"command": ["sh", "-c", "a\nb"]}, "status": {
+                "phase": "Waiting", "reason": "CrashLoopBackOff", "message": "back-off 4 s: exit code 3", "ready": false,
+                "restarts": 0, "nextStartAt": "1970-01-01T00:02:03.5Z", "lastState": {"exitCode": 3}}}),
+            json!({"metadata": {"name": "api"}, "status": {"phase": "Running", "ready": false, "restarts": 0}}),
+        ]
+    }
+
+    fn shown(breadth: Breadth) -> String {
+        let rows = processes().iter().map(|process| row(process, breadth, 120.0)).collect();
+        Table::default().lines(&with_head(head(breadth), rows)).join("\n")
+    }
+
+    #[test]
+    fn the_table_is_kubectls() {
+        let expected = "\
+NAME          READY   STATUS             RESTARTS     AGE
+web           1/1     Running            3 (2m ago)   2m
+größer 日本   0/1     CrashLoopBackOff   0            <none>
+api           0/1     Running            0            <none>";
+        assert_eq!(shown(Breadth::Plain), expected);
+    }
+
+    #[test]
+    fn the_wide_table_says_more() {
+        let expected = "\
+NAME          READY   STATUS             RESTARTS     AGE      PID      EXIT     NEXT     REASON                      COMMAND
+web           1/1     Running            3 (2m ago)   2m       42       <none>   <none>   <none>                      nginx -g daemon off;
+größer 日本   0/1     CrashLoopBackOff   0            <none>   <none>   3        4s       back-off 4 s: exit code 3   sh -c a\\nb
+api           0/1     Running            0            <none>   <none>   <none>   <none>   <none>";
+        assert_eq!(shown(Breadth::Wide), expected);
+    }
+}

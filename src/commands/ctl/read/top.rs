@@ -1,0 +1,146 @@
+//! `ncolony ctl top`
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+use terminal_size::{Height, Width, terminal_size};
+
+use super::error::Trouble;
+use super::get::or_none;
+use super::monitor::Monitor;
+use super::object::{self, list, number};
+use super::out::Out;
+use super::table::{Row, Table, cut, with_head};
+use super::whom::Whom;
+use crate::cli::TopArgs;
+
+/// How often it is drawn anew.
+const PERIOD: Duration = Duration::from_secs(2);
+const HEAD: &[&str] = &["NAME", "STATUS", "CPU(cores)", "CPU TIME", "MEMORY(bytes)", "THREADS", "FDS"];
+/// Where a terminal begins, and all below it gone.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// What was used by when: the time of the look, in seconds since 1970, and processor seconds by name.
+#[derive(Default)]
+struct Before {
+    at: f64,
+    used: HashMap<String, f64>,
+    /// By the look before, in thousandths of a processor.
+    rates: HashMap<String, f64>,
+}
+
+/// Prints what processes use: on a terminal again and again, those that use most first; elsewhere once, in the order of names.
+pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result<(), Trouble> {
+    let whom = Whom::of(&args.whom)?;
+    let is_live = std::io::stdout().is_terminal();
+    let mut before = Before::default();
+    whom.now(monitor)?;
+    loop {
+        let all = monitor.get("/v1/processes?usage=true")?;
+        before.look(&all);
+        let (mut found, _) = whom.among(&all);
+        if !is_live {
+            let rows = found.into_iter().map(|process| row(process, &before)).collect();
+            let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
+            return out.lines(&Table::default().lines(&rows));
+        }
+        found.sort_by_key(|process| std::cmp::Reverse(before.weight(process)));
+        let rows = with_head(HEAD, found.into_iter().map(|process| row(process, &before)).collect());
+        let (Width(columns), Height(lines)) = terminal_size().unwrap_or((Width(80), Height(24)));
+        out.text(CLEAR)?;
+        out.text(&screen(&Table::default().lines(&rows), columns.into(), lines.into()))?;
+        out.flush()?;
+        sleep(PERIOD);
+    }
+}
+
+/// As much as a terminal has room for, with nothing below the last line that it would scroll for.
+fn screen(lines: &[String], columns: usize, rows: usize) -> String {
+    lines.iter().take(rows).map(|line| cut(line, columns)).collect::<Vec<_>>().join("\r\n")
+}
+
+impl Before {
+    /// Another look. Where the monitor has none that is newer, nothing is known anew.
+    fn look(&mut self, all: &Value) {
+        let at = object::time(all, "/sampledAt").unwrap_or_default();
+        if at <= self.at {
+            return;
+        }
+        let span = at - self.at;
+        let used: HashMap<String, f64> = list(all, "/items")
+            .iter()
+            .filter_map(|process| {
+                Some((object::name(process).to_string(), number(process, "/status/usage/cpuSeconds")?))
+            })
+            .collect();
+        if self.at > 0.0 {
+            let rate =
+                |(name, now): (&String, &f64)| Some((name.clone(), (now - self.used.get(name)?) / span * 1000.0));
+            self.rates = used.iter().filter_map(rate).collect();
+        }
+        (self.at, self.used) = (at, used);
+    }
+
+    /// By what they are ordered.
+    fn weight(&self, process: &Value) -> (u64, u64) {
+        let rate = self.rates.get(object::name(process)).copied().unwrap_or_default();
+        (rate.max(0.0) as u64, number(process, "/status/usage/residentBytes").unwrap_or_default() as u64)
+    }
+}
+
+fn row(process: &Value, before: &Before) -> Row {
+    let rate = before.rates.get(object::name(process)).map(|rate| format!("{rate:.0}m"));
+    let whole = |place| or_none(number(process, place).map(|number| number.to_string()));
+    vec![
+        object::name(process).to_string(),
+        object::status(process).to_string(),
+        or_none(rate),
+        or_none(number(process, "/status/usage/cpuSeconds").map(|seconds| format!("{seconds:.2}s"))),
+        or_none(number(process, "/status/usage/residentBytes").map(bytes)),
+        whole("/status/usage/threads"),
+        whole("/status/usage/openFds"),
+    ]
+}
+
+fn bytes(bytes: f64) -> String {
+    match bytes / 1_048_576.0 {
+        mebibytes if mebibytes >= 1.0 => format!("{mebibytes:.0}Mi"),
+        _ => format!("{:.0}Ki", bytes / 1024.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Before, HEAD, Table, row, screen, with_head};
+    use crate::commands::ctl::read::object;
+
+    fn colony(at: &str, seconds: f64) -> Value {
+        json!({"sampledAt": at, "items": [
+            {"metadata": {"name": "web"}, "status": {"phase": "Running", "usage": {"cpuSeconds": seconds, "residentBytes": 3145728, "threads": 4, "openFds": 9}}},
+            {"metadata": {"name": "日本"}, "status": {"phase": "Waiting", "reason": "Suspended"}},
+        ]})
+    }
+
+    #[test]
+    fn what_is_used_is_told_per_second_once_there_were_two_looks() {
+        let mut before = Before::default();
+        before.look(&colony("1970-01-01T00:00:10Z", 1.0));
+        before.look(&colony("1970-01-01T00:00:15Z", 2.25));
+        before.look(&colony("1970-01-01T00:00:15Z", 2.25));
+        let colony = colony("1970-01-01T00:00:15Z", 2.25);
+        let rows = object::list(&colony, "/items").iter().map(|process| row(process, &before)).collect();
+        let lines = Table::default().lines(&with_head(HEAD, rows));
+        let expected = "\
+NAME   STATUS      CPU(cores)   CPU TIME   MEMORY(bytes)   THREADS   FDS
+web    Running     250m         2.25s      3Mi             4         9
+日本   Suspended   <none>       <none>     <none>          <none>    <none>";
+        assert_eq!(lines.join("\n"), expected);
+        let narrow = screen(&lines, 40, 2);
+        assert_eq!(narrow, "NAME   STATUS      CPU(cores)   CPU TIME\r\nweb    Running     250m         2.25s   ");
+    }
+}

@@ -1,0 +1,139 @@
+//! `ncolony ctl wait`
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::error::Trouble;
+use super::monitor::Monitor;
+use super::object::{self, list, text};
+use super::out::Out;
+use super::path::{Path, plain};
+use super::whom::Whom;
+use crate::cli::WaitArgs;
+
+/// What is waited for.
+#[derive(Debug, PartialEq)]
+enum Goal {
+    /// There is no such process any more.
+    Gone,
+    /// A condition has this status.
+    Condition(String, String),
+    /// What stands there is this; `None`: something does.
+    Value(Path, Option<String>),
+}
+
+/// Waits until all are as they should be.
+pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Result<(), Trouble> {
+    let goal = Goal::parse(&args.what)?;
+    let whom = Whom::of_some(&args.whom)?;
+    let by = Instant::now() + args.timeout;
+    let list = match whom.now(monitor) {
+        // Who is not there is gone.
+        Err(Trouble::NotFound(name, _)) if goal == Goal::Gone => return met(out, &name),
+        Err(Trouble::Partly) if goal == Goal::Gone => return Ok(()),
+        Err(trouble) => return Err(trouble),
+        Ok((list, _)) => list,
+    };
+    let (found, missing) = whom.among(&list);
+    if goal != Goal::Gone && !missing.is_empty() {
+        return Err(Trouble::Partly);
+    }
+    let mut left: Vec<String> = found.into_iter().map(object::name).map(str::to_string).collect();
+    let mut lines = monitor.lines("/v1/processes?watch=true")?;
+    while !left.is_empty() {
+        let (kind, process) = match lines.told(Some(by)) {
+            Err(Trouble::Silent) => return Err(Trouble::TimedOut(left)),
+            told => told?.ok_or(Trouble::Ended)?,
+        };
+        let name = object::name(&process);
+        let Some(at) = left.iter().position(|left| left == name) else { continue };
+        match (kind == "DELETED", &goal) {
+            (true, Goal::Gone) => {}
+            (true, Goal::Condition(..) | Goal::Value(..)) => return Err(Trouble::NotFound(name.to_string(), None)),
+            (false, goal) if goal.is_met(&process) => {}
+            (false, _) => continue,
+        }
+        left.remove(at);
+        met(out, name)?;
+    }
+    Ok(())
+}
+
+fn met(out: &mut Out, name: &str) -> Result<(), Trouble> {
+    out.line(&format!("process/{name} condition met"))?;
+    out.flush()
+}
+
+impl Goal {
+    fn parse(text: &str) -> Result<Goal, Trouble> {
+        let bad = || {
+            let expected = "condition=NAME[=STATUS], delete or jsonpath=PATH[=VALUE]";
+            Trouble::Usage(format!("--for={text}: expected {expected}"))
+        };
+        match text.split_once('=') {
+            None if text == "delete" => Ok(Goal::Gone),
+            Some(("condition", condition)) if !condition.is_empty() => {
+                let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
+                Ok(Goal::Condition(kind.to_string(), status.to_string()))
+            }
+            Some(("jsonpath", path)) if !path.is_empty() => {
+                // Behind the brace that closes the path, and not within it.
+                let end = if path.starts_with('{') { path.rfind('}').map_or(0, |end| end + 1) } else { 0 };
+                let at = path[end..].find('=').map(|at| end + at);
+                let (path, value) = at.map_or((path, None), |at| (&path[..at], Some(&path[at + 1..])));
+                let value = value.map(|value| value.trim_matches(['"', '\'']).to_string());
+                Ok(Goal::Value(Path::parse(path).map_err(Trouble::Usage)?, value))
+            }
+            Some(_) | None => Err(bad()),
+        }
+    }
+
+    fn is_met(&self, process: &Value) -> bool {
+        match self {
+            Goal::Gone => false,
+            Goal::Condition(kind, status) => list(process, "/status/conditions").iter().any(|condition| {
+                text(condition, "/type").eq_ignore_ascii_case(kind)
+                    && text(condition, "/status").eq_ignore_ascii_case(status)
+            }),
+            Goal::Value(path, None) => !path.values(process).is_empty(),
+            Goal::Value(path, Some(value)) => path.values(process).into_iter().any(|found| plain(found) == *value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Goal;
+
+    #[test]
+    fn what_is_waited_for_is_said_in_kubectls_words() {
+        let process = json!({"status": {"phase": "Running", "pid": 42,
+            "conditions": [{"type": "Ready", "status": "True"}, {"type": "Updated", "status": "False"}]}});
+        let rows = [
+            ("condition=Ready", true),
+            ("condition=ready=true", true),
+            ("condition=Ready=False", false),
+            ("condition=Updated", false),
+            ("condition=Updated=False", true),
+            ("condition=Nothing", false),
+            ("delete", false),
+            ("jsonpath={.status.phase}=Running", true),
+            ("jsonpath='{.status.phase}'=Running", false),
+            ("jsonpath={.status.phase}=Waiting", false),
+            ("jsonpath=.status.pid=42", true),
+            ("jsonpath={.status.pid}", true),
+            ("jsonpath={.status.says}", false),
+            ("jsonpath={.status.conditions[?(@.type==\"Ready\")].status}=True", true),
+        ];
+        for (text, expected) in rows {
+            let met = Goal::parse(text).map(|goal| goal.is_met(&process)).unwrap_or(false);
+            assert_eq!(met, expected, "{text}");
+        }
+        for bad in ["", "Ready", "condition=", "condition", "jsonpath=", "jsonpath={.a", "deleted", "deleted=x"] {
+            assert!(Goal::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Whom a verb is about: by name, by the name of a file with replicas, and by group.
+
+use serde_json::Value;
+
+use super::error::Trouble;
+use super::monitor::Monitor;
+use super::object;
+use crate::cli::ChoiceArgs;
+use crate::model::nearest;
+
+/// Whom.
+pub(super) struct Whom<'a> {
+    names: &'a [String],
+    terms: Vec<Term<'a>>,
+}
+
+/// A part of a selector.
+enum Term<'a> {
+    In(&'a str),
+    NotIn(&'a str),
+}
+
+impl<'a> Whom<'a> {
+    pub(super) fn of(args: &'a ChoiceArgs) -> Result<Whom<'a>, Trouble> {
+        let terms = args.selector.as_deref().map(terms).transpose()?.unwrap_or_default();
+        Ok(Whom { names: &args.names, terms })
+    }
+
+    /// Those of these names.
+    pub(super) fn named(names: &'a [String]) -> Whom<'a> {
+        Whom { names, terms: Vec::new() }
+    }
+
+    /// The same, of whom there must be one at least.
+    pub(super) fn of_some(args: &'a ChoiceArgs) -> Result<Whom<'a>, Trouble> {
+        match args.names.is_empty() && args.selector.is_none() {
+            true => Err(Trouble::Usage("whose? give a NAME or -l group=GROUP".to_string())),
+            false => Whom::of(args),
+        }
+    }
+
+    /// Whether it is about one that was named.
+    pub(super) fn is_one(&self) -> bool {
+        self.names.len() == 1 && self.terms.is_empty()
+    }
+
+    /// Whether it is about this one.
+    pub(super) fn is(&self, process: &Value) -> bool {
+        let named = |name: &String| is_called(process, name);
+        (self.names.is_empty() || self.names.iter().any(named)) && self.terms.iter().all(|term| term.is(process))
+    }
+
+    /// Those of a list, in the order in which they are named; and an error for each name that none of them has.
+    pub(super) fn among<'v>(&self, list: &'v Value) -> (Vec<&'v Value>, Vec<Trouble>) {
+        let all = object::list(list, "/items");
+        if self.names.is_empty() {
+            return (all.iter().filter(|process| self.is(process)).collect(), Vec::new());
+        }
+        let (mut found, mut missing): (Vec<&Value>, Vec<Trouble>) = (Vec::new(), Vec::new());
+        for name in self.names {
+            let called: Vec<&Value> = all.iter().filter(|process| is_called(process, name)).collect();
+            if called.is_empty() {
+                missing.push(unknown(name, all));
+            }
+            let more = called.into_iter().filter(|process| self.is(process));
+            let more: Vec<&Value> =
+                more.filter(|process| !found.iter().any(|known| std::ptr::eq(*known, *process))).collect();
+            found.extend(more);
+        }
+        (found, missing)
+    }
+
+    /// Those that there are now. What is missing is told of.
+    ///
+    /// # Errors
+    /// If there is none of those that are named.
+    pub(super) fn now(&self, monitor: Monitor<'_>) -> Result<(Value, Shown), Trouble> {
+        let list = monitor.get("/v1/processes")?;
+        let (found, missing) = self.among(&list);
+        let is_none = found.is_empty();
+        let mut missing = missing.into_iter();
+        let shown = match missing.next() {
+            None => Shown::All,
+            Some(only) if is_none && missing.len() == 0 => return Err(only),
+            Some(first) => {
+                std::iter::once(first).chain(missing).for_each(|trouble| super::tell(&trouble));
+                if is_none {
+                    return Err(Trouble::Partly);
+                }
+                Shown::Some
+            }
+        };
+        Ok((list, shown))
+    }
+}
+
+/// Whether all that was named is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shown {
+    All,
+    Some,
+}
+
+impl Shown {
+    /// The outcome that this comes to.
+    pub(super) fn outcome(self) -> Result<(), Trouble> {
+        match self {
+            Shown::All => Ok(()),
+            Shown::Some => Err(Trouble::Partly),
+        }
+    }
+}
+
+fn is_called(process: &Value, name: &str) -> bool {
+    object::name(process) == name || object::set(process) == name
+}
+
+fn unknown(name: &str, all: &[Value]) -> Trouble {
+    let names = all.iter().flat_map(|process| [object::name(process), object::set(process)]);
+    Trouble::NotFound(name.to_string(), nearest(name, names.filter(|name| !name.is_empty())).map(str::to_string))
+}
+
+impl Term<'_> {
+    fn is(&self, process: &Value) -> bool {
+        let is_in =
+            |group: &str| object::list(process, "/metadata/groups").iter().any(|one| one.as_str() == Some(group));
+        match self {
+            Term::In(group) => is_in(group),
+            Term::NotIn(group) => !is_in(group),
+        }
+    }
+}
+
+fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
+    let term = |text| {
+        let (key, value) = str::split_once(text, '=').unwrap_or((text, ""));
+        let (key, is_not) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
+        let value = value.strip_prefix('=').unwrap_or(value);
+        match (key.trim(), value.trim(), is_not) {
+            ("group", group, false) if !group.is_empty() => Ok(Term::In(group)),
+            ("group", group, true) if !group.is_empty() => Ok(Term::NotIn(group)),
+            _ => Err(Trouble::Usage(format!("{text:?} selects nothing: expected group=GROUP or group!=GROUP"))),
+        }
+    };
+    selector.split(',').map(term).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Whom;
+    use crate::cli::ChoiceArgs;
+    use crate::commands::ctl::read::object;
+
+    fn colony() -> Value {
+        json!({"items": [
+            {"metadata": {"name": "db", "groups": ["back"]}},
+            {"metadata": {"name": "web-0", "groups": ["front", "slow"]}, "spec": {"replica": {"set": "web"}}},
+            {"metadata": {"name": "web-1", "groups": ["front"]}, "spec": {"replica": {"set": "web"}}},
+        ]})
+    }
+
+    fn found(names: &[&str], selector: Option<&str>) -> (String, String) {
+        let names = names.iter().map(ToString::to_string).collect();
+        let args = ChoiceArgs { names, selector: selector.map(str::to_string) };
+        let colony = colony();
+        let Ok(whom) = Whom::of(&args) else { return ("usage".to_string(), String::new()) };
+        let (found, missing) = whom.among(&colony);
+        let missing = missing.iter().map(|trouble| format!("{trouble} {}", trouble.advice().unwrap_or_default()));
+        (found.into_iter().map(object::name).collect::<Vec<_>>().join(" "), missing.collect())
+    }
+
+    #[test]
+    fn processes_are_found_by_name_set_and_group() {
+        let rows: [(&[&str], Option<&str>, &str); 9] = [
+            (&[], None, "db web-0 web-1"),
+            (&["web-1", "db"], None, "web-1 db"),
+            (&["web"], None, "web-0 web-1"),
+            (&["web-1", "web"], None, "web-1 web-0"),
+            (&[], Some("group=front"), "web-0 web-1"),
+            (&[], Some("group==front,group!=slow"), "web-1"),
+            (&["db"], Some("group=front"), ""),
+            (&[], Some("color=red"), "usage"),
+            (&[], Some("group="), "usage"),
+        ];
+        for (names, selector, expected) in rows {
+            assert_eq!(found(names, selector), (expected.to_string(), String::new()), "{names:?} {selector:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_gets_a_suggestion() {
+        assert_eq!(found(&["wbe", "db"], None), ("db".into(), r#"process "wbe" not found did you mean "web"?"#.into()));
+        assert_eq!(found(&["other"], None), (String::new(), r#"process "other" not found "#.into()));
+    }
+}

@@ -1,0 +1,210 @@
+//! `ncolony ctl why`
+
+use serde_json::Value;
+
+use super::error::Trouble;
+use super::monitor::Monitor;
+use super::object::{self, ago, holds, list, name, number, text, until};
+use super::out::Out;
+use super::whom::Whom;
+use crate::cli::WhyArgs;
+
+/// Says why processes are as they are, down to the last cause.
+pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
+    let names = [args.name.clone()];
+    let whom = Whom::named(&names);
+    let (all, _) = whom.now(monitor)?;
+    let (found, _) = whom.among(&all);
+    let mut told = Vec::new();
+    let mut lines = Vec::new();
+    found.into_iter().for_each(|process| explain(process, &all, object::now(), &mut told, &mut lines));
+    out.lines(&lines)
+}
+
+/// Says it of one, and then of whom it waits for; of each once.
+fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v str>, lines: &mut Vec<String>) {
+    if told.contains(&name(process)) {
+        return;
+    }
+    told.push(name(process));
+    lines.extend(sentences(process, now));
+    if text(process, "/status/reason") != "DependencyNotReady" {
+        return;
+    }
+    for on in list(process, "/spec/dependsOn") {
+        let (wanted, condition) = (text(on, "/name"), text(on, "/condition"));
+        let called = |other: &&Value| name(other) == wanted || object::set(other) == wanted;
+        let others: Vec<&Value> = list(all, "/items").iter().filter(called).collect();
+        if others.is_empty() {
+            lines.push(format!("{wanted}: no file describes it."));
+        }
+        others.into_iter().filter(|other| !is_as_it_must_be(other, condition)).for_each(|other| {
+            explain(other, all, now, told, lines);
+        });
+    }
+}
+
+fn is_as_it_must_be(process: &Value, condition: &str) -> bool {
+    match condition {
+        "Started" => number(process, "/status/pid").is_some(),
+        "Completed" => text(process, "/status/state") == "completed",
+        _ => holds(process, "/status/ready"),
+    }
+}
+
+/// What there is to say of one process.
+fn sentences(process: &Value, now: f64) -> Vec<String> {
+    let (who, message) = (name(process), text(process, "/status/message"));
+    let next =
+        until(process, "/status/nextStartAt", now).map(|next| format!("; next try in {next}")).unwrap_or_default();
+    let because = if message.is_empty() { String::new() } else { format!(": {message}") };
+    let mut all = match (text(process, "/status/state"), text(process, "/status/reason")) {
+        ("running" | "starting", _) => running(process, now),
+        ("backoff", "StartError") => vec![format!("{who} cannot be started{because}{next}.")],
+        ("backoff", _) => crashing(process, now, &next),
+        ("pending", "DependencyNotReady") => vec![format!("{who} is {message}.")],
+        ("pending", "Scheduled") => {
+            vec![format!("{who} runs at times{}{because}.", next.replace("next try", "next run"))]
+        }
+        ("pending", _) => vec![format!("{who} is about to be started{because}.")],
+        ("stopping", _) => vec![format!("{who} is being stopped{because}.")],
+        ("stopped", "Stopped") => vec![format!("{who} was stopped by a message; `ncolony ctl start {who}` starts it.")],
+        ("stopped", "Suspended") => vec![format!("{who} is suspended: its file says so.")],
+        ("stopped", _) => vec![format!("{who} is not wanted any more.")],
+        ("completed", _) => vec![format!("{who} has ended for good, with success{because}.")],
+        ("failed", reason) => {
+            vec![format!("{who} has failed for good ({reason}){because}; `ncolony ctl restart {who}` runs it again.")]
+        }
+        (state, _) => vec![format!("{who} is {state}{because}.")],
+    };
+    if let refused @ 1.. = text(process, "/status/fileError").len() {
+        let error = &text(process, "/status/fileError")[..refused];
+        all.push(format!("{who}: its file is refused, and the last good version is in force: {error}."));
+    }
+    let generations = (number(process, "/metadata/generation"), number(process, "/status/observedGeneration"));
+    if let (Some(last), Some(seen)) = generations
+        && last != seen
+    {
+        all.push(format!("{who}: generation {last} is to come, {seen} is in force until this run has ended."));
+    }
+    all
+}
+
+fn running(process: &Value, now: f64) -> Vec<String> {
+    let who = name(process);
+    let since = ago(process, "/status/startedAt", now).map(|span| format!(" for {span}")).unwrap_or_default();
+    if holds(process, "/status/ready") {
+        return vec![format!("{who} is ready; it has run{since}.")];
+    }
+    let failing = |kind: &str| {
+        let probe = list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)?;
+        let since = ago(probe, "/failingSince", now)?;
+        let next = until(probe, "/nextAt", now).map(|next| format!("; next try in {next}")).unwrap_or_default();
+        let probe = kind.to_lowercase();
+        Some(format!(
+            "{who} fails its {probe} probe since {since}: {}{next}.",
+            text(process_probe(process, kind)?, "/message")
+        ))
+    };
+    let probes: Vec<String> = ["Startup", "Readiness", "Liveness"].into_iter().filter_map(failing).collect();
+    if !probes.is_empty() {
+        return probes;
+    }
+    match text(process, "/status/message") {
+        "" => vec![format!("{who} runs{since}, and is not ready.")],
+        message => vec![format!("{who} runs{since}, and is not ready: {message}.")],
+    }
+}
+
+fn process_probe<'v>(process: &'v Value, kind: &str) -> Option<&'v Value> {
+    list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)
+}
+
+fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
+    let who = name(process);
+    let end = process.pointer("/status/lastState").unwrap_or(&Value::Null);
+    let lasted = number(end, "/lastedSeconds").map(|lasted| format!(" after {lasted:.1} s")).unwrap_or_default();
+    let when = ago(end, "/finishedAt", now).map(|ago| format!("{ago} ago")).unwrap_or_default();
+    let restarts = number(process, "/status/restarts").unwrap_or_default();
+    vec![
+        format!("{who} keeps ending: {}{lasted}, {when}; restarted {restarts} times{next}.", text(end, "/message")),
+        format!("What it printed last: `ncolony ctl logs {who}`."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{explain, list};
+
+    fn told(items: Value) -> String {
+        let all = json!({"items": items});
+        let mut lines = Vec::new();
+        explain(&list(&all, "/items")[0], &all, 100.0, &mut Vec::new(), &mut lines);
+        lines.join("\n")
+    }
+
+    #[test]
+    fn the_chain_of_causes_is_told_to_its_end() {
+        let web = json!({"metadata": {"name": "web"}, "spec": {"dependsOn": [
+            {"name": "db", "condition": "Ready"}, {"name": "cache", "condition": "Ready"}, {"name": "nobody", "condition": "Ready"}]},
+            "status": {"state": "pending", "reason": "DependencyNotReady", "message": "waiting for db to be Ready"}});
+        let db = json!({"metadata": {"name": "db"}, "status": {"state": "starting", "ready": false,
+            "startedAt": "1970-01-01T00:00:00Z", "probes": [{"type": "Startup", "message": "connection refused on 127.0.0.1:5432",
+            "failingSince": "1970-01-01T00:01:28Z", "nextAt": "1970-01-01T00:01:42.5Z"}]}});
+        let cache = json!({"metadata": {"name": "cache"}, "status": {"state": "running", "ready": true}});
+        let expected = "\
+web is waiting for db to be Ready.
+db fails its startup probe since 12s: connection refused on 127.0.0.1:5432; next try in 3s.
+nobody: no file describes it.";
+        assert_eq!(told(json!([web, db, cache])), expected);
+    }
+
+    #[test]
+    fn each_state_has_its_sentence() {
+        let process = |state: &str, reason: &str, message: &str| {
+            let status = json!({"state": state, "reason": reason, "message": message, "ready": state == "running",
+                "startedAt": "1970-01-01T00:00:00Z", "nextStartAt": "1970-01-01T00:01:44Z", "restarts": 2,
+                "lastState": {"message": "exit code 3", "lastedSeconds": 0.25, "finishedAt": "1970-01-01T00:01:38Z"}});
+            told(json!([{"metadata": {"name": "web"}, "status": status}]))
+        };
+        let rows = [
+            ("running", "", "", "web is ready; it has run for 100s."),
+            ("starting", "", "no heartbeat yet", "web runs for 100s, and is not ready: no heartbeat yet."),
+            (
+                "backoff",
+                "CrashLoopBackOff",
+                "x",
+                "web keeps ending: exit code 3 after 0.2 s, 2s ago; restarted 2 times; next try in 4s.\nWhat it printed last: `ncolony ctl logs web`.",
+            ),
+            ("backoff", "StartError", "no such program", "web cannot be started: no such program; next try in 4s."),
+            ("pending", "Scheduled", "", "web runs at times; next run in 4s."),
+            ("stopped", "Suspended", "", "web is suspended: its file says so."),
+            ("stopped", "Stopped", "by a message", "web was stopped by a message; `ncolony ctl start web` starts it."),
+            ("stopping", "Terminating", "removed", "web is being stopped: removed."),
+            ("completed", "Completed", "exit code 0", "web has ended for good, with success: exit code 0."),
+            (
+                "failed",
+                "Error",
+                "exit code 1",
+                "web has failed for good (Error): exit code 1; `ncolony ctl restart web` runs it again.",
+            ),
+        ];
+        for (state, reason, message, expected) in rows {
+            assert_eq!(process(state, reason, message), expected);
+        }
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let one = |name: &str, on: &str| {
+            json!({"metadata": {"name": name}, "spec": {"dependsOn": [{"name": on, "condition": "Ready"}]},
+            "status": {"state": "pending", "reason": "DependencyNotReady", "message": format!("waiting for {on} to be Ready")}})
+        };
+        assert_eq!(
+            told(json!([one("a", "b"), one("b", "a")])),
+            "a is waiting for b to be Ready.\nb is waiting for a to be Ready."
+        );
+    }
+}

@@ -1,0 +1,433 @@
+//! The verbs of `ncolony ctl` that show how things are, beside a monitor at work, beside none, and where things go wrong.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Colony, Setup, can, wait_for};
+
+fn ctl(messages: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+    command.args(["ctl", "--messages"]).arg(messages).args(words).stdin(Stdio::null());
+    command
+}
+
+/// What it prints, stdout before stderr, and its exit status.
+fn run(mut command: Command) -> (String, i32) {
+    let output = command.output().expect("the binary");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (text, output.status.code().unwrap_or(-1))
+}
+
+fn show(colony: &Colony, words: &[&str]) -> (String, i32) {
+    run(ctl(&colony.path("messages"), words))
+}
+
+/// With spans and the blanks before them as `~`, so that a slow machine prints the same.
+fn steady(text: &str) -> String {
+    let is_span = |word: &str| {
+        let word = word.trim_start_matches('(');
+        word.ends_with(['s', 'm']) && word.starts_with(|c: char| c.is_ascii_digit()) && word.len() < 7
+    };
+    let line = |line: &str| {
+        line.split_whitespace().map(|word| if is_span(word) { "~" } else { word }).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A command that goes on, ended with its test.
+struct Going(Child);
+
+impl Going {
+    fn start(mut command: Command) -> Going {
+        Going(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary"))
+    }
+
+    fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
+        BufReader::new(self.0.stdout.take().expect("a pipe")).lines().map_while(Result::ok)
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const STEADY: &str = r#"{"args": ["sleep", "1000"], "group": ["front"]}"#;
+
+fn ready(colony: &Colony, name: &str) {
+    let (text, status) = show(colony, &["wait", "--for=condition=Ready", name, "--timeout=60s"]);
+    assert_eq!((text, status), (format!("process/{name} condition met\n"), 0));
+}
+
+#[test]
+fn get_lists_processes_as_kubectl_does_and_finds_them_by_name_and_group() {
+    let colony = Colony::with(&[
+        ("web", STEADY),
+        ("größe 日本", STEADY),
+        ("db.yaml", "args: [sleep, '1000']\nreplicas: 2\n"),
+        ("job", r#"{"args": ["sh", "-c", "exit 3"], "restartPolicy": "Never"}"#),
+    ]);
+    ready(&colony, "web");
+    ready(&colony, "größe 日本");
+    let (text, _) = show(&colony, &["wait", "job", "--for=jsonpath={.status.phase}=Terminated"]);
+    assert_eq!(text, "process/job condition met\n");
+    let (text, status) = show(&colony, &["get"]);
+    let expected = "NAME READY STATUS RESTARTS AGE\ndb-0 1/1 Running 0 ~\ndb-1 1/1 Running 0 ~\n\
+                    größe 日本 1/1 Running 0 ~\njob 0/1 Error 0 ~\nweb 1/1 Running 0 ~";
+    assert_eq!((steady(&text).as_str(), status), (expected, 0));
+    let rows: [(&[&str], &str, i32); 9] = [
+        (&["get", "web", "--no-headers"], "web 1/1 Running 0 ~", 0),
+        (&["get", "db", "-o", "name"], "process/db-0\nprocess/db-1", 0),
+        (&["get", "-l", "group=front", "-o", "jsonpath={.items[*].metadata.name}"], "größe 日本 web", 0),
+        (&["get", "größe 日本", "-o", "jsonpath={.status.phase}"], "Running", 0),
+        (&["get", "job", "-o", "jsonpath={.status.lastState.exitCode}"], "3", 0),
+        (&["get", "-l", "group=none"], "No resources found", 0),
+        (&["get", "wbe"], "error: process \"wbe\" not found\ndid you mean \"web\"?", 1),
+        (&["get", "-o", "name", "web", "nobody"], "process/web\nerror: process \"nobody\" not found", 1),
+        (
+            &["get", "-o", "xml"],
+            "error: there is no output format \"xml\"; expected wide, json, yaml, name or jsonpath=TEMPLATE",
+            2,
+        ),
+    ];
+    for (words, expected, code) in rows {
+        let (text, status) = show(&colony, words);
+        assert_eq!((steady(&text).as_str(), status), (expected, code), "{words:?}");
+    }
+    let (json, _) = show(&colony, &["get", "web", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["kind"], &json["metadata"]["name"]), (&"Process".into(), &"web".into()));
+    let (list, _) = show(&colony, &["get", "-o", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+    assert_eq!((&list["kind"], list["items"].as_array().map(Vec::len)), (&"List".into(), Some(5)));
+    let (yaml, _) = show(&colony, &["get", "web", "-o", "yaml"]);
+    assert!(yaml.contains("\nstatus:\n") && yaml.contains("\n  phase: Running\n"), "{yaml}");
+    let (wide, _) = show(&colony, &["get", "-o", "wide"]);
+    assert!(
+        wide.lines().all(|line| line.contains("COMMAND") || line.contains("sleep 1000") || line.contains("exit 3")),
+        "{wide}"
+    );
+}
+
+#[test]
+fn what_changes_is_seen_by_who_watches_and_by_who_waits() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let mut going = Going::start(ctl(&colony.path("messages"), &["get", "-w"]));
+    let mut lines = going.lines().map(|line| steady(&line));
+    assert_eq!(lines.next().as_deref(), Some("NAME READY STATUS RESTARTS AGE"));
+    assert_eq!(lines.next().as_deref(), Some("web 1/1 Running 0 ~"));
+    let mut events = Going::start(ctl(&colony.path("messages"), &["events", "-w", "web"]));
+    let mut events = events_of(&mut events);
+    colony.message("stop", r#"{"type": "STOP", "name": "web"}"#);
+    assert!(lines.any(|line| line.starts_with("web 0/1 Stopped 0")));
+    assert!(events.any(|line| line.contains("Stopped process/web")));
+    colony.remove("web");
+    assert_eq!(lines.find(|line| line.contains("Deleted")).as_deref(), Some("web 0/1 Deleted"));
+    let (text, status) = show(&colony, &["wait", "--for=delete", "web"]);
+    assert_eq!((text.as_str(), status), ("process/web condition met\n", 0));
+    let (text, status) = show(&colony, &["wait", "--for=condition=Ready", "web"]);
+    assert_eq!((text.as_str(), status), ("error: process \"web\" not found\n", 1));
+    let (text, status) = show(&colony, &["wait", "--for=Ready", "web"]);
+    assert_eq!(status, 2, "{text}");
+}
+
+fn events_of(going: &mut Going) -> impl Iterator<Item = String> + use<> {
+    let mut lines = going.lines().map(|line| steady(&line));
+    assert_eq!(lines.next().as_deref(), Some("LAST SEEN TYPE REASON OBJECT MESSAGE"));
+    lines
+}
+
+#[test]
+fn what_does_not_come_in_time_is_an_error() {
+    let colony =
+        Colony::with(&[("web", r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["false"]}}}"#)]);
+    colony.wait_pid("web", None);
+    let began = Instant::now();
+    let (text, status) = show(&colony, &["wait", "--for=condition=Ready", "web", "--timeout=1s"]);
+    assert_eq!((text.as_str(), status), ("error: timed out waiting for the condition on process/web\n", 1));
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn the_chain_of_causes_is_told_and_described() {
+    let db = r#"{"args": ["sleep", "1000"], "startupProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 2, "failureThreshold": 1000}}"#;
+    let colony = Colony::with(&[("db", db), ("web", r#"{"args": ["sleep", "1000"], "dependsOn": ["db"]}"#)]);
+    let text = colony.wait("a failed probe", || {
+        let (text, _) = show(&colony, &["why", "web"]);
+        text.contains("fails its startup probe").then_some(text)
+    });
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "web is waiting for db to be Ready.");
+    let (start, rest) = lines[1].split_once(" since ").expect("since when");
+    assert_eq!(start, "db fails its startup probe");
+    assert!(rest.contains("connection refused; next try in "), "{rest}");
+    let (text, status) = show(&colony, &["describe", "db"]);
+    assert_eq!(status, 0);
+    for line in [
+        "Name:             db",
+        "State:            Running",
+        "Events:",
+        "tcp-socket 127.0.0.1:1 delay=0s timeout=1s period=2s",
+        "Unhealthy",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    let (text, status) = show(&colony, &["top", "db"]);
+    let head: Vec<&str> =
+        text.lines().next().unwrap_or_default().split("   ").filter(|cell| !cell.is_empty()).map(str::trim).collect();
+    assert_eq!(
+        (head.as_slice(), status),
+        (&["NAME", "STATUS", "CPU(cores)", "CPU TIME", "MEMORY(bytes)", "THREADS", "FDS"][..], 0)
+    );
+    assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("db") && line.contains('i')), "{text}");
+}
+
+#[test]
+fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
+    let script = "echo begun; echo bad >&2; read line < $GATE; echo $line; exit 1";
+    let setup = Setup::new().flags(&["-m", "0.05", "-M", "0.05"]);
+    let gate = setup.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let file =
+        serde_json::json!({"args": ["sh", "-c", script], "env": {"GATE": gate.display().to_string()}, "group": ["g"]});
+    let colony = setup.file("web", &file.to_string()).start();
+    let first = colony.wait_pid("web", None);
+    wait_for("its lines", || show(&colony, &["logs", "web"]).0.contains("bad").then_some(()));
+    let (text, status) = show(&colony, &["logs", "-p", "web"]);
+    assert_eq!((text.as_str(), status), ("", 0), "there was no run before");
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "--prefix", "web"]));
+    let mut lines = going.lines();
+    let mut seen: Vec<String> = lines.by_ref().take(2).collect();
+    seen.sort();
+    assert_eq!(seen, ["[web] bad", "[web] begun"]);
+    fs::write(&gate, "first\n").expect("somebody reads");
+    assert_eq!(lines.next().as_deref(), Some("[web] first"));
+    colony.wait_pid("web", Some(first));
+    let mut next: Vec<String> = lines.by_ref().take(2).collect();
+    next.sort();
+    assert_eq!(next, ["[web] bad", "[web] begun"]);
+    let rows: [(&[&str], &str); 4] = [
+        (&["logs", "-p", "--tail=1", "web"], "first\n"),
+        (&["logs", "--tail", "0", "web"], ""),
+        (&["logs", "-p", "-l", "group=g", "--tail=1", "--prefix"], "[web] first\n"),
+        (&["logs", "--since=0s", "web"], ""),
+    ];
+    for (words, expected) in rows {
+        assert_eq!(show(&colony, words), (expected.to_string(), 0), "{words:?}");
+    }
+    let (text, _) = show(&colony, &["logs", "--timestamps", "--tail=1", "web"]);
+    assert!(text.starts_with("20") && text.split(' ').next().is_some_and(|time| time.ends_with('Z')), "{text}");
+    // A process that vanishes while it is followed.
+    colony.remove("web");
+    assert_eq!(lines.next(), None);
+    let mut said = String::new();
+    going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!(said, "process \"web\" is gone\n");
+    assert!(going.0.wait().expect("our child").success());
+    let rows: [(&[&str], i32); 2] = [(&["logs", "web"], 1), (&["logs"], 2)];
+    for (words, code) in rows {
+        assert_eq!(show(&colony, words).1, code, "{words:?}");
+    }
+}
+
+#[test]
+fn output_that_is_inherited_is_not_known_and_that_is_said() {
+    let colony = Colony::with(&[("web", r#"{"args": ["sleep", "1000"], "output": "inherit"}"#)]);
+    ready(&colony, "web");
+    let (text, status) = show(&colony, &["logs", "web"]);
+    assert!(text.contains("output: inherit") && status == 1, "{text}");
+}
+
+#[test]
+fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let verbs: [&[&str]; 4] =
+        [&["get", "-w"], &["events", "-w"], &["logs", "-f", "web"], &["wait", "--for=condition=Never", "web"]];
+    let going: Vec<Going> = verbs.iter().map(|words| Going::start(ctl(&colony.path("messages"), words))).collect();
+    // Each has been answered before the monitor goes.
+    thread::sleep(Duration::from_millis(300));
+    let setup = colony.kill_monitor();
+    for (mut going, words) in going.into_iter().zip(verbs) {
+        let mut said = String::new();
+        going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        let status = going.0.wait().expect("our child").code();
+        assert_eq!(
+            (said.as_str(), status),
+            ("error: the monitor has ended, or closed the connection\n", Some(1)),
+            "{words:?}"
+        );
+    }
+    let (text, status) = run(ctl(&setup.path("messages"), &["get"]));
+    assert!(text.contains("any more\n  the monitor that listened there was killed") && status == 1, "{text}");
+}
+
+#[test]
+fn without_a_monitor_the_error_says_where_it_was_looked_for_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for words in [
+        &["get"][..],
+        &["describe"],
+        &["logs", "web"],
+        &["events"],
+        &["top"],
+        &["wait", "web", "--for=delete"],
+        &["why", "web"],
+    ] {
+        let (text, status) = run(ctl(dir.path(), words));
+        let expected = format!(
+            "error: no monitor listens at {}\n  is --messages the directory that `ncolony run` was given, and does it run?\n",
+            dir.path().join(".ncolony.sock").display()
+        );
+        assert_eq!((text, status), (expected, 1), "{words:?}");
+    }
+}
+
+#[test]
+fn another_users_socket_is_an_error_that_says_so() {
+    if !can("ask as another user", nix::unistd::geteuid().is_root()) {
+        return;
+    }
+    let colony = Colony::with(&[]);
+    fs::set_permissions(colony.dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let binary = colony.path("ncolony");
+    fs::copy(env!("CARGO_BIN_EXE_ncolony"), &binary).expect("a copy");
+    let as_other = || {
+        let mut command = Command::new(&binary);
+        command.args(["ctl", "--messages"]).arg(colony.path("messages")).arg("get").uid(65534).gid(65534);
+        run(command)
+    };
+    let (text, status) = as_other();
+    assert!(
+        text.contains("is another user's\n  ask as root, or as the user that the monitor runs as") && status == 1,
+        "{text}"
+    );
+    let path = colony.path("messages").join(".ncolony.sock");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
+    let (text, status) = as_other();
+    assert_eq!(
+        (text.as_str(), status),
+        ("error: user 65534 may not ask this monitor: only root and its own user may\n", 1)
+    );
+}
+
+/// A monitor that gives this one answer to everybody.
+fn imposter(dir: &Path, answer: String) {
+    let listener = UnixListener::bind(dir.join(".ncolony.sock")).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let _ = reader.get_mut().write_all(answer.as_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_monitor_of_another_version_is_recognised() {
+    let rows = [
+        (
+            "HTTP/1.0 200 OK\r\n\r\n{\"apiVersion\": \"ncolony/v9\", \"items\": []}",
+            "it says \"ncolony/v9\", and this is \"ncolony/v1\"",
+        ),
+        (
+            "HTTP/1.0 404 Not Found\r\n\r\n{\"reason\": \"UnknownPath\", \"message\": \"this monitor, ncolony 9.0, knows no path \\\"/v1/processes\\\"\"}",
+            "ncolony 9.0, knows no path",
+        ),
+        ("HTTP/1.0 418 I'm a teapot\r\n\r\nshort and stout", "it answers otherwise than version 1"),
+    ];
+    for (answer, expected) in rows {
+        let dir = tempfile::tempdir().expect("a directory");
+        imposter(dir.path(), answer.to_string());
+        let (text, status) = run(ctl(dir.path(), &["get"]));
+        assert!(text.starts_with("error: the monitor is of another version: ") && text.contains(expected), "{text}");
+        assert!(text.contains("use the ncolony that the monitor was started from") && status == 1, "{text}");
+    }
+    for answer in ["", "HTTP/1.0 200 OK\r\n\r\n{\"apiVersion\": \"ncol", "garbage\r\n\r\n"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        imposter(dir.path(), answer.to_string());
+        let (text, status) = run(ctl(dir.path(), &["get"]));
+        assert_eq!(
+            (text.as_str(), status),
+            ("error: the monitor has ended, or closed the connection\n", 1),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let script: String = "while :; do echo line; done".into();
+    let colony = Colony::with(&[("web", &serde_json::json!({"args": ["sh", "-c", script]}).to_string())]);
+    ready(&colony, "web");
+    for words in [&["logs", "-f", "web"][..], &["get", "-w", "-o", "json"], &["get", "-o", "json"], &["events", "-w"]] {
+        let mut command = ctl(&colony.path("messages"), words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        drop(child.stdout.take());
+        // Something that changes, for whoever watches.
+        colony.message("hup", r#"{"type": "RESTART", "name": "web"}"#);
+        let output = child.wait_with_output().expect("our child");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+        assert!(output.status.success(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_flood_that_is_followed_and_a_reader_that_is_stuck_cost_a_bounded_amount() {
+    let script = "import sys\nline = b'x' * 99 + b'\\n'\nwhile True: sys.stdout.buffer.write(line * 5000)";
+    let flood = serde_json::json!({"args": ["python3", "-c", script], "env": {"PATH": "/usr/bin:/bin"}});
+    let colony = Colony::with(&[("flood", &flood.to_string()), ("web", STEADY)]);
+    ready(&colony, "flood");
+    let memory = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", colony.pid())).expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let written =
+        || colony.metric(r#"ncolony_process_log_bytes_total{process="flood",stream="stdout"}"#).unwrap_or_default();
+    colony.wait("the flood", || (written() > 50e6).then_some(()));
+    let before = memory();
+    let mut stuck: Vec<Going> =
+        (0..8).map(|_| Going::start(ctl(&colony.path("messages"), &["logs", "-f", "flood"]))).collect();
+    let mut reader = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "flood"]));
+    let mut lines = reader.lines();
+    let from = written();
+    assert!(lines.any(|line| line.ends_with("bytes are left out: they came faster than they were read")));
+    colony.wait("200 MB more", || (written() > from + 200e6).then_some(()));
+    assert!(lines.next().is_some());
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} kB more");
+    let began = Instant::now();
+    assert_eq!(show(&colony, &["get", "web"]).1, 0);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    stuck.clear();
+}
+
+#[test]
+fn five_thousand_processes_are_shown() {
+    let setup = Setup::new().file("many.yaml", "args: [sleep, '1000']\nreplicas: 1000\nsuspend: true\n");
+    let setup = (1..5).fold(setup, |setup, n| {
+        setup.file(&format!("many{n}.yaml"), "args: [sleep, '1000']\nreplicas: 1000\nsuspend: true\n")
+    });
+    let colony = setup.start();
+    let (text, status) = colony.wait("all of them", || {
+        let (text, status) = show(&colony, &["get", "--no-headers"]);
+        (text.lines().count() == 5000).then_some((text, status))
+    });
+    assert_eq!(status, 0);
+    assert!(text.lines().all(|line| line.contains("Suspended")));
+    assert_eq!(show(&colony, &["get", "many4-999", "-o", "name"]).0, "process/many4-999\n");
+}
