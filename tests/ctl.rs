@@ -7,6 +7,7 @@ mod needs;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -509,4 +510,43 @@ fn our_inbox_takes_their_messages() {
     assert_eq!(places.requests(), [web()]);
     original.ctl(&places, &["restart-all"]);
     assert_eq!(places.requests(), [Request::RestartAll]);
+}
+
+#[test]
+fn without_rights_nothing_is_changed_and_the_reason_is_told() {
+    let places = Places::new();
+    let root = places.root.path();
+    fs::write(places.file("web.yaml"), "args: [a]\n").expect("a file");
+    fs::write(places.file("secret.yaml"), "args: [a]\n").expect("a file");
+    fs::write(root.join("new.yaml"), "args: [a]\n").expect("a file");
+    let binary = root.join("ncolony");
+    fs::copy(env!("CARGO_BIN_EXE_ncolony"), &binary).expect("a copy, since whoever has no rights may not reach it");
+    let modes = [(root.to_path_buf(), 0o755), (places.config(), 0o555), (places.messages(), 0o555)];
+    for (path, mode) in modes.into_iter().chain([(places.file("secret.yaml"), 0o000)]) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+    let config = places.config();
+    let shown = |name: &str| config.join(name).display().to_string();
+    let rows: [(&[&str], String); 6] = [
+        (&["apply", "-f", "new.yaml"], format!("error: cannot write {}", shown("new.yaml"))),
+        (&["scale", "web", "--replicas=2"], format!("error: cannot write {}", shown("web.yaml"))),
+        (&["stop", "secret", "--persist"], format!("error: cannot read {}", shown("secret.yaml"))),
+        (&["delete", "web"], format!("error: cannot delete {}", shown("web.yaml"))),
+        (&["stop", "web"], "error: cannot ask the monitor".to_string()),
+        (&["diff", "-f", "config/secret.yaml"], "error: cannot read config/secret.yaml".to_string()),
+    ];
+    for (line, expected) in rows {
+        let mut command = Command::new(&binary);
+        command.arg("ctl").args(places.flags()).args(line).current_dir(root);
+        if nix::unistd::geteuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.output().expect("ncolony ctl");
+        let told = stderr(&output);
+        assert!(told.starts_with(&expected) && told.contains("Permission denied"), "{line:?}: {told}");
+        assert_eq!(output.status.code(), Some(if line[0] == "diff" { 2 } else { 1 }), "{line:?}");
+    }
+    assert_eq!(names(&config), BTreeSet::from(["secret.yaml".to_string(), "web.yaml".to_string()]));
+    assert_eq!(names(&places.messages()), BTreeSet::new());
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o755)).expect("chmod");
 }

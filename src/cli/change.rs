@@ -1,8 +1,11 @@
 //! The verbs of `ncolony ctl` that change something, in kubectl's words where it has them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use super::read::duration;
 
 /// `ncolony ctl apply`
 #[derive(Args, Clone, Debug)]
@@ -18,6 +21,10 @@ pub struct ApplyArgs {
     /// `--dry-run`
     #[command(flatten)]
     pub dry_run: DryRun,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
 }
 
 /// `ncolony ctl diff`
@@ -33,7 +40,7 @@ pub struct DiffArgs {
 }
 
 /// `--dry-run`, for which kubectl has two words that come to the same here.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct DryRun {
     /// Say what would be done, and do nothing ("client" and "server" are the same here)
     #[arg(long = "dry-run", value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client", value_parser = ["none", "client", "server"])]
@@ -45,6 +52,18 @@ impl DryRun {
     pub fn is_asked(&self) -> bool {
         self.dry_run.as_deref().is_some_and(|place| place != "none")
     }
+}
+
+/// `--wait`
+#[derive(Args, Clone, Debug)]
+pub struct WaitFlags {
+    /// Wait until it is so, as the monitor tells
+    #[arg(long)]
+    pub wait: bool,
+
+    /// How long --wait waits
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s", requires = "wait")]
+    pub timeout: Duration,
 }
 
 /// `ncolony ctl delete`
@@ -65,6 +84,10 @@ pub struct DeleteArgs {
     /// `--dry-run`
     #[command(flatten)]
     pub dry_run: DryRun,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
 }
 
 /// `ncolony ctl scale`
@@ -81,6 +104,10 @@ pub struct ScaleArgs {
     /// `--dry-run`
     #[command(flatten)]
     pub dry_run: DryRun,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
 }
 
 /// `ncolony ctl stop`, `ncolony ctl start`
@@ -93,6 +120,10 @@ pub struct OutageArgs {
     /// Write it into their files, as "suspend": what begins anew keeps to it
     #[arg(long)]
     pub persist: bool,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
 }
 
 /// Names of processes, as arguments or, as NColony's older scripts have it, as an option.
@@ -114,6 +145,18 @@ impl NamesArgs {
     }
 }
 
+/// `ncolony ctl restart`, `ncolony ctl trigger`
+#[derive(Args, Clone, Debug)]
+pub struct AskArgs {
+    /// Whom
+    #[command(flatten)]
+    pub names: NamesArgs,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
+}
+
 /// `ncolony ctl rollout`
 #[derive(Args, Clone, Debug)]
 pub struct RolloutArgs {
@@ -127,17 +170,38 @@ pub struct RolloutArgs {
 pub enum RolloutVerb {
     /// Ask for a restart of processes, or of a group: replicas one at a time
     Restart(WhomArgs),
+    /// Tell how far processes are from being as their files want them, until they are
+    Status(StatusArgs),
 }
 
 /// Processes by name, or a group of them.
 #[derive(Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
 pub struct WhomArgs {
     /// The processes' names
+    #[arg(value_name = "NAME", required_unless_present = "group")]
+    pub names: Vec<String>,
+
+    /// All processes of a group, as the key "group" of their files names it
+    #[arg(long, value_name = "GROUP", conflicts_with = "names")]
+    pub group: Option<String>,
+
+    /// `--wait`
+    #[command(flatten)]
+    pub wait: WaitFlags,
+}
+
+/// `ncolony ctl rollout status`
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// The processes' names [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 
     /// All processes of a group, as the key "group" of their files names it
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", conflicts_with = "names")]
     pub group: Option<String>,
+
+    /// How long to wait [default: as long as it takes]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
 }

@@ -13,7 +13,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use change::{
-    ApplyArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, RolloutArgs, RolloutVerb, ScaleArgs, WhomArgs,
+    ApplyArgs, AskArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, RolloutArgs, RolloutVerb, ScaleArgs,
+    StatusArgs, WaitFlags, WhomArgs,
 };
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
@@ -242,19 +243,19 @@ pub enum CtlVerb {
     /// Set how many of a process there are, in its file
     Scale(ScaleArgs),
     /// Ask for a restart of processes
-    Restart(NamesArgs),
+    Restart(AskArgs),
     /// Ask for a restart of every process
     RestartAll,
     /// Ask for a restart of every process of a group
     RestartGroup(GroupArgs),
-    /// Ask for restarts
+    /// Ask for restarts, or tell how far what was asked for is
     Rollout(RolloutArgs),
     /// Stop processes until they are started again, their files are edited, or the monitor begins anew
     Stop(OutageArgs),
     /// Start processes that were stopped, have ended, or wait for their next try
     Start(OutageArgs),
     /// Run processes that have a schedule now, besides it
-    Trigger(NamesArgs),
+    Trigger(AskArgs),
     /// Send a signal to the main process of one process, once
     Signal(SignalArgs),
     /// Explain the keys of a process file, one at a time

@@ -129,7 +129,7 @@ pub struct WhyArgs {
 }
 
 /// `90s`, `1h30m`, `1.5h`, or seconds without a unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "expected a duration, such as 90s, 5m or 1h30m".to_string();
     let mut seconds = 0.0;
     let mut rest = text;

@@ -52,3 +52,4 @@ mod socket;
 mod support;
 mod upward;
 mod usage;
+mod waiting;

@@ -1,11 +1,25 @@
 //! The verbs that ask the monitor by messages. Every name is looked at before the first is written.
 
+use std::path::PathBuf;
+
+use super::awaiting::Awaiting;
+use super::effect::Goal;
 use super::error::Error;
 use super::{files, monitor};
-use crate::cli::{CtlArgs, OutageArgs, SignalArgs, WhomArgs};
+use crate::cli::{AskArgs, CtlArgs, OutageArgs, SignalArgs, WaitFlags, WhomArgs};
 use crate::config::{self, Defaults, Directory, Trust};
 use crate::messages;
 use crate::model::{Moment, Name, Request, Signal, nearest};
+
+/// What is asked, and what comes of it.
+#[derive(Clone, Copy)]
+struct Asked {
+    listener: Listener,
+    /// What is said when it was asked, and what when it is so.
+    words: [&'static str; 2],
+    /// What becomes of each; `None`: it is done when the monitor has taken the message.
+    goal: Option<Goal>,
+}
 
 /// Who understands a request.
 #[derive(Clone, Copy)]
@@ -16,24 +30,36 @@ enum Listener {
     Ours,
 }
 
-/// `restart`, `rollout restart NAME...`
-pub(super) fn restart<'n>(ctl: &CtlArgs, names: impl Iterator<Item = &'n str>) -> Result<(), Error> {
-    each(ctl, names, Listener::Any, "restart requested", Request::Restart)
+const RESTART: Asked =
+    Asked { listener: Listener::Any, words: ["restart requested", "restarted"], goal: Some(Goal::Restarted) };
+const STOP: Asked = Asked { listener: Listener::Ours, words: ["stop requested", "stopped"], goal: Some(Goal::Stopped) };
+const START: Asked =
+    Asked { listener: Listener::Ours, words: ["start requested", "started"], goal: Some(Goal::Settled) };
+const TRIGGER: Asked =
+    Asked { listener: Listener::Ours, words: ["trigger requested", "triggered"], goal: Some(Goal::Begun) };
+const SIGNAL: Asked = Asked { listener: Listener::Ours, words: ["signal requested", "signalled"], goal: None };
+
+/// `restart`
+pub(super) fn restart(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
+    each(ctl, args.names.get(), RESTART, Request::Restart, Some(&args.wait))
 }
 
 /// `rollout restart`
 pub(super) fn rollout(ctl: &CtlArgs, whom: &WhomArgs) -> Result<(), Error> {
-    let Some(group) = &whom.group else { return restart(ctl, whom.names.iter().map(String::as_str)) };
+    let Some(group) = &whom.group else {
+        return each(ctl, whom.names.iter().map(String::as_str), RESTART, Request::Restart, Some(&whom.wait));
+    };
     let members = members(ctl, group)?;
-    send(ctl, &[Request::RestartGroup(group.clone())], Listener::Any)?;
-    for name in &members {
-        super::say(name, "restart requested", false);
-    }
-    Ok(())
+    let awaiting = Awaiting::begin(ctl, &whom.wait)?;
+    let sent = send(ctl, &[Request::RestartGroup(group.clone())], RESTART)?;
+    // What is down, for good or by a message, is left alone.
+    let restarted = members.iter().filter(|name| awaiting.as_ref().is_none_or(|awaiting| awaiting.was_up(name)));
+    let restarted: Vec<Name> = restarted.cloned().collect();
+    asked(&restarted, RESTART, awaiting, &sent)
 }
 
 /// The processes of a group, as their files have it.
-fn members(ctl: &CtlArgs, group: &str) -> Result<Vec<Name>, Error> {
+pub(super) fn members(ctl: &CtlArgs, group: &str) -> Result<Vec<Name>, Error> {
     files::directory(&ctl.config, "--config")?;
     let scan = Directory::new(&ctl.config, Defaults::STANDARD, Trust::default()).scan(Moment::ZERO);
     if let Some(why) = scan.dir_error {
@@ -53,23 +79,23 @@ fn members(ctl: &CtlArgs, group: &str) -> Result<Vec<Name>, Error> {
 /// `stop`
 pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
-        true => super::change::suspend(ctl, &args.names, "true", "suspended"),
-        false => each(ctl, args.names.get(), Listener::Ours, "stop requested", Request::Stop),
+        true => super::change::suspend(ctl, args, "true", "suspended"),
+        false => each(ctl, args.names.get(), STOP, Request::Stop, Some(&args.wait)),
     }
 }
 
 /// `start`
 pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
-        true => super::change::suspend(ctl, &args.names, "false", "resumed"),
-        false => each(ctl, args.names.get(), Listener::Ours, "start requested", Request::Start),
+        true => super::change::suspend(ctl, args, "false", "resumed"),
+        false => each(ctl, args.names.get(), START, Request::Start, Some(&args.wait)),
     }
 }
 
 /// `trigger`
-pub(super) fn trigger<'n>(ctl: &CtlArgs, names: impl Iterator<Item = &'n str> + Clone) -> Result<(), Error> {
-    names.clone().try_for_each(|name| has_schedule(ctl, files::bare(name)))?;
-    each(ctl, names, Listener::Ours, "trigger requested", Request::Trigger)
+pub(super) fn trigger(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
+    args.names.get().try_for_each(|name| has_schedule(ctl, files::bare(name)))?;
+    each(ctl, args.names.get(), TRIGGER, Request::Trigger, Some(&args.wait))
 }
 
 /// A file that cannot be read now may have been good, and what came of it be in force: then the monitor knows.
@@ -87,38 +113,43 @@ fn has_schedule(ctl: &CtlArgs, name: &str) -> Result<(), Error> {
 pub(super) fn signal(ctl: &CtlArgs, args: &SignalArgs) -> Result<(), Error> {
     let unknown = || Error::Signal { text: args.signal.clone(), nearest: Signal::misspelt(&args.signal) };
     let signal = Signal::parse(&args.signal).ok_or_else(unknown)?;
-    let word = format!("signal {signal} requested");
-    each(ctl, [&*args.name].into_iter(), Listener::Ours, &word, |name| Request::Signal(name, signal))
+    each(ctl, [&*args.name].into_iter(), SIGNAL, |name| Request::Signal(name, signal), None)
 }
 
 fn each<'n>(
     ctl: &CtlArgs,
     names: impl Iterator<Item = &'n str>,
-    listener: Listener,
-    word: &str,
+    what: Asked,
     request: impl Fn(Name) -> Request,
+    wait: Option<&WaitFlags>,
 ) -> Result<(), Error> {
     let mut called: Vec<Name> = Vec::new();
     for name in names {
         called.push(files::called(&ctl.config, files::bare(name))?);
     }
+    let awaiting = wait.map(|wait| Awaiting::begin(ctl, wait)).transpose()?.flatten();
     let requests: Vec<Request> = called.iter().cloned().map(request).collect();
-    send(ctl, &requests, listener)?;
-    for name in &called {
-        super::say(name, word, false);
-    }
-    Ok(())
+    let sent = send(ctl, &requests, what)?;
+    asked(&called, what, awaiting, &sent)
 }
 
-fn send(ctl: &CtlArgs, requests: &[Request], listener: Listener) -> Result<(), Error> {
+/// Says what was asked, and waits for it, if somebody wants to.
+fn asked(names: &[Name], what: Asked, awaiting: Option<Awaiting<'_>>, sent: &[PathBuf]) -> Result<(), Error> {
+    for name in names {
+        super::say(name, what.words[0], false);
+    }
+    let Some(awaiting) = awaiting else { return Ok(()) };
+    awaiting.taken(sent)?;
+    let goals: Vec<(Name, Goal)> = names.iter().flat_map(|name| what.goal.map(|goal| (name.clone(), goal))).collect();
+    awaiting.until(&goals, what.words[1], &mut |_, _| {})
+}
+
+fn send(ctl: &CtlArgs, requests: &[Request], what: Asked) -> Result<Vec<PathBuf>, Error> {
     let dir = &ctl.messages;
     files::directory(dir, "--messages")?;
-    match listener {
+    match what.listener {
         Listener::Any => monitor::note_of_absence(dir, "one that starts later drops this"),
         Listener::Ours => monitor::is_there(dir)?,
     }
-    for request in requests {
-        messages::write(dir, request).map_err(Error::Message)?;
-    }
-    Ok(())
+    requests.iter().map(|request| messages::write(dir, request).map_err(Error::Message)).collect()
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use super::awaiting::Awaiting;
+use super::effect::Goal;
 use super::error::Error;
 use super::steps::{self, Deed, Step};
 use super::{files, monitor, sources, unified};
-use crate::cli::{ApplyArgs, CtlArgs, DeleteArgs, DiffArgs, NamesArgs, ScaleArgs};
+use crate::cli::{ApplyArgs, CtlArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, ScaleArgs, WaitFlags};
 use crate::config::{self, Change, Defaults};
 use crate::model::Name;
 
@@ -13,7 +15,7 @@ use crate::model::Name;
 pub(super) fn apply(ctl: &CtlArgs, args: &ApplyArgs) -> Result<(), Error> {
     files::directory(&ctl.config, "--config")?;
     let steps = steps::of_sources(&ctl.config, sources::read(&args.files, args.name.as_deref())?)?;
-    written(ctl, &steps, None, args.dry_run.is_asked())
+    written(ctl, &steps, None, &args.dry_run, &args.wait)
 }
 
 /// `diff`: whether something differs.
@@ -41,26 +43,41 @@ fn difference(step: &Step) -> String {
 /// `scale`: the key `replicas` of their files.
 pub(super) fn scale(ctl: &CtlArgs, args: &ScaleArgs) -> Result<(), Error> {
     let steps = keyed(ctl, &args.names, ("replicas", &args.replicas.to_string()))?;
-    written(ctl, &steps, Some("scaled"), args.dry_run.is_asked())
+    written(ctl, &steps, Some("scaled"), &args.dry_run, &args.wait)
 }
 
 /// `stop --persist`, `start --persist`: the key `suspend`.
-pub(super) fn suspend(ctl: &CtlArgs, names: &NamesArgs, value: &str, word: &str) -> Result<(), Error> {
-    let steps = keyed(ctl, names, ("suspend", value))?;
-    written(ctl, &steps, Some(word), false)
+pub(super) fn suspend(ctl: &CtlArgs, args: &OutageArgs, value: &str, word: &str) -> Result<(), Error> {
+    let steps = keyed(ctl, &args.names, ("suspend", value))?;
+    written(ctl, &steps, Some(word), &DryRun::default(), &args.wait)
 }
 
 fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<Vec<Step>, Error> {
     names.get().map(|name| steps::of_key(&ctl.config, files::bare(name), key)).collect()
 }
 
-fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, is_dry: bool) -> Result<(), Error> {
+fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: &WaitFlags) -> Result<(), Error> {
     steps::rehearse(&ctl.config, steps)?;
+    let is_dry = dry.is_asked();
+    let awaiting = if is_dry { None } else { Awaiting::begin(ctl, wait)? };
     steps::carry_out(&ctl.config, steps, word, is_dry)?;
+    if let Some(awaiting) = awaiting {
+        let goals: Vec<(Name, Goal)> = steps.iter().map(|step| (step.name.clone(), goal(step))).collect();
+        return awaiting.until(&goals, "condition met", &mut |_, _| {});
+    }
     if !is_dry && steps.iter().any(|step| step.deed() != Deed::Unchanged) {
         monitor::note_of_absence(&ctl.messages, "the next one begins with these files");
     }
     Ok(())
+}
+
+/// What a file comes to: another comment is nothing that a monitor would see.
+fn goal(step: &Step) -> Goal {
+    let parsed = |text: &[u8]| config::parse(step.name.as_str(), text, &Defaults::STANDARD).ok();
+    match (parsed(&step.before), parsed(&step.text)) {
+        (Some(was), Some(is)) if was.spec.whole == is.spec.whole && was.replicas == is.replicas => Goal::Settled,
+        (_, is) => Goal::Changed(is.and_then(|manifest| manifest.replicas).unwrap_or(1)),
+    }
 }
 
 /// `delete`: all of them, or none.
@@ -79,11 +96,16 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
         is_needed(dir, &doomed)?;
     }
     let is_dry = args.dry_run.is_asked();
+    let awaiting = if is_dry { None } else { Awaiting::begin(ctl, &args.wait)? };
     for name in &doomed {
         if !is_dry {
             files::delete(dir, name)?;
         }
         super::say(name, "deleted", is_dry);
+    }
+    if let Some(awaiting) = awaiting {
+        let goals: Vec<(Name, Goal)> = doomed.into_iter().map(|name| (name, Goal::Gone)).collect();
+        return awaiting.until(&goals, "condition met", &mut |_, _| {});
     }
     if !is_dry && !doomed.is_empty() {
         monitor::note_of_absence(&ctl.messages, "the next one begins without them");

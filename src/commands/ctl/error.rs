@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::read::Trouble;
 use crate::config::Diagnostic;
 use crate::messages;
 use crate::model::{NameError, Signal};
@@ -61,6 +62,16 @@ pub(super) enum Error {
     UnknownGroup { group: String, nearest: Option<String> },
     /// The process has no schedule.
     NoSchedule { name: String },
+    /// The monitor does not tell.
+    Trouble(Trouble),
+    /// The monitor has not taken a message in time.
+    NotTaken,
+    /// The monitor has refused a message.
+    SetAside,
+    /// It will not be so.
+    Failed { name: String, why: String },
+    /// It is not so yet.
+    TimedOut { name: String, how: String },
     /// Nobody would hear of it.
     NoMonitor { dir: PathBuf },
     /// The process is described by a file of another name.
@@ -119,6 +130,11 @@ impl fmt::Display for Error {
             }
             Error::UnknownGroup { group, .. } => write!(f, "no process is of the group {group:?}"),
             Error::NoSchedule { name } => write!(f, "process {name:?} has no schedule"),
+            Error::Trouble(trouble) => write!(f, "{trouble}"),
+            Error::NotTaken => f.write_str("timed out: the monitor has not taken what it was asked"),
+            Error::SetAside => f.write_str("the monitor has refused what it was asked; its log says why"),
+            Error::Failed { name, why } => write!(f, "process/{name} is not as it is to be: {why}"),
+            Error::TimedOut { name, how } => write!(f, "timed out waiting for process/{name}: {how}"),
             Error::NoMonitor { dir } => write!(f, "no monitor takes messages in {}; nothing is asked", dir.display()),
             Error::OtherFile { name, path } => write!(f, "{} describes {name:?} already", path.display()),
             Error::Unknown { name, dir, .. } => write!(f, "no process {name:?} in {}", dir.display()),
@@ -163,7 +179,12 @@ impl std::error::Error for Error {
             | Error::Needed(_)
             | Error::UnknownGroup { .. }
             | Error::NoSchedule { .. }
-            | Error::NoMonitor { .. } => None,
+            | Error::NoMonitor { .. }
+            | Error::Trouble(_)
+            | Error::NotTaken
+            | Error::SetAside
+            | Error::Failed { .. }
+            | Error::TimedOut { .. } => None,
         }
     }
 }
@@ -192,6 +213,8 @@ impl Error {
                 Some("groups are what \"group\" lists in process files".into())
             }
             Error::NoSchedule { name } => Some(format!("to run it anew: ncolony ctl restart {name}")),
+            Error::Trouble(trouble) => trouble.advice(),
+            Error::Failed { name, .. } | Error::TimedOut { name, .. } => Some(format!("ncolony ctl why {name}")),
             Error::NoMonitor { .. } => {
                 Some("a monitor that starts later drops what is older than itself; is --messages right?".to_string())
             }
@@ -216,6 +239,8 @@ impl Error {
             | Error::Twice { .. }
             | Error::Write { .. }
             | Error::Delete { .. }
+            | Error::NotTaken
+            | Error::SetAside
             | Error::Message(_) => None,
         }
     }

@@ -6,12 +6,15 @@
 
 mod add;
 mod ask;
+mod awaiting;
 mod change;
+mod effect;
 mod error;
 mod files;
 mod json;
 mod monitor;
 mod read;
+mod rollout;
 mod sources;
 mod steps;
 mod unified;
@@ -60,13 +63,14 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
         CtlVerb::Diff(_) => {}
         CtlVerb::Delete(delete) => change::delete(args, delete)?,
         CtlVerb::Scale(scale) => change::scale(args, scale)?,
-        CtlVerb::Restart(names) => ask::restart(args, names.get())?,
+        CtlVerb::Restart(names) => ask::restart(args, names)?,
         CtlVerb::Rollout(rollout) => match &rollout.verb {
             RolloutVerb::Restart(whom) => ask::rollout(args, whom)?,
+            RolloutVerb::Status(status) => rollout::status(args, status)?,
         },
         CtlVerb::Stop(names) => ask::stop(args, names)?,
         CtlVerb::Start(names) => ask::start(args, names)?,
-        CtlVerb::Trigger(names) => ask::trigger(args, names.get())?,
+        CtlVerb::Trigger(names) => ask::trigger(args, names)?,
         CtlVerb::Signal(to) => ask::signal(args, to)?,
         CtlVerb::Explain(explain) => return Ok(documents::explain(explain)),
         CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll)?,

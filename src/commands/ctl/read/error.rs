@@ -39,7 +39,7 @@ pub(in crate::commands::ctl) enum Trouble {
 
 impl Trouble {
     /// What to do, where there is something to be said.
-    pub(super) fn advice(&self) -> Option<String> {
+    pub(in crate::commands::ctl) fn advice(&self) -> Option<String> {
         match self {
             Trouble::NoSocket(_) => {
                 Some("is --messages the directory that `ncolony run` was given, and does it run?".to_string())

@@ -1,0 +1,109 @@
+//! `--wait` and `rollout status`: looking at what the monitor tells until it is so, or the time is over.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::effect::{self, Goal, Progress};
+use super::error::Error;
+use super::monitor;
+use super::read::Monitor;
+use crate::cli::{CtlArgs, WaitFlags};
+use crate::model::Name;
+
+/// From one look to the next at least; a look that takes its time is given more.
+const SOONEST: Duration = Duration::from_millis(50);
+const LATEST: Duration = Duration::from_secs(2);
+
+/// A look at the colony before something is asked, and how long to wait for what comes of it.
+pub(super) struct Awaiting<'a> {
+    messages: &'a Path,
+    before: Value,
+    by: Option<Instant>,
+}
+
+impl<'a> Awaiting<'a> {
+    /// `None`: nobody wants to wait.
+    pub(super) fn begin(ctl: &'a CtlArgs, flags: &WaitFlags) -> Result<Option<Awaiting<'a>>, Error> {
+        match flags.wait {
+            true => Awaiting::at_most(ctl, Some(flags.timeout)).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// `None`: as long as it takes.
+    pub(super) fn at_most(ctl: &'a CtlArgs, limit: Option<Duration>) -> Result<Awaiting<'a>, Error> {
+        monitor::is_there(&ctl.messages)?;
+        let by = limit.and_then(|limit| Instant::now().checked_add(limit));
+        Ok(Awaiting { messages: &ctl.messages, before: look(&ctl.messages)?, by })
+    }
+
+    /// The names that the monitor had.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
+        self.items().filter_map(|process| Name::parse(process.pointer("/metadata/name")?.as_str()?).ok())
+    }
+
+    /// Whether a run of it went on.
+    pub(super) fn was_up(&self, name: &Name) -> bool {
+        let is_it = |process: &&Value| process.pointer("/metadata/name") == Some(&Value::from(name.as_str()));
+        let phase = self.items().find(is_it).and_then(|process| process.pointer("/status/phase")?.as_str());
+        phase == Some("Running")
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Value> {
+        self.before.pointer("/items").and_then(Value::as_array).into_iter().flatten()
+    }
+
+    /// Waits until the monitor has taken these messages. One that it sets aside was refused.
+    pub(super) fn taken(&self, messages: &[PathBuf]) -> Result<(), Error> {
+        for path in messages {
+            while path.symlink_metadata().is_ok() {
+                self.pause(Duration::ZERO).ok_or(Error::NotTaken)?;
+            }
+            let aside = format!(".rejected-{}", path.file_name().unwrap_or_default().to_string_lossy());
+            if path.with_file_name(aside).symlink_metadata().is_ok() {
+                return Err(Error::SetAside);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until each has reached its goal, and says so by `word`; meanwhile `meanwhile` is told how it is.
+    pub(super) fn until(
+        &self,
+        goals: &[(Name, Goal)],
+        word: &str,
+        meanwhile: &mut dyn FnMut(&Name, &str),
+    ) -> Result<(), Error> {
+        let mut left: Vec<&(Name, Goal)> = goals.iter().collect();
+        loop {
+            let begun = Instant::now();
+            let now = look(self.messages)?;
+            let mut waiting = Vec::new();
+            for goal in left {
+                match effect::progress(goal.1, goal.0.as_str(), &self.before, &now) {
+                    Progress::Reached => super::say(&goal.0, word, false),
+                    Progress::Waiting(how) => waiting.push((goal, how)),
+                    Progress::Failed(why) => return Err(Error::Failed { name: goal.0.to_string(), why }),
+                }
+            }
+            let Some((first, how)) = waiting.first() else { return Ok(()) };
+            waiting.iter().for_each(|(goal, how)| meanwhile(&goal.0, how));
+            let late = || Error::TimedOut { name: first.0.to_string(), how: how.clone() };
+            self.pause(begun.elapsed() * 4).ok_or_else(late)?;
+            left = waiting.into_iter().map(|(goal, _)| goal).collect();
+        }
+    }
+
+    /// `None`: the time is over.
+    fn pause(&self, span: Duration) -> Option<()> {
+        let left = self.by.map_or(LATEST, |by| by.saturating_duration_since(Instant::now()));
+        (!left.is_zero()).then(|| thread::sleep(span.clamp(SOONEST, LATEST).min(left)))
+    }
+}
+
+fn look(messages: &Path) -> Result<Value, Error> {
+    Monitor::of(messages).get("/v1/processes").map_err(Error::Trouble)
+}

@@ -1,0 +1,141 @@
+//! `ncolony ctl ... --wait` and `rollout status`: they end when it is so, and say why it is not.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use crate::support::{Colony, Setup, lives};
+
+const SLEEPER: &str = "args: [sleep, '1000']\n";
+
+fn ctl(colony: &Colony, line: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+    command.arg("ctl").arg("--config").arg(colony.path("config")).arg("--messages").arg(colony.path("messages"));
+    command.args(line).current_dir(colony.dir.path()).output().expect("ncolony ctl")
+}
+
+fn succeeds(colony: &Colony, line: &[&str]) -> String {
+    let output = ctl(colony, line);
+    assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn fails(colony: &Colony, line: &[&str]) -> String {
+    let output = ctl(colony, line);
+    assert_eq!(output.status.code(), Some(1), "{line:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A process that is ready when it has been up for a second.
+fn slow(colony: &Colony, mark: &str) -> String {
+    let mark = colony.path(mark).display().to_string();
+    format!(
+        "args: [sh, -c, 'sleep 1; touch {mark}; exec sleep 1000']\n\
+         readinessProbe: {{exec: {{command: [test, -e, {mark}]}}, periodSeconds: 1}}\n"
+    )
+}
+
+#[test]
+fn apply_waits_until_what_was_written_is_in_force_and_ready() {
+    let colony = Colony::with(&[]);
+    fs::write(colony.path("web.yaml"), slow(&colony, "one")).expect("a file");
+    let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
+    assert_eq!(told, "process/web created\nprocess/web condition met\n");
+    assert!(colony.path("one").exists(), "it was waited for");
+    let first = colony.wait_pid("web", None);
+
+    fs::write(colony.path("web.yaml"), slow(&colony, "two")).expect("a file");
+    let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
+    assert_eq!(told, "process/web configured\nprocess/web condition met\n");
+    assert!(colony.path("two").exists() && !lives(first), "another run is ready");
+
+    // A comment is nothing that a monitor sees.
+    fs::write(colony.path("web.yaml"), format!("# new\n{}", slow(&colony, "two"))).expect("a file");
+    assert!(succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]).ends_with("condition met\n"));
+    assert_eq!(succeeds(&colony, &["delete", "web", "--wait"]), "process/web deleted\nprocess/web condition met\n");
+    assert_eq!(succeeds(&colony, &["rollout", "status"]), "", "there is nobody");
+}
+
+#[test]
+fn what_will_not_be_so_and_what_is_not_so_in_time_are_told_apart() {
+    let colony = Colony::with(&[]);
+    let job =
+        "args: [sh, -c, 'sleep 0.5; exit 3']\nrestartPolicy: Never\nreadinessProbe: {exec: {command: ['false']}}\n";
+    fs::write(colony.path("job.yaml"), job).expect("a file");
+    let told = fails(&colony, &["apply", "-f", "job.yaml", "--wait"]);
+    assert!(told.starts_with("error: process/job is not as it is to be: Error"), "{told}");
+    assert!(told.ends_with("ncolony ctl why job\n"), "{told}");
+    let never = "args: [sleep, '1000']\nreadinessProbe: {exec: {command: ['false']}}\n";
+    fs::write(colony.path("never.yaml"), never).expect("a file");
+    let told = fails(&colony, &["apply", "-f", "never.yaml", "--wait", "--timeout=1s"]);
+    assert!(told.starts_with("error: timed out waiting for process/never: "), "{told}");
+    let told = fails(&colony, &["rollout", "status", "never", "--timeout=1s"]);
+    assert!(told.starts_with("error: timed out waiting for process/never: "), "{told}");
+}
+
+#[test]
+fn each_message_is_waited_for_until_its_effect_is_to_be_seen() {
+    let job = format!("{SLEEPER}schedule: {{every: 5000}}\nconcurrencyPolicy: Replace\n");
+    let colony = Colony::with(&[("web.yaml", &format!("{SLEEPER}group: [front]\n")), ("job.yaml", &job)]);
+    let first = colony.wait_pid("web", None);
+    assert_eq!(succeeds(&colony, &["stop", "web", "--wait"]), "process/web stop requested\nprocess/web stopped\n");
+    assert!(!lives(first));
+    assert_eq!(succeeds(&colony, &["start", "web", "--wait"]), "process/web start requested\nprocess/web started\n");
+    let second = colony.wait_pid("web", Some(first));
+    assert_eq!(
+        succeeds(&colony, &["restart", "web", "--wait"]),
+        "process/web restart requested\nprocess/web restarted\n"
+    );
+    assert!(!lives(second));
+    let third = colony.wait_pid("web", Some(second));
+    let told = succeeds(&colony, &["rollout", "restart", "--group", "front", "--wait"]);
+    assert_eq!(told, "process/web restart requested\nprocess/web restarted\n");
+    assert!(!lives(third));
+    let run = colony.wait_pid("job", None);
+    assert_eq!(
+        succeeds(&colony, &["trigger", "job", "--wait"]),
+        "process/job trigger requested\nprocess/job triggered\n"
+    );
+    assert!(!lives(run), "another run has begun");
+    let told = succeeds(&colony, &["stop", "web", "--persist", "--wait"]);
+    assert_eq!(told, "process/web suspended\nprocess/web condition met\n");
+    // The monitor refuses what cannot be: a signal to a process that is down.
+    assert_eq!(succeeds(&colony, &["signal", "web", "HUP"]), "process/web signal requested\n", "nobody waits");
+    let told = succeeds(&colony, &["start", "web", "--persist", "--wait"]);
+    assert_eq!(told, "process/web resumed\nprocess/web condition met\n");
+}
+
+#[test]
+fn a_set_is_waited_for_as_a_whole() {
+    let colony = Colony::with(&[("web.yaml", SLEEPER)]);
+    colony.wait_pid("web", None);
+    let told = succeeds(&colony, &["scale", "web", "--replicas=3", "--wait"]);
+    assert_eq!(told, "process/web scaled\nprocess/web condition met\n");
+    let pids = [0, 1, 2].map(|index| colony.wait_pid(&format!("web-{index}"), None));
+    let told = succeeds(&colony, &["rollout", "restart", "web", "--wait"]);
+    assert_eq!(told, "process/web restart requested\nprocess/web restarted\n");
+    assert!(!pids.into_iter().any(lives), "all of them are others");
+    assert_eq!(succeeds(&colony, &["rollout", "status", "web"]), "process/web successfully rolled out\n");
+    succeeds(&colony, &["scale", "web", "--replicas=1", "--wait"]);
+    let left = succeeds(&colony, &["rollout", "status"]);
+    assert_eq!(left, "process/web-0 successfully rolled out\n");
+    succeeds(&colony, &["scale", "web", "--replicas=0", "--wait"]);
+}
+
+#[test]
+fn without_a_monitor_nothing_is_written_that_was_to_be_waited_for() {
+    let setup = Setup::new().file("web.yaml", SLEEPER);
+    fs::write(setup.path("new.yaml"), SLEEPER).expect("a file");
+    let new = setup.path("new.yaml").display().to_string();
+    for line in
+        [&["apply", "-f", &new, "--wait"][..], &["scale", "web", "--replicas=2", "--wait"], &["rollout", "status"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+        command.arg("ctl").arg("--config").arg(setup.path("config")).arg("--messages").arg(setup.path("messages"));
+        let output = command.args(line).output().expect("ncolony ctl");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.starts_with("error: no monitor takes messages in "), "{line:?}: {told}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+    assert_eq!(fs::read_dir(setup.path("config")).expect("a directory").count(), 1);
+    assert_eq!(fs::read_to_string(setup.path("config/web.yaml")).expect("a file"), SLEEPER);
+}
