@@ -29,7 +29,7 @@ fn word<'a>(value: &'a Value, key: &str) -> &'a str {
 
 /// The alerts as they are shipped.
 fn alerts() -> Vec<Value> {
-    let shipped = read("deploy/prometheus-rules.yaml");
+    let shipped = read("deploy/components/monitoring/prometheus-rules.yaml");
     assert_eq!(shipped["apiVersion"], "monitoring.coreos.com/v1");
     assert_eq!(shipped["kind"], "PrometheusRule");
     let groups = items(&shipped["spec"]["groups"]);
@@ -58,7 +58,7 @@ fn prometheus_takes_the_rules_and_each_alert_fires_when_it_should_and_not_else()
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let shipped = read("deploy/prometheus-rules.yaml");
+    let shipped = read("deploy/components/monitoring/prometheus-rules.yaml");
     unpack(dir.path(), &shipped["spec"]);
     let (is_good, said) = promtool(dir.path(), &["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"]);
     assert!(is_good, "{said}");

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::board::{Board, list, word};
 use crate::promql::{Selector, read};
 
-/// The alerts of `deploy/prometheus-rules.yaml`.
+/// The alerts of `deploy/components/monitoring/prometheus-rules.yaml`.
 fn alerts() -> Vec<Value> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus-rules.yaml");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/components/monitoring/prometheus-rules.yaml");
     let rules: Value = serde_yaml::from_str(&fs::read_to_string(file).expect("the rules")).expect("YAML");
     list(&rules["spec"]["groups"]).iter().flat_map(|group| list(&group["rules"])).cloned().collect()
 }

@@ -63,7 +63,9 @@ impl Engine {
         }
         let engine = Engine::configure();
         // What a run before this one has left, if it was killed.
+        engine.podman(&["pod", "rm", "--all", "--force"]);
         engine.podman(&["rm", "--all", "--force", "--time", "0"]);
+        engine.podman(&["volume", "prune", "--force"]);
         engine.build(&binary);
         let output = engine.podman(&["run", "--rm", "--log-driver", "none", BARE, "--version"]);
         let works = output.status.success();

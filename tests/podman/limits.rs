@@ -1,5 +1,7 @@
 //! The limits of a container: processes, memory, descriptors, time that stands still; and what ncolony itself takes.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use crate::container::Setup;
@@ -83,6 +85,37 @@ fn with_few_descriptors_it_says_what_it_cannot_start_and_goes_on() {
     let few = json!({"args": ["sleep", "1000"], "replicas": 3}).to_string();
     container.write("web", &few);
     container.wait_ready();
+}
+
+/// Milliseconds from `podman run` of a colony with three processes until `/healthz` is 200.
+fn until_ready() -> Option<f64> {
+    let setup = Setup::restricted()?;
+    let setup = ["web", "db", "cache"].iter().fold(setup, |setup, name| setup.file(name, &sleeper()));
+    let began = Instant::now();
+    let container = setup.start();
+    while container.get("/healthz").0 != 200 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Some(began.elapsed().as_secs_f64() * 1000.0)
+}
+
+/// Milliseconds of `podman run` of a program that does nothing.
+fn of_nothing() -> Option<f64> {
+    let setup = Setup::restricted()?.options(&["--entrypoint=/bin/true"]).words(&[]);
+    let began = Instant::now();
+    let _container = setup.start();
+    Some(began.elapsed().as_secs_f64() * 1000.0)
+}
+
+#[test]
+fn three_processes_are_ready_100_ms_after_an_empty_program_would_have_been_begun() {
+    // One after the other, so that a busy machine is as busy for both.
+    let pair = || Some((of_nothing()?, until_ready()?));
+    let Some(pairs) = (0..9).map(|_| pair()).collect::<Option<Vec<_>>>() else { return };
+    let mut more: Vec<f64> = pairs.iter().map(|(nothing, ready)| ready - nothing).collect();
+    more.sort_by(f64::total_cmp);
+    println!("ms until an empty program is begun, and until three processes are ready: {pairs:.0?}; more: {more:.0?}");
+    assert!(more[more.len() / 2] <= 100.0, "{more:.0?}");
 }
 
 /// Proportional set size in KiB.

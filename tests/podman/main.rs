@@ -4,6 +4,7 @@ mod container;
 mod ends;
 mod engine;
 mod files;
+mod kube;
 mod limits;
 mod mistakes;
 #[path = "../needs/mod.rs"]
@@ -12,3 +13,6 @@ mod rights;
 #[path = "../e2e/support.rs"]
 #[allow(dead_code, reason = "what is seen of a colony from outside is looked at here, too")]
 mod support;
+#[path = "../deploy/trees.rs"]
+#[allow(dead_code, reason = "`tests/deploy` looks at all that is rendered")]
+mod trees;

@@ -15,7 +15,7 @@ use crate::support::{Colony, can, send, series, succeeds, wait_until};
 
 /// What is below `spec`.
 pub(super) fn shipped() -> Value {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus-rules.yaml");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/components/monitoring/prometheus-rules.yaml");
     let mut rules: Value = serde_yaml::from_str(&fs::read_to_string(file).expect("the rules")).expect("YAML");
     rules["spec"].take()
 }
