@@ -431,3 +431,54 @@ fn five_thousand_processes_are_shown() {
     assert!(text.lines().all(|line| line.contains("Suspended")));
     assert_eq!(show(&colony, &["get", "many4-999", "-o", "name"]).0, "process/many4-999\n");
 }
+
+/// What a program prints on a terminal of 40 columns and 10 lines, until it has printed this twice, or ends.
+fn on_a_terminal(colony: &Colony, words: &[&str], until: &str) -> Option<String> {
+    let script = "
+import fcntl, os, pty, signal, struct, sys, termios
+until, words = sys.argv[1].encode(), sys.argv[2:]
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 10, 40, 0, 0))
+    os.execv(words[0], words)
+seen = b''
+signal.alarm(60)
+while seen.count(until) < 2:
+    try:
+        seen += os.read(fd, 65536)
+    except OSError:
+        break
+os.kill(pid, signal.SIGKILL)
+sys.stdout.buffer.write(seen)
+";
+    let messages = colony.path("messages").display().to_string();
+    let binary = env!("CARGO_BIN_EXE_ncolony");
+    let mut command = Command::new("python3");
+    command.args(["-c", script, until, binary, "ctl", "--messages", &messages]).args(words);
+    let output = command.output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn on_a_narrow_terminal_a_live_table_is_cut_and_a_list_is_whole() {
+    let long = "a-name-that-is-longer-than-all-of-the-terminal";
+    let setup = (0..20).fold(Setup::new(), |setup, n| setup.file(&format!("p{n}"), STEADY));
+    let colony = setup.file(long, STEADY).start();
+    ready(&colony, long);
+    // The second drawing, so that the first is whole.
+    let seen = on_a_terminal(&colony, &["top"], "\x1b[H\x1b[J").expect("a terminal");
+    let first = seen.split("\x1b[H\x1b[J").nth(1).expect("a drawing");
+    let lines: Vec<&str> = first.trim_end().lines().map(str::trim_end).collect();
+    assert_eq!(lines.len(), 10, "{seen:?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 40), "{seen:?}");
+    let seen = on_a_terminal(&colony, &["get", long], "neverthere").expect("a terminal");
+    assert!(seen.contains(&format!("{long}   1/1     Running   0          ")), "{seen:?}");
+}
+
+#[test]
+fn where_no_lines_are_to_be_kept_there_are_none() {
+    let file = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
+    let colony = Setup::new().flags(&["--log-buffer", "0"]).file("web", file).start();
+    colony.wait_stdout("said");
+    assert_eq!(show(&colony, &["logs", "web"]), (String::new(), 0));
+}

@@ -58,7 +58,12 @@ async fn watch(ask: Ask, name: Option<Name>, mut out: Out) {
     let mut known: HashMap<Name, u64> = HashMap::new();
     loop {
         let turned = ask.turned();
-        let Ok(snapshot) = ask.snapshot().await else { return };
+        let snapshot = match ask.snapshot().await {
+            Ok(snapshot) => snapshot,
+            // It may get over it, and has not been looked at for long enough.
+            Err(Stuck::Silent) => continue,
+            Err(Stuck::Gone) => return,
+        };
         let is_asked = |view: &&ProcessView| name.as_ref().is_none_or(|name| view.name == *name);
         let views: Vec<&ProcessView> = snapshot.processes.iter().filter(is_asked).collect();
         for view in &views {
@@ -123,7 +128,11 @@ async fn watch_events(ask: Ask, asked: EventsAsked, mut out: Out) {
     let mut then: Vec<(Name, Event)> = Vec::new();
     loop {
         let turned = ask.turned();
-        let Ok(events) = ask.events(asked.clone()).await else { return };
+        let events = match ask.events(asked.clone()).await {
+            Ok(events) => events,
+            Err(Stuck::Silent) => continue,
+            Err(Stuck::Gone) => return,
+        };
         for ProcessEvent { process, event } in events {
             let is_told = event.last < last || then.iter().any(|told| told.0 == process && told.1 == event);
             if is_told {
@@ -182,7 +191,8 @@ async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogT
         let next = LogAsked { from: LogFrom::After(told.next), ..asked.clone() };
         match ask.log(next).await {
             Ok(LogAnswer::Told(more)) => told = more,
-            Ok(LogAnswer::NoProcess | LogAnswer::NotCaptured) | Err(Stuck::Gone | Stuck::Silent) => break,
+            Err(Stuck::Silent) => told = LogTold { lines: Vec::new(), skipped: 0, ..told },
+            Ok(LogAnswer::NoProcess | LogAnswer::NotCaptured) | Err(Stuck::Gone) => break,
         }
     }
     out.flush().await;

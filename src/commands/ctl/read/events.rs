@@ -7,16 +7,16 @@ use super::monitor::Monitor;
 use super::object::{self, ago, list, number, text};
 use super::out::Out;
 use super::table::{Row, Table, with_head};
+use super::whom::Whom;
 use crate::cli::EventsArgs;
 
 const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 
 /// Prints what has happened, the last at the end.
 pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> Result<(), Trouble> {
-    let is_asked =
-        |event: &Value| args.names.is_empty() || args.names.iter().any(|name| text(event, "/process") == name);
     let all = monitor.get("/v1/events")?;
-    expect_names(monitor, &all, &args.names)?;
+    let names = names(monitor, &all, &args.names)?;
+    let is_asked = |event: &Value| names.is_empty() || names.iter().any(|name| text(event, "/process") == name);
     let mut table = Table::default();
     let head = if args.no_headers { Vec::new() } else { with_head(HEAD, Vec::new()) };
     if !args.watch {
@@ -43,15 +43,16 @@ pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> 
     Err(Trouble::Ended)
 }
 
-/// Of whom nothing is known, he may be misspelt.
-fn expect_names(monitor: Monitor<'_>, all: &Value, names: &[String]) -> Result<(), Trouble> {
-    for name in names {
-        if !list(all, "/items").iter().any(|event| text(event, "/process") == name) {
-            let one = [name.clone()];
-            super::whom::Whom::named(&one).now(monitor)?;
-        }
+/// Those of whom events are asked for, a set's members among them. Of whom nothing is known, he may be misspelt.
+fn names(monitor: Monitor<'_>, all: &Value, asked: &[String]) -> Result<Vec<String>, Trouble> {
+    let is_known = |name: &&String| list(all, "/items").iter().any(|event| text(event, "/process") == *name);
+    let (mut names, unknown): (Vec<String>, Vec<String>) = asked.iter().cloned().partition(|name| is_known(&name));
+    if !unknown.is_empty() {
+        let whom = Whom::named(&unknown);
+        let (processes, _) = whom.now(monitor)?;
+        names.extend(whom.among(&processes).0.into_iter().map(|process| object::name(process).to_string()));
     }
-    Ok(())
+    Ok(names)
 }
 
 fn row(event: &Value, now: f64) -> Row {

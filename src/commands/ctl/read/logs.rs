@@ -26,10 +26,13 @@ pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Resu
     let open = |name: &&str| monitor.lines(&request(name, args));
     if !args.follow {
         for name in &names {
+            // All of it first: the monitor does not wait for who reads page by page.
             let mut lines = open(name)?;
+            let mut all = Vec::new();
             while let Some(line) = lines.next()? {
-                print(out, name, &line, args)?;
+                all.push(line);
             }
+            all.iter().try_for_each(|line| print(out, name, line, args))?;
         }
         return shown.outcome();
     }

@@ -28,16 +28,14 @@ pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Resu
     let goal = Goal::parse(&args.what)?;
     let whom = Whom::of_some(&args.whom)?;
     let by = Instant::now() + args.timeout;
-    let list = match whom.now(monitor) {
-        // Who is not there is gone.
-        Err(Trouble::NotFound(name, _)) if goal == Goal::Gone => return met(out, &name),
-        Err(Trouble::Partly) if goal == Goal::Gone => return Ok(()),
-        Err(trouble) => return Err(trouble),
-        Ok((list, _)) => list,
-    };
+    let list = monitor.get("/v1/processes")?;
     let (found, missing) = whom.among(&list);
-    if goal != Goal::Gone && !missing.is_empty() {
-        return Err(Trouble::Partly);
+    for trouble in missing {
+        match (&goal, trouble) {
+            // Who is not there is gone.
+            (Goal::Gone, Trouble::NotFound(name, _)) => met(out, &name)?,
+            (_, trouble) => return Err(trouble),
+        }
     }
     let mut left: Vec<String> = found.into_iter().map(object::name).map(str::to_string).collect();
     let mut lines = monitor.lines("/v1/processes?watch=true")?;

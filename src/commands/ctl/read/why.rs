@@ -77,9 +77,9 @@ fn sentences(process: &Value, now: f64) -> Vec<String> {
         }
         (state, _) => vec![format!("{who} is {state}{because}.")],
     };
-    if let refused @ 1.. = text(process, "/status/fileError").len() {
-        let error = &text(process, "/status/fileError")[..refused];
-        all.push(format!("{who}: its file is refused, and the last good version is in force: {error}."));
+    let refused = text(process, "/status/fileError");
+    if !refused.is_empty() {
+        all.push(format!("{who}: its file is refused, and the last good version is in force: {refused}."));
     }
     let generations = (number(process, "/metadata/generation"), number(process, "/status/observedGeneration"));
     if let (Some(last), Some(seen)) = generations
@@ -100,11 +100,8 @@ fn running(process: &Value, now: f64) -> Vec<String> {
         let probe = list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)?;
         let since = ago(probe, "/failingSince", now)?;
         let next = until(probe, "/nextAt", now).map(|next| format!("; next try in {next}")).unwrap_or_default();
-        let probe = kind.to_lowercase();
-        Some(format!(
-            "{who} fails its {probe} probe since {since}: {}{next}.",
-            text(process_probe(process, kind)?, "/message")
-        ))
+        let (kind, message) = (kind.to_lowercase(), text(probe, "/message"));
+        Some(format!("{who} fails its {kind} probe since {since}: {message}{next}."))
     };
     let probes: Vec<String> = ["Startup", "Readiness", "Liveness"].into_iter().filter_map(failing).collect();
     if !probes.is_empty() {
@@ -114,10 +111,6 @@ fn running(process: &Value, now: f64) -> Vec<String> {
         "" => vec![format!("{who} runs{since}, and is not ready.")],
         message => vec![format!("{who} runs{since}, and is not ready: {message}.")],
     }
-}
-
-fn process_probe<'v>(process: &'v Value, kind: &str) -> Option<&'v Value> {
-    list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)
 }
 
 fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
