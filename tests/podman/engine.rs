@@ -107,6 +107,26 @@ impl Engine {
         String::from_utf8_lossy(&output.stdout).trim().to_string()
     }
 
+    /// The example's image, built once; where its base image cannot be had, a file system of Debian's stands in for that.
+    pub(crate) fn example(&self) -> Option<&'static str> {
+        static BUILT: OnceLock<Option<&str>> = OnceLock::new();
+        *BUILT.get_or_init(|| self.build_example())
+    }
+
+    fn build_example(&self) -> Option<&'static str> {
+        let root = std::env::var("NCOLONY_DEBIAN_ROOT").unwrap_or_default();
+        let is_there = Path::new(&root).is_file();
+        if !can("an archive of a small Debian, whose path is in NCOLONY_DEBIAN_ROOT", is_there) {
+            return None;
+        }
+        self.say(&["import", "--quiet", &root, "docker.io/library/debian:bookworm-slim"]);
+        self.say(&["tag", BARE, "localhost/ncolony:0.1.0"]);
+        let context = format!("{}/deploy/example", env!("CARGO_MANIFEST_DIR"));
+        let image = "localhost/example:tests";
+        self.say(&["build", "--pull=never", "--network=host", "-t", image, &context]);
+        Some(image)
+    }
+
     /// Builds the images. The stage that compiles is stood in for by a directory, so no base image is needed.
     fn build(&self, binary: &Path) {
         let root = env!("CARGO_MANIFEST_DIR");

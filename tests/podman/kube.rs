@@ -1,6 +1,7 @@
 //! The rendered manifests under `podman kube play`; this test is the kubelet that asks the probes.
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ impl Played {
     /// Plays what a tree renders. Names of ports are resolved, and the ports not published: this podman gives a probe by name
     /// the port 0, and publishes through a bridge alone. Volumes get names of their own: to it two pods' emptyDirs of one name
     /// are one. Everything else is as rendered.
-    fn play(tree: &str) -> Option<Played> {
+    fn play(tree: &str, image: &str) -> Option<Played> {
         let (engine, objects) = (engine()?, objects(tree)?);
         let source = objects.iter().find(|object| pod(object).is_some()).expect("a pod");
         let rendered = pod(source).expect("as found");
@@ -32,7 +33,7 @@ impl Played {
         let name = format!("{tree}-{}", std::process::id()).replace('/', "-");
         let mut spec = rendered["spec"].clone();
         for playing in spec["containers"].as_array_mut().expect("a list") {
-            playing["image"] = WITH_SHELL.into();
+            playing["image"] = image.into();
             playing["imagePullPolicy"] = "Never".into();
             own(&mut playing["volumeMounts"], &name);
             playing.as_object_mut().expect("an object").remove("ports");
@@ -64,8 +65,30 @@ impl Played {
         let get = &self.container[kind]["httpGet"];
         let mut ports = items(&self.container["ports"]);
         let port = ports.find(|port| port["name"] == get["port"]).expect("a port of that name");
-        let url = format!("http://127.0.0.1:{}{}", port["containerPort"], text(&get["path"]));
-        self.exec(&["wget", "-q", "-O", "/dev/null", &url])
+        let port = port["containerPort"].as_u64().expect("a number");
+        self.get(port, text(&get["path"])).is_some()
+    }
+
+    /// What its network answers to a GET, if that is a success.
+    fn get(&self, port: u64, path: &str) -> Option<String> {
+        let network = format!("--net=/proc/{}/ns/net", self.inspect(".State.Pid"));
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let words = [network.as_str(), "busybox", "wget", "-q", "-O", "-", &url];
+        let output = Command::new("nsenter").args(words).output().expect("util-linux is there");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The manifest's grace is enough for its end, which is a success.
+    fn ends_within_its_grace(&self) {
+        let began = Instant::now();
+        self.engine.podman(&["stop", "--time", &self.grace.to_string(), &self.name]);
+        assert!(began.elapsed().as_secs() < self.grace, "the runtime had to kill it: {}", self.log());
+        assert_eq!(self.inspect(".State.ExitCode"), "0", "{}", self.log());
+    }
+
+    fn log(&self) -> String {
+        let log = self.engine.podman(&["logs", &self.name]);
+        String::from_utf8_lossy(&log.stdout).into_owned() + &String::from_utf8_lossy(&log.stderr)
     }
 
     /// Whether a command inside succeeds.
@@ -95,7 +118,7 @@ impl Drop for Played {
 // Health tells the truth, and a child's trouble never fails the loop's.
 #[test]
 fn the_demo_plays_as_rendered_and_its_probes_tell_the_truth() {
-    let Some(played) = Played::play("overlays/demo") else { return };
+    let Some(played) = Played::play("overlays/demo", WITH_SHELL) else { return };
     played.wait_probe("startupProbe", true);
     played.wait_probe("readinessProbe", true);
     assert!(played.probe("livenessProbe"));
@@ -115,19 +138,39 @@ fn the_demo_plays_as_rendered_and_its_probes_tell_the_truth() {
     assert!(played.exec(&[&ctl[..], &["start", "web"]].concat()));
     played.wait_probe("readinessProbe", true);
 
-    let began = Instant::now();
-    played.engine.podman(&["stop", "--time", &played.grace.to_string(), &played.name]);
-    assert!(began.elapsed().as_secs() < played.grace, "the runtime had to kill it");
-    assert_eq!(played.inspect(".State.ExitCode"), "0");
+    played.ends_within_its_grace();
 }
 
 // The colony's end tells how it ended.
 #[test]
 fn the_job_plays_as_rendered_and_ends_with_success() {
-    let Some(played) = Played::play("job") else { return };
+    let Some(played) = Played::play("job", WITH_SHELL) else { return };
     wait_for("its end", || (played.inspect(".State.Running") == "false").then_some(()));
-    let log = played.engine.podman(&["logs", &played.name]);
-    let log = String::from_utf8_lossy(&log.stdout).into_owned() + &String::from_utf8_lossy(&log.stderr);
+    let log = played.log();
     assert_eq!(played.inspect(".State.ExitCode"), "0", "{log}");
     assert!(log.contains("ending with status 0"), "{log}");
+}
+
+// What the example's author would see: nginx serves, the worker's heart beats, the job waits for its night.
+#[test]
+fn the_example_plays_as_production_has_it_on_its_own_image() {
+    let Some(image) = engine().and_then(Engine::example) else { return };
+    let Some(played) = Played::play("overlays/production", image) else { return };
+    for kind in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        played.wait_probe(kind, true);
+    }
+    assert_eq!(played.get(8080, "/").as_deref(), Some("hello from the shop\n"));
+    let metrics = played.get(9620, "/metrics").expect("metrics");
+    for series in ["up{process=\"nginx\"}", "up{process=\"worker\"}", "heartbeat_timestamp_seconds{process=\"worker\"}"]
+    {
+        assert!(metrics.contains(&format!("ncolony_process_{series}")), "{series}: {metrics}");
+    }
+    let pid: i32 = played.inspect(".State.Pid").parse().expect("a pid");
+    assert!(status(pid, "Uid").is_some_and(|uid| uid.starts_with("65532")));
+    assert_eq!(status(pid, "CapBnd").as_deref(), Some("0000000000000000"));
+    played.ends_within_its_grace();
+    let log = played.log();
+    // One object a line, the application's lines among them.
+    assert!(log.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{log}");
+    assert!(log.contains("the last job is done") && log.contains("ended: nothing is left"), "{log}");
 }
