@@ -4,6 +4,7 @@ mod files;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod operator;
+mod pages;
 mod rules;
 mod trees;
 
