@@ -52,6 +52,6 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn with_signals(program: impl FnOnce() -> ExitCode) -> ExitCode {
-    supervisor::release_signals();
+    supervisor::release_unheard_signals();
     program()
 }

@@ -29,7 +29,8 @@ pub fn run(args: &BeatArgs, mask: SigSet) -> ExitCode {
     if args.during {
         return ExitCode::from(during(heart, args, mask));
     }
-    supervisor::release_signals();
+    supervisor::release_unheard_signals();
+    solo::collect_nothing_as_pid_1();
     let heart = match heart {
         Ok(heart) => heart,
         Err(error) => return fail(&error),

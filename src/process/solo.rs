@@ -188,12 +188,30 @@ pub fn reap_all() {
     while let Ok(Some(_)) = sys::wait(Which::Any, Wait::Poll) {}
 }
 
+/// As PID 1, lets the signals that ask for the end end this program, as they do elsewhere without anybody's doing.
+pub fn obey_as_pid_1() {
+    if is_pid_1() {
+        sys::obey_as_pid_1();
+    }
+}
+
+/// As PID 1, lets the kernel collect whatever comes to us; for a program that starts nothing itself.
+pub fn collect_nothing_as_pid_1() {
+    if is_pid_1() {
+        sys::leave_children_to_the_kernel();
+    }
+}
+
+fn is_pid_1() -> bool {
+    std::process::id() == 1
+}
+
 /// Lets orphans come to us, unless they do already.
 ///
 /// # Errors
 /// The errno.
 pub fn become_subreaper() -> Result<(), i32> {
-    if std::process::id() == 1 {
+    if is_pid_1() {
         return Ok(());
     }
     prctl::set_child_subreaper(true).map_err(|errno| errno as i32)

@@ -68,7 +68,7 @@ use voices::Voices;
 use watch_side::{Start, WatchSide};
 
 pub use last_words::end_on_panic;
-pub use signals::{hold as hold_signals, release as release_signals};
+pub use signals::{hold as hold_signals, release as release_signals, release_unheard as release_unheard_signals};
 
 /// Why a monitor could not begin.
 #[derive(Debug)]

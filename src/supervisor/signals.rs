@@ -9,6 +9,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::process::solo;
+
 /// What a signal asks of the monitor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Asked {
@@ -68,10 +70,17 @@ pub fn hold() -> SigSet {
     before
 }
 
-/// Lets the signals come again, for a program that has no use for [`hold`].
+/// Lets the signals come again, for a program that has installed what hears them.
 pub fn release() {
     // It cannot fail, either.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// Lets the signals come again, for a program that has no use for [`hold`]: each does what it does by default, and what
+/// asks for the end does so as PID 1, too.
+pub fn release_unheard() {
+    solo::obey_as_pid_1();
+    release();
 }
 
 impl Signals {

@@ -7,9 +7,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::pid1::children;
-use crate::support::{Colony, Setup, as_pid_1, can, send, sh, sleeper, succeeds, wait_gone};
+use crate::support::{BINARY, Colony, Setup, as_pid_1, can, send, sh, sleeper, succeeds, wait_gone};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
 const NAMESPACE: [&str; 4] = ["unshare", "--pid", "--fork", "--mount-proc"];
 const ENDS_WHEN_ASKED: &str = r#"trap "echo asked; exit 0" TERM; echo ready; while :; do sleep 0.02; done"#;
 /// What is ignored stays so in the next program.

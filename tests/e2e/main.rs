@@ -1,5 +1,6 @@
 //! The whole, seen from outside: the real binary, real files, real processes, real sockets.
 
+mod as_pid_1;
 mod bad_input;
 mod beat;
 mod born;

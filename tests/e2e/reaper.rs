@@ -7,9 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{can, lives, send, succeeds, wait_for, wait_gone};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
+use crate::support::{BINARY, can, lives, send, succeeds, wait_for, wait_gone};
 
 /// An init: what is called it, and the real one that it is held against.
 struct Init {

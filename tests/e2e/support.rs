@@ -19,7 +19,11 @@ pub(crate) use crate::needs::can;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the monitor is told so long after it was told to end is no echo of that.
 const NO_ECHO: Duration = Duration::from_millis(300);
-const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
+/// The binary under test: cargo's, or the static one that CI names when it compiles the tests once more.
+pub(crate) const BINARY: &str = match option_env!("NCOLONY_BINARY") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_ncolony"),
+};
 
 /// A monitor at work.
 pub(crate) struct Colony {

@@ -21,6 +21,7 @@ use crate::cli::CheckerArgs;
 use crate::config::{Check, CheckKind, CheckList};
 use crate::messages;
 use crate::model::{Name, Request};
+use crate::process::solo;
 use crate::supervisor;
 
 /// Judges the processes of a colony by one kind of check. Does not wait.
@@ -88,6 +89,7 @@ fn fail(who: &str, error: &std::io::Error) -> ExitCode {
 
 async fn watch(who: &'static str, kind: CheckKind, args: &CheckerArgs, make: Make) -> std::io::Result<()> {
     let (mut ends, mut hangup) = (Ends::install()?, signal(SignalKind::hangup())?);
+    solo::collect_nothing_as_pid_1();
     supervisor::release_signals();
     let wakes = Arc::new(Notify::new());
     let mut list = CheckList::new(&args.config, kind);

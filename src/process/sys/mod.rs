@@ -20,7 +20,9 @@ pub(super) use child::Failed;
 pub use nursery::Announce;
 pub(super) use nursery::{Blueprint, Nursery};
 pub(super) use rights::{Held, Identity, Rights, held};
-pub(super) use solo::{fork, hear_of_children, leave_terminal, next_signal, stop_here};
+pub(super) use solo::{
+    fork, hear_of_children, leave_children_to_the_kernel, leave_terminal, next_signal, obey_as_pid_1, stop_here,
+};
 pub(super) use traits::Traits;
 pub(super) use wait::{
     Ended, Wait, Which, has_child, has_child_in_group, is_child, kill, pidfd_open, pidfd_send_signal, wait,

@@ -154,3 +154,29 @@ pub(in crate::process) fn hear_of_children() {
     // SAFETY: the default disposition.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
+
+/// For PID 1, to which the kernel passes a signal only where it has a handler: these end it as they end any other process, as
+/// far as its status goes. What was ignored stays so.
+pub(in crate::process) fn obey_as_pid_1() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        let mut action: libc::sigaction = zeroed();
+        // SAFETY: `action` is valid for both; the handler makes one system call, which may be made anywhere.
+        unsafe {
+            if libc::sigaction(signal, ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_DFL {
+                action.sa_sigaction = end_by as extern "C" fn(c_int) as usize;
+                libc::sigaction(signal, &action, ptr::null_mut());
+            }
+        }
+    }
+}
+
+extern "C" fn end_by(signal: c_int) {
+    // SAFETY: it ends this process.
+    unsafe { libc::_exit(128 + signal) };
+}
+
+/// Lets the kernel collect children by itself, for a program that has none but orphans.
+pub(in crate::process) fn leave_children_to_the_kernel() {
+    // SAFETY: a disposition that exists.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
