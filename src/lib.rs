@@ -4,7 +4,6 @@
 //! *plan*; one loop executes the plan, and every executed action becomes a fact. Wake-ups carry no information. Time,
 //! pids and files exist only at the edge.
 
-pub mod cli;
 pub mod commands;
 pub mod config;
 mod failpoint;
@@ -17,3 +16,6 @@ pub mod process;
 pub mod reconcile;
 pub mod supervisor;
 pub mod watch;
+
+/// The command line: a package of its own, built small.
+pub use ncolony_cli as cli;

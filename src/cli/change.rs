@@ -140,8 +140,8 @@ pub struct NamesArgs {
 
 impl NamesArgs {
     /// The names, whichever way they were given, as they are written.
-    pub fn get(&self) -> impl Iterator<Item = &str> + Clone {
-        self.names.iter().chain(&self.name_option).map(String::as_str)
+    pub fn get(&self) -> Vec<&str> {
+        self.names.iter().chain(&self.name_option).map(String::as_str).collect()
     }
 }
 

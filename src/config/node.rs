@@ -196,7 +196,7 @@ pub(super) fn hash_sorted<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: 
     }
 }
 
-fn write_json_text(text: &str, out: &mut String) {
+pub(super) fn write_json_text(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -41,13 +41,14 @@ const SIGNAL: Asked = Asked { listener: Listener::Ours, words: ["signal requeste
 
 /// `restart`
 pub(super) fn restart(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    each(ctl, args.names.get(), RESTART, Request::Restart, Some(&args.wait))
+    each(ctl, &args.names.get(), RESTART, &Request::Restart, Some(&args.wait))
 }
 
 /// `rollout restart`
 pub(super) fn rollout(ctl: &CtlArgs, whom: &WhomArgs) -> Result<(), Error> {
     let Some(group) = &whom.group else {
-        return each(ctl, whom.names.iter().map(String::as_str), RESTART, Request::Restart, Some(&whom.wait));
+        let names: Vec<&str> = whom.names.iter().map(String::as_str).collect();
+        return each(ctl, &names, RESTART, &Request::Restart, Some(&whom.wait));
     };
     let members = members(ctl, group)?;
     let awaiting = Awaiting::begin(ctl, &whom.wait)?;
@@ -80,7 +81,7 @@ pub(super) fn members(ctl: &CtlArgs, group: &str) -> Result<Vec<Name>, Error> {
 pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
         true => super::change::suspend(ctl, args, "true", "suspended"),
-        false => each(ctl, args.names.get(), STOP, Request::Stop, Some(&args.wait)),
+        false => each(ctl, &args.names.get(), STOP, &Request::Stop, Some(&args.wait)),
     }
 }
 
@@ -88,14 +89,14 @@ pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
 pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
         true => super::change::suspend(ctl, args, "false", "resumed"),
-        false => each(ctl, args.names.get(), START, Request::Start, Some(&args.wait)),
+        false => each(ctl, &args.names.get(), START, &Request::Start, Some(&args.wait)),
     }
 }
 
 /// `trigger`
 pub(super) fn trigger(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    args.names.get().try_for_each(|name| has_schedule(ctl, files::bare(name)))?;
-    each(ctl, args.names.get(), TRIGGER, Request::Trigger, Some(&args.wait))
+    args.names.get().iter().try_for_each(|name| has_schedule(ctl, files::bare(name)))?;
+    each(ctl, &args.names.get(), TRIGGER, &Request::Trigger, Some(&args.wait))
 }
 
 /// A file that cannot be read now may have been good, and what came of it be in force: then the monitor knows.
@@ -113,14 +114,14 @@ fn has_schedule(ctl: &CtlArgs, name: &str) -> Result<(), Error> {
 pub(super) fn signal(ctl: &CtlArgs, args: &SignalArgs) -> Result<(), Error> {
     let unknown = || Error::Signal { text: args.signal.clone(), nearest: Signal::misspelt(&args.signal) };
     let signal = Signal::parse(&args.signal).ok_or_else(unknown)?;
-    each(ctl, [&*args.name].into_iter(), SIGNAL, |name| Request::Signal(name, signal), None)
+    each(ctl, &[&*args.name], SIGNAL, &|name| Request::Signal(name, signal), None)
 }
 
-fn each<'n>(
+fn each(
     ctl: &CtlArgs,
-    names: impl Iterator<Item = &'n str>,
+    names: &[&str],
     what: Asked,
-    request: impl Fn(Name) -> Request,
+    request: &dyn Fn(Name) -> Request,
     wait: Option<&WaitFlags>,
 ) -> Result<(), Error> {
     let mut called: Vec<Name> = Vec::new();
@@ -128,7 +129,7 @@ fn each<'n>(
         called.push(files::called(&ctl.config, files::bare(name))?);
     }
     let awaiting = wait.map(|wait| Awaiting::begin(ctl, wait)).transpose()?.flatten();
-    let requests: Vec<Request> = called.iter().cloned().map(request).collect();
+    let requests: Vec<Request> = called.iter().map(|name| request(name.clone())).collect();
     let sent = send(ctl, &requests, what)?;
     asked(&called, what, awaiting, &sent)
 }

@@ -53,7 +53,7 @@ pub(super) fn suspend(ctl: &CtlArgs, args: &OutageArgs, value: &str, word: &str)
 }
 
 fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<Vec<Step>, Error> {
-    names.get().map(|name| steps::of_key(&ctl.config, files::bare(name), key)).collect()
+    names.get().into_iter().map(|name| steps::of_key(&ctl.config, files::bare(name), key)).collect()
 }
 
 fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: &WaitFlags) -> Result<(), Error> {

@@ -39,7 +39,7 @@ pub fn explain(way: &str) -> Explained {
 
 /// The first key of a way, and what is behind it. A key may hold a dot itself.
 fn step<'w>(place: &Object, way: &'w str) -> Option<(Key, &'w str)> {
-    place.keys().find_map(|key| {
+    place.keys().into_iter().find_map(|key| {
         let mut rest = way.strip_prefix(key.name)?;
         if let Some(behind) = rest.strip_prefix('[') {
             rest = behind.split_once(']')?.1;
@@ -54,7 +54,7 @@ fn step<'w>(place: &Object, way: &'w str) -> Option<(Key, &'w str)> {
 fn meant(place: &Object, way: &str, rest: &str) -> Vec<String> {
     let before = &way[..way.len() - rest.len()];
     let word = rest.split('.').next().unwrap_or_default();
-    let keys: Vec<&str> = place.keys().map(|key| key.name).collect();
+    let keys: Vec<&str> = place.keys().iter().map(|key| key.name).collect();
     if let Some(near) = nearest(rest, keys.iter().copied()) {
         return vec![format!("{before}{near}")];
     }
@@ -120,7 +120,7 @@ fn told(key: Option<Key>, place: &Object) -> String {
             None => {}
         }
     }
-    if place.keys().next().is_some() {
+    if !place.keys().is_empty() {
         out.push_str("\nFIELDS:\n");
     }
     for key in place.keys() {

@@ -8,7 +8,7 @@
 //!
 //! A line below is `KEY: TYPE = DEFAULT -- MEANING`, a key that must be there is `KEY!`. A type is an object's name, a word
 //! in quotes, `list of TYPE`, `some of TYPE` (a list that is not empty), `map of text`, several joined by ` | `, or one of
-//! those that [`schema`] knows.
+//! those that [`schema()`] knows.
 
 mod explain;
 mod schema;
@@ -41,31 +41,34 @@ struct Key {
     meaning: &'static str,
 }
 
-fn objects() -> impl Iterator<Item = Object> {
-    TEXT.split("\n\n").map(|paragraph| {
+/// All of them, the process first. A list, and not an iterator that is built into each of its users.
+fn objects() -> Vec<Object> {
+    let object = |paragraph: &'static str| {
         let (head, body) = paragraph.split_once('\n').unwrap_or((paragraph, ""));
         let (head, meaning) = head.trim_start_matches('[').split_once("] ").unwrap_or((head, ""));
         let (name, rules) = head.split_once("; ").unwrap_or((head, ""));
         Object { name, meaning, rules, body }
-    })
+    };
+    TEXT.split("\n\n").map(object).collect()
 }
 
 fn object(name: &str) -> Option<Object> {
-    objects().find(|object| object.name == name)
+    objects().into_iter().find(|object| object.name == name)
 }
 
 impl Object {
-    fn keys(&self) -> impl Iterator<Item = Key> + use<> {
-        self.body.lines().map(|line| {
+    fn keys(&self) -> Vec<Key> {
+        let key = |line: &'static str| {
             let (name, rest) = line.split_once(": ").unwrap_or((line, ""));
             let (kind, meaning) = rest.split_once(" -- ").unwrap_or((rest, ""));
             let (kind, default) = kind.split_once(" = ").map_or((kind, None), |(kind, default)| (kind, Some(default)));
             Key { name: name.trim_end_matches('!'), must: name.ends_with('!'), kind, default, meaning }
-        })
+        };
+        self.body.lines().map(key).collect()
     }
 
-    fn rules(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.rules.split("; ").filter(|rule| !rule.is_empty())
+    fn rules(&self) -> Vec<&'static str> {
+        self.rules.split("; ").filter(|rule| !rule.is_empty()).collect()
     }
 }
 
@@ -87,13 +90,14 @@ mod tests {
 
     #[test]
     fn the_keys_of_the_top_level_are_those_that_the_parser_acts_on() {
-        let told: BTreeSet<&str> = objects().next().expect("the process").keys().map(|key| key.name).collect();
+        let told: BTreeSet<&str> = objects()[0].keys().iter().map(|key| key.name).collect();
         assert_eq!(told, OURS.iter().copied().collect());
     }
 
     #[test]
     fn every_line_is_whole_and_every_object_is_of_use() {
-        let used: String = objects().flat_map(|object| object.keys()).map(|key| format!(" {} ", key.kind)).collect();
+        let used: String =
+            objects().iter().flat_map(|object| object.keys()).map(|key| format!(" {} ", key.kind)).collect();
         for object in objects() {
             assert!(!object.meaning.is_empty(), "{object:?}");
             let is_used = used.split([' ', '(', ')']).any(|word| word == object.name);
@@ -162,7 +166,7 @@ mod tests {
             let mut expected = expected(path, *is_list).unwrap_or_else(|| panic!("{name}"));
             expected.extend(silent.iter().map(|key| key.to_string()));
             let object = super::object(name).unwrap_or_else(|| panic!("{name}"));
-            let told: Vec<&str> = object.keys().map(|key| key.name).collect();
+            let told: Vec<&str> = object.keys().iter().map(|key| key.name).collect();
             assert_eq!(
                 told.iter().copied().collect::<BTreeSet<_>>(),
                 expected.iter().map(String::as_str).collect(),
@@ -171,6 +175,6 @@ mod tests {
         }
         // `Notify` has no keys, and the process itself is looked at above.
         let tried: BTreeSet<&str> = rows.iter().map(|(name, ..)| *name).chain(["Notify", super::ROOT]).collect();
-        assert_eq!(objects().map(|object| object.name).collect::<BTreeSet<_>>(), tried);
+        assert_eq!(objects().iter().map(|object| object.name).collect::<BTreeSet<_>>(), tried);
     }
 }
