@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::error::Error;
+use crate::http::SOCKET;
 use crate::messages;
 
 /// Whether a monitor of this program is at work on a directory of messages. NColony's leaves no sign.
@@ -18,9 +20,14 @@ enum Presence {
 fn presence(dir: &Path) -> Presence {
     match File::open(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Unknown,
-        Ok(_) | Err(_) if messages::is_claimed(dir) => Presence::AtWork,
+        Ok(_) | Err(_) if messages::is_claimed(dir) || listens(dir) => Presence::AtWork,
         Ok(_) | Err(_) => Presence::Absent,
     }
+}
+
+/// Whether somebody answers there; of file systems without locks that is the only sign.
+fn listens(dir: &Path) -> bool {
+    UnixStream::connect(dir.join(SOCKET)).is_ok()
 }
 
 /// An error where nobody would hear: for what only this program's monitor understands.
