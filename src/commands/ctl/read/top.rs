@@ -16,6 +16,7 @@ use super::out::Out;
 use super::table::{Row, Table, cut, with_head};
 use super::whom::Whom;
 use crate::cli::TopArgs;
+use crate::model::sort_by;
 
 /// How often it is drawn anew.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -47,7 +48,7 @@ pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result
             let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
             return out.lines(&Table::default().lines(&rows));
         }
-        found.sort_by_key(|process| std::cmp::Reverse(before.weight(process)));
+        sort_by(&mut found, |one, other| before.weight(other).cmp(&before.weight(one)));
         let rows = with_head(HEAD, found.into_iter().map(|process| row(process, &before)).collect());
         let (Width(columns), Height(lines)) = terminal_size().unwrap_or((Width(80), Height(24)));
         out.text(CLEAR)?;
