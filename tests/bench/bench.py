@@ -183,6 +183,7 @@ class Bench:
             self.order(ordered_first=turn % 2 == 0)
             self.probes()
             self.scrape()
+            self.looking()
             self.reaper(turn)
         if self.ncolony and "size" in self.options.only:
             self.size()
@@ -292,6 +293,15 @@ class Bench:
                 *measures.scraped(self.scratch, scraped, n, self.kills, next(self.homes)),
                 measures.alive(self.scratch, scraped, n, next(self.homes)),
             ],
+        )
+
+    def looking(self):
+        """What the control program shows of a colony."""
+        self.alone(
+            "looking",
+            ("looked",),
+            "ncolony looked at",
+            lambda: [measures.looked(self.scratch, self.ncolony, self.options.n, next(self.homes))],
         )
 
     def reaper(self, turn):

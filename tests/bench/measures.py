@@ -20,6 +20,7 @@ from scrape import scrape_ms
 AT_REST = {"memory", "idle", "respawn", "add"}  # what is measured once all throttles are outlived
 PATIENCE = 20.0  # seconds for one change, or for an orphan maker
 SCRAPES = 200  # a round, for their own time
+LOOKS = 50  # at a colony, by the control program
 PER_SECOND = 50  # scrapes while processes are killed
 BUDGET = 10.0  # seconds a round for the kills, and for the additions, of a contestant that is slow
 
@@ -315,6 +316,23 @@ def alive(tools, contestant, count, home):
                 raise Failed(f"not all of {count} processes were restarted; {last_words(home)}")
         taken.sort()
         return taken[len(taken) * 99 // 100]
+
+
+def looked(tools, contestant, count, home):
+    """Milliseconds of a `ctl get` of all processes, start to end."""
+    with Life(tools, contestant, count, home) as life:
+        life.launch()
+        command = [contestant.program, "ctl", "--messages", life.colony.home / "messages", "get", "--no-headers"]
+        taken = []
+        for _ in range(LOOKS):
+            time.sleep(0.02)
+            began = time.monotonic_ns()
+            shown = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+            taken.append((time.monotonic_ns() - began) / 1e6)
+            lines = shown.count(b"\n")
+            if lines != count:
+                raise Failed(f"{lines} of {count} processes are shown")
+        return statistics.median(taken)
 
 
 def probed(tools, program, count, window, home):

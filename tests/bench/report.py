@@ -100,6 +100,7 @@ ROWS = [
     Row("scrape_cpu", "scrape", "the same: the supervisor's CPU time", "ms", ratio=False),
     Row("livez", "scrape", "GET /livez while all processes are restarted, 99th percentile", "ms", AtMost(100), ratio=False),
     Row("scraped", "scrape", "kill -9 until the replacement under 50 scrapes a second over without", "×", AtMost(1.2), ratio=False),
+    Row("looked", "looking", "`ctl get`, start to end", "ms", AtMost(30), ratio=False),
     Row("size", "size", "static release binary", "MB", AtMost(5)),
     Row("version", "size", "`--version`, start to end", "ms", ratio=False),
 ]

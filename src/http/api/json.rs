@@ -71,13 +71,19 @@ impl Json {
             self.0.push(',');
         }
         if !key.is_empty() {
-            self.quoted(key);
-            self.0.push(':');
+            // Ours, and so nothing in it is special.
+            self.0.push('"');
+            self.0.push_str(key);
+            self.0.push_str("\":");
         }
     }
 
     fn quoted(&mut self, value: &str) {
         self.0.push('"');
+        if !value.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f)) {
+            self.0.push_str(value);
+            return self.0.push('"');
+        }
         for character in value.chars() {
             match character {
                 '"' => self.0.push_str("\\\""),

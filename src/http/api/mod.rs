@@ -3,7 +3,7 @@
 //! | path | answer | parameters |
 //! | --- | --- | --- |
 //! | `/v1/version` | `Version`: the monitor | |
-//! | `/v1/processes` | `List` of `Process` | `watch`, `usage` |
+//! | `/v1/processes` | `List` of `Process` | `watch`, `usage`, `brief` |
 //! | `/v1/processes/NAME` | `Process` | `watch`, `usage` |
 //! | `/v1/processes/NAME/log` | the lines that it has printed, as text | `tailLines`, `sinceSeconds`, `follow`, `previous`, `timestamps` |
 //! | `/v1/events` | `List` of `Event`, the last at the end | `watch`, `process` |
@@ -11,6 +11,9 @@
 //! Every object has `kind` and `apiVersion`, `ncolony/v1`; whoever finds another one there is too old to read it. A `List`
 //! has `items`; one of processes has `takenAt`, and `sampledAt`, when it was looked at what they use. What cannot be answered is a `Status`, with `status` (`Failure`), `reason`, `message` and `code`. Times are RFC 3339 in UTC, spans
 //! numbers of seconds. What there is nothing to say of is left out, but for lists, numbers and truths. Keys may be added.
+//!
+//! With `usage=true` it may be looked anew at what processes use, which takes up to a second. `brief=true` leaves out what no
+//! table shows.
 //!
 //! With `watch=true` the answer does not end, and is one object a line: `{"type", "object"}`, of type `ADDED`, `MODIFIED` or
 //! `DELETED`; what there is at first is `ADDED`. Changes of what changes all the time (`nextStartAt`, `heartbeat`, `probes`, `output`,
@@ -59,6 +62,7 @@ enum Wanted {
 struct Parameters {
     watch: bool,
     usage: bool,
+    brief: bool,
     follow: bool,
     previous: bool,
     timestamps: bool,
@@ -133,6 +137,7 @@ fn parameters(text: Option<&str>) -> Result<Parameters, Refusal> {
         match key.as_str() {
             "watch" => parameters.watch = truth()?,
             "usage" => parameters.usage = truth()?,
+            "brief" => parameters.brief = truth()?,
             "follow" => parameters.follow = truth()?,
             "previous" => parameters.previous = truth()?,
             "timestamps" => parameters.timestamps = truth()?,

@@ -56,6 +56,35 @@ pub(super) fn refusal(code: u16, reason: &str, message: &str) -> String {
     json.into_text()
 }
 
+/// What a table shows of a process: of thousands, all would be too much to say.
+pub(super) fn brief(view: &ProcessView) -> String {
+    let mut json = Json::default();
+    head(&mut json, "Process");
+    metadata(&mut json, view);
+    if let Some(replica) = view.spec.as_ref().and_then(|spec| spec.replica.as_ref()) {
+        json.open("spec", '{').open("replica", '{').text("set", replica.set.as_str()).close('}').close('}');
+    }
+    json.open("status", '{').text("phase", phase(view.state)).some_text("reason", view.reason);
+    json.flag("ready", view.ready);
+    starts(&mut json, view);
+    json.close('}').close('}');
+    json.into_text()
+}
+
+fn metadata(json: &mut Json, view: &ProcessView) {
+    json.open("metadata", '{').text("name", view.name.as_str());
+    json.number("generation", view.generation).some_text("file", &view.file).open("groups", '[');
+    view.spec.iter().flat_map(|spec| &spec.groups).for_each(|group| {
+        json.text("", group);
+    });
+    json.close(']').close('}');
+}
+
+fn starts(json: &mut Json, view: &ProcessView) {
+    json.time("startedAt", view.started).number("restarts", view.restarts);
+    json.time("lastRestartAt", view.started.filter(|_| view.restarts > 0));
+}
+
 /// A process, without what changes all the time. So whether it has changed can be told from the text.
 pub(super) fn steady(view: &ProcessView) -> String {
     let mut json = Json::default();
@@ -87,12 +116,8 @@ pub(super) fn process(view: &ProcessView) -> String {
 
 /// All but the end of its `status`.
 fn begin(json: &mut Json, view: &ProcessView) {
-    head(json, "Process").open("metadata", '{').text("name", view.name.as_str());
-    json.number("generation", view.generation).some_text("file", &view.file).open("groups", '[');
-    view.spec.iter().flat_map(|spec| &spec.groups).for_each(|group| {
-        json.text("", group);
-    });
-    json.close(']').close('}');
+    head(json, "Process");
+    metadata(json, view);
     if let Some(spec) = &view.spec {
         self::spec(json, spec);
     }
@@ -103,9 +128,8 @@ fn begin(json: &mut Json, view: &ProcessView) {
     if let Some(pid) = view.pid {
         json.bare("pid", format_args!("{pid}"));
     }
-    json.time("startedAt", view.started).number("restarts", view.restarts);
-    json.time("lastRestartAt", view.started.filter(|_| view.restarts > 0)).number("startFailures", view.start_failures);
-    json.number("kills", view.kills);
+    starts(json, view);
+    json.number("startFailures", view.start_failures).number("kills", view.kills);
     json.text("user", &view.user.as_ref().map(ToString::to_string).unwrap_or_default());
     if view.scheduled {
         json.open("schedule", '{').time("lastScheduledAt", view.last_scheduled);
@@ -297,7 +321,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{event, monitor, process, refusal, steady};
+    use super::{brief, event, monitor, process, refusal, steady};
     use crate::http::sample::{ago, ahead, colony, event as happened, process as running};
     use crate::model::{
         Backoff, CpuTime, Dependency, EndView, Exit, ExitReason, FileError, Footprint, Format, HeartbeatView, Name,
@@ -409,6 +433,21 @@ mod tests {
         assert_eq!(steady(&talkative()), steady(&later));
         later.restarts += 1;
         assert_ne!(steady(&talkative()), steady(&later));
+    }
+
+    #[test]
+    fn a_brief_object_is_a_part_of_the_whole() {
+        fn is_part(brief: &Value, whole: &Value) -> bool {
+            match (brief, whole) {
+                (Value::Object(brief), Value::Object(whole)) => {
+                    brief.iter().all(|(key, value)| whole.get(key).is_some_and(|whole| is_part(value, whole)))
+                }
+                (brief, whole) => brief == whole,
+            }
+        }
+        let (brief, whole) = (read(&brief(&talkative())), read(&process(&talkative())));
+        assert!(is_part(&brief, &whole), "{brief}");
+        assert_eq!(brief.pointer("/spec/replica/set").and_then(Value::as_str), Some("web"));
     }
 
     /// Every key of an object, whatever it is in.

@@ -1,6 +1,5 @@
 //! What was asked for, told: whole, or as long as anybody listens.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
@@ -38,16 +37,19 @@ async fn processes(ask: &Ask, name: Option<Name>, parameters: &Parameters) -> Re
             Content::Endless(Stream::of(|out| watch(ask, name, out)))
         }
         (Some(Some(view)), _) => Content::Text(object::process(view) + "\n"),
-        (None, _) | (Some(None), None) => Content::Stream(Stream::of(|out| list(snapshot, out))),
+        (None, _) | (Some(None), None) => {
+            let object = if parameters.brief { object::brief } else { object::process };
+            Content::Stream(Stream::of(|out| list(snapshot, object, out)))
+        }
     };
     Ok(json(StatusCode::OK, content))
 }
 
-async fn list(snapshot: Snapshot, mut out: Out) {
+async fn list(snapshot: Snapshot, object: fn(&ProcessView) -> String, mut out: Out) {
     out.say(&object::list_head(Some(&snapshot))).await;
     for (index, view) in snapshot.processes.iter().enumerate() {
         out.say(if index == 0 { "\n" } else { ",\n" }).await;
-        out.say(&object::process(view)).await;
+        out.say(&object(view)).await;
     }
     out.say("\n]}\n").await;
     out.flush().await;
@@ -55,7 +57,8 @@ async fn list(snapshot: Snapshot, mut out: Out) {
 
 /// Tells what changes, until the loop has ended.
 async fn watch(ask: Ask, name: Option<Name>, mut out: Out) {
-    let mut known: HashMap<Name, u64> = HashMap::new();
+    // By name, as the snapshot has them.
+    let mut known: Vec<(Name, u64)> = Vec::new();
     loop {
         let turned = ask.turned();
         let snapshot = match ask.snapshot().await {
@@ -64,25 +67,23 @@ async fn watch(ask: Ask, name: Option<Name>, mut out: Out) {
             Err(Stuck::Silent) => continue,
             Err(Stuck::Gone) => return,
         };
-        let is_asked = |view: &&ProcessView| name.as_ref().is_none_or(|name| view.name == *name);
-        let views: Vec<&ProcessView> = snapshot.processes.iter().filter(is_asked).collect();
-        for view in &views {
-            let hash = hash(&object::steady(view));
-            let kind = match known.insert(view.name.clone(), hash) {
-                None => "ADDED",
-                Some(before) if before != hash => "MODIFIED",
-                Some(_) => continue,
-            };
-            say(&mut out, kind, &object::process(view)).await;
-        }
-        if known.len() > views.len() {
-            let is_gone = |known: &Name| !views.iter().any(|view| view.name == *known);
-            let gone: Vec<Name> = known.keys().filter(|name| is_gone(name)).cloned().collect();
-            for name in gone {
-                known.remove(&name);
-                say(&mut out, "DELETED", &object::gone(&name)).await;
+        let mut before = std::mem::take(&mut known).into_iter().peekable();
+        for view in snapshot.processes.iter().filter(|view| name.as_ref().is_none_or(|name| view.name == *name)) {
+            while let Some((gone, _)) = before.next_if(|(name, _)| *name < view.name) {
+                say(&mut out, "DELETED", &object::gone(&gone)).await;
+            }
+            let (hash, was) = (hash(&object::steady(view)), before.next_if(|(name, _)| *name == view.name));
+            known.push((view.name.clone(), hash));
+            match was {
+                None => say(&mut out, "ADDED", &object::process(view)).await,
+                Some((_, was)) if was != hash => say(&mut out, "MODIFIED", &object::process(view)).await,
+                Some(_) => {}
             }
         }
+        for (gone, _) in before {
+            say(&mut out, "DELETED", &object::gone(&gone)).await;
+        }
+        drop(snapshot);
         out.flush().await;
         sleep(PAUSE).await;
         turned.await;

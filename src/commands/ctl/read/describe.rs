@@ -8,14 +8,14 @@ use super::monitor::Monitor;
 use super::object::{self, ago, list, number, text, until};
 use super::out::Out;
 use super::table::{Row, Table, with_head};
-use super::whom::Whom;
+use super::whom::{Detail, Whom};
 use super::{events, path};
 use crate::cli::DescribeArgs;
 
 /// Describes each.
 pub(super) fn describe(monitor: Monitor<'_>, args: &DescribeArgs, out: &mut Out) -> Result<(), Trouble> {
     let whom = Whom::of(&args.whom)?;
-    let (processes, shown) = whom.now(monitor)?;
+    let (processes, shown) = whom.now(monitor, Detail::Full)?;
     let all = monitor.get("/v1/events")?;
     for (index, process) in whom.among(&processes).0.into_iter().enumerate() {
         if index > 0 {

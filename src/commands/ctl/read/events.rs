@@ -7,7 +7,7 @@ use super::monitor::Monitor;
 use super::object::{self, ago, list, number, text};
 use super::out::Out;
 use super::table::{Row, Table, with_head};
-use super::whom::Whom;
+use super::whom::{Detail, Whom};
 use crate::cli::EventsArgs;
 
 const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
@@ -49,7 +49,7 @@ fn names(monitor: Monitor<'_>, all: &Value, asked: &[String]) -> Result<Vec<Stri
     let (mut names, unknown): (Vec<String>, Vec<String>) = asked.iter().cloned().partition(|name| is_known(&name));
     if !unknown.is_empty() {
         let whom = Whom::named(&unknown);
-        let (processes, _) = whom.now(monitor)?;
+        let (processes, _) = whom.now(monitor, Detail::Brief)?;
         names.extend(whom.among(&processes).0.into_iter().map(|process| object::name(process).to_string()));
     }
     Ok(names)

@@ -7,7 +7,7 @@ use super::monitor::{Lines, Monitor};
 use super::out::Out;
 use super::path::Template;
 use super::table::{Row, Table, with_head};
-use super::whom::{Shown, Whom};
+use super::whom::{Detail, Shown, Whom};
 use super::{object, yaml};
 use crate::cli::GetArgs;
 
@@ -34,7 +34,11 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
     if args.watch {
         return watch(monitor, &whom, &format, args, out);
     }
-    let (list, shown) = whom.now(monitor)?;
+    let detail = match &format {
+        Format::Table(Breadth::Plain) | Format::Name => Detail::Brief,
+        Format::Table(Breadth::Wide) | Format::Json | Format::Yaml | Format::Path(_) => Detail::Full,
+    };
+    let (list, shown) = whom.now(monitor, detail)?;
     let (found, _) = whom.among(&list);
     if found.is_empty() && shown == Shown::All && !matches!(format, Format::Json | Format::Yaml) {
         super::super::note("No resources found");
@@ -60,7 +64,7 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
 /// Prints those that there are, and then each that changes, as long as the monitor lives.
 fn watch(monitor: Monitor<'_>, whom: &Whom<'_>, format: &Format, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
     // Whom there is not is said at once.
-    whom.now(monitor)?;
+    whom.now(monitor, Detail::Brief)?;
     let mut lines = monitor.lines("/v1/processes?watch=true")?;
     let mut table = Table::default();
     if let (Format::Table(breadth), false) = (format, args.no_headers) {

@@ -1,6 +1,7 @@
 //! `ncolony ctl logs`
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::process::exit;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde_json::Value;
@@ -9,19 +10,13 @@ use super::error::Trouble;
 use super::monitor::{Lines, Monitor, quoted};
 use super::object;
 use super::out::Out;
-use super::whom::Whom;
+use super::whom::{Detail, Whom};
 use crate::cli::LogsArgs;
-
-/// A line, of this process; `None` at the end of its log, with why it ended so.
-type Said = (usize, Result<Option<String>, Trouble>);
-
-/// So many lines wait to be printed.
-const WAITING: usize = 256;
 
 /// Prints what processes have printed.
 pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Result<(), Trouble> {
     let whom = Whom::of_some(&args.whom)?;
-    let (list, shown) = whom.now(monitor)?;
+    let (list, shown) = whom.now(monitor, Detail::Brief)?;
     let names: Vec<&str> = whom.among(&list).0.into_iter().map(object::name).collect();
     let open = |name: &&str| monitor.lines(&request(name, args));
     if !args.follow {
@@ -37,15 +32,23 @@ pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Resu
         return shown.outcome();
     }
     let opened = names.iter().map(open).collect::<Result<Vec<Lines>, Trouble>>()?;
-    let (sender, receiver) = sync_channel(WAITING);
-    for (which, lines) in opened.into_iter().enumerate() {
-        let sender = sender.clone();
-        // Ends with its connection, or with the program.
-        thread::spawn(move || tell(which, lines, &sender));
+    let all = Mutex::new(Together { out, trouble: None });
+    thread::scope(|scope| {
+        for (name, lines) in names.iter().zip(opened) {
+            let all = &all;
+            scope.spawn(move || follow(monitor, name, lines, args, all));
+        }
+    });
+    match all.into_inner().unwrap_or_else(PoisonError::into_inner).trouble {
+        Some(trouble) => Err(trouble),
+        None => shown.outcome(),
     }
-    drop(sender);
-    follow(monitor, &names, &receiver, args, out)?;
-    shown.outcome()
+}
+
+/// Where those who are followed print, and why no more can be printed.
+struct Together<'a> {
+    out: &'a mut Out,
+    trouble: Option<Trouble>,
 }
 
 fn request(name: &str, args: &LogsArgs) -> String {
@@ -61,43 +64,30 @@ fn request(name: &str, args: &LogsArgs) -> String {
     path
 }
 
-fn tell(which: usize, mut lines: Lines, sender: &SyncSender<Said>) {
+/// Prints what one says, as it comes, until it is gone, or nobody can print any more.
+fn follow(monitor: Monitor<'_>, name: &str, mut lines: Lines, args: &LogsArgs, all: &Mutex<Together<'_>>) {
     loop {
-        let said = lines.next();
-        let is_over = !matches!(said, Ok(Some(_)));
-        if sender.send((which, said)).is_err() || is_over {
-            return;
-        }
-    }
-}
-
-/// Prints what they say, as it comes, until all are gone.
-fn follow(
-    monitor: Monitor<'_>,
-    names: &[&str],
-    said: &Receiver<Said>,
-    args: &LogsArgs,
-    out: &mut Out,
-) -> Result<(), Trouble> {
-    let mut next = said.recv().ok();
-    while let Some((which, line)) = next {
-        match line {
-            Ok(Some(line)) => print(out, names[which], &line, args)?,
-            Ok(None) | Err(Trouble::Ended) => {
-                out.flush()?;
-                is_gone(monitor, names[which])?;
-            }
-            Err(trouble) => return Err(trouble),
-        }
-        next = match said.try_recv() {
-            Ok(more) => Some(more),
-            Err(_) => {
-                out.flush()?;
-                said.recv().ok()
-            }
+        let line = lines.next();
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = match line {
+            Ok(Some(line)) => print(all.out, name, &line, args).and_then(|()| match lines.has_more() {
+                true => Ok(true),
+                false => all.out.flush().map(|()| true),
+            }),
+            Ok(None) | Err(Trouble::Ended) => is_gone(monitor, name).map(|()| false),
+            Err(trouble) => Err(trouble),
         };
+        match printed {
+            Ok(true) if all.trouble.is_none() => {}
+            // The others would wait for a line before they noticed.
+            Err(Trouble::Closed) => exit(0),
+            Ok(_) => return,
+            Err(trouble) => {
+                all.trouble = Some(trouble);
+                return;
+            }
+        }
     }
-    Ok(())
 }
 
 /// A log ends with its process, or with the monitor.

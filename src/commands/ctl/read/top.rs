@@ -1,6 +1,5 @@
 //! `ncolony ctl top`
 
-use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::monitor::Monitor;
 use super::object::{self, list, number};
 use super::out::Out;
 use super::table::{Row, Table, cut, with_head};
-use super::whom::Whom;
+use super::whom::{Detail, Whom};
 use crate::cli::TopArgs;
 use crate::model::sort_by;
 
@@ -28,9 +27,9 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 #[derive(Default)]
 struct Before {
     at: f64,
-    used: HashMap<String, f64>,
-    /// By the look before, in thousandths of a processor.
-    rates: HashMap<String, f64>,
+    used: Vec<(String, f64)>,
+    /// By the look before, in thousandths of a processor. In the order of names, as the others.
+    rates: Vec<(String, f64)>,
 }
 
 /// Prints what processes use: on a terminal again and again, those that use most first; elsewhere once, in the order of names.
@@ -38,7 +37,7 @@ pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result
     let whom = Whom::of(&args.whom)?;
     let is_live = std::io::stdout().is_terminal();
     let mut before = Before::default();
-    whom.now(monitor)?;
+    whom.now(monitor, Detail::Brief)?;
     loop {
         let all = monitor.get("/v1/processes?usage=true")?;
         before.look(&all);
@@ -71,29 +70,34 @@ impl Before {
             return;
         }
         let span = at - self.at;
-        let used: HashMap<String, f64> = list(all, "/items")
-            .iter()
-            .filter_map(|process| {
-                Some((object::name(process).to_string(), number(process, "/status/usage/cpuSeconds")?))
-            })
-            .collect();
-        if self.at > 0.0 {
-            let rate =
-                |(name, now): (&String, &f64)| Some((name.clone(), (now - self.used.get(name)?) / span * 1000.0));
-            self.rates = used.iter().filter_map(rate).collect();
+        let mut used = Vec::new();
+        self.rates.clear();
+        for process in list(all, "/items") {
+            let (name, Some(now)) = (object::name(process), number(process, "/status/usage/cpuSeconds")) else {
+                continue;
+            };
+            if let Some(then) = of(&self.used, name).filter(|_| self.at > 0.0) {
+                self.rates.push((name.to_string(), (now - then) / span * 1000.0));
+            }
+            used.push((name.to_string(), now));
         }
         (self.at, self.used) = (at, used);
     }
 
     /// By what they are ordered.
     fn weight(&self, process: &Value) -> (u64, u64) {
-        let rate = self.rates.get(object::name(process)).copied().unwrap_or_default();
+        let rate = of(&self.rates, object::name(process)).unwrap_or_default();
         (rate.max(0.0) as u64, number(process, "/status/usage/residentBytes").unwrap_or_default() as u64)
     }
 }
 
+/// What belongs to a name.
+fn of(by_name: &[(String, f64)], name: &str) -> Option<f64> {
+    by_name.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok().map(|at| by_name[at].1)
+}
+
 fn row(process: &Value, before: &Before) -> Row {
-    let rate = before.rates.get(object::name(process)).map(|rate| format!("{rate:.0}m"));
+    let rate = of(&before.rates, object::name(process)).map(|rate| format!("{rate:.0}m"));
     let whole = |place| or_none(number(process, place).map(|number| number.to_string()));
     vec![
         object::name(process).to_string(),

@@ -28,7 +28,7 @@ pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Resu
     let goal = Goal::parse(&args.what)?;
     let whom = Whom::of_some(&args.whom)?;
     let by = Instant::now() + args.timeout;
-    let list = monitor.get("/v1/processes")?;
+    let list = monitor.get("/v1/processes?brief=true")?;
     let (found, missing) = whom.among(&list);
     for trouble in missing {
         match (&goal, trouble) {

@@ -74,8 +74,11 @@ impl<'a> Whom<'a> {
     ///
     /// # Errors
     /// If there is none of those that are named.
-    pub(super) fn now(&self, monitor: Monitor<'_>) -> Result<(Value, Shown), Trouble> {
-        let list = monitor.get("/v1/processes")?;
+    pub(super) fn now(&self, monitor: Monitor<'_>, detail: Detail) -> Result<(Value, Shown), Trouble> {
+        let list = monitor.get(match detail {
+            Detail::Brief => "/v1/processes?brief=true",
+            Detail::Full => "/v1/processes",
+        })?;
         let (found, missing) = self.among(&list);
         let is_none = found.is_empty();
         let mut missing = missing.into_iter();
@@ -92,6 +95,15 @@ impl<'a> Whom<'a> {
         };
         Ok((list, shown))
     }
+}
+
+/// How much is to be known of each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Detail {
+    /// Who it is, and what a table shows.
+    Brief,
+    /// All.
+    Full,
 }
 
 /// Whether all that was named is there.

@@ -6,14 +6,14 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object::{self, ago, holds, list, name, number, text, until};
 use super::out::Out;
-use super::whom::Whom;
+use super::whom::{Detail, Whom};
 use crate::cli::WhyArgs;
 
 /// Says why processes are as they are, down to the last cause.
 pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
     let names = [args.name.clone()];
     let whom = Whom::named(&names);
-    let (all, _) = whom.now(monitor)?;
+    let (all, _) = whom.now(monitor, Detail::Full)?;
     let (found, _) = whom.among(&all);
     let mut told = Vec::new();
     let mut lines = Vec::new();
