@@ -260,6 +260,16 @@ pub enum CtlVerb {
     Signal(SignalArgs),
     /// Explain the keys of a process file, one at a time
     Explain(ExplainArgs),
+    /// Check process files without running anything: exit 0 if all are good, 1 if not
+    Check(CheckTheseArgs),
+}
+
+/// `ncolony ctl check`
+#[derive(Args, Clone, Debug)]
+pub struct CheckTheseArgs {
+    /// Directory of process files, or one process file [default: that of --config]
+    #[arg(value_name = "DIR|FILE")]
+    pub path: Option<PathBuf>,
 }
 
 /// `ncolony ctl add`

@@ -25,8 +25,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::error::Error;
-use super::documents;
-use crate::cli::{CtlArgs, CtlVerb, RolloutVerb};
+use super::{check, documents};
+use crate::cli::{CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, RolloutVerb};
 use crate::messages;
 use crate::model::{Name, Request};
 
@@ -72,6 +72,9 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
         CtlVerb::Start(names) => ask::start(args, names)?,
         CtlVerb::Trigger(names) => ask::trigger(args, names)?,
         CtlVerb::Signal(to) => ask::signal(args, to)?,
+        CtlVerb::Check(CheckTheseArgs { path }) => {
+            return Ok(check::run(&CheckArgs { path: path.clone().unwrap_or_else(|| args.config.clone()) }));
+        }
         CtlVerb::Explain(explain) => return Ok(documents::explain(explain)),
         CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll)?,
         CtlVerb::RestartGroup(group) if group.group.is_empty() => return Err(Error::NoGroup),
