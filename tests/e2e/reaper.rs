@@ -159,6 +159,27 @@ fn what_cannot_be_run_is_told_by_the_codes_of_shells() {
     assert_eq!(ours().code(&["/"]), Some(126));
 }
 
+/// Whoever keeps a log of pieces would have two lines of one.
+#[test]
+fn what_is_said_is_written_in_one_piece() {
+    for words in [&["/nowhere"][..], &["-x"], &["-v", "-v", "sh", "-c", "(sleep 0.2 &); sleep 0.4; exit 0"]] {
+        let (ours_end, theirs) = std::os::unix::net::UnixDatagram::pair().expect("sockets");
+        let status = ours().command(words).stderr(std::os::fd::OwnedFd::from(theirs)).status().expect("it starts");
+        ours_end.set_nonblocking(true).expect("a socket");
+        let (mut piece, mut count) = ([0; 4096], 0);
+        while let Ok(length) = ours_end.recv(&mut piece) {
+            let text = String::from_utf8_lossy(&piece[..length]).into_owned();
+            // At the end nobody is left who could write.
+            if length == 0 {
+                break;
+            }
+            assert!(text.starts_with("ncolony reaper: ") && text.ends_with('\n'), "{words:?}: {text:?}");
+            count += 1;
+        }
+        assert!(count > 0, "{words:?}: {status}");
+    }
+}
+
 #[test]
 fn a_bad_command_line_is_told_of_and_is_our_own_fault() {
     let rows: &[(&[&str], &str)] = &[

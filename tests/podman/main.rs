@@ -4,6 +4,7 @@ mod container;
 mod ends;
 mod engine;
 mod files;
+mod inits;
 mod kube;
 mod limits;
 mod mistakes;

@@ -34,7 +34,7 @@ pub fn run(guise: Guise, words: impl IntoIterator<Item = OsString>, mask: SigSet
         Ok(Task::Version) => print(&format!("{who} (ncolony {})\n", env!("CARGO_PKG_VERSION"))),
         Ok(Task::License) => print(include_str!("../../../LICENSE")),
         Err(misuse) => {
-            eprintln!("{who}: {}; see {who} --help", misuse.0);
+            say(who, format_args!("{}; see {who} --help", misuse.0));
             ExitCode::from(OUR_FAULT)
         }
     }
@@ -49,11 +49,12 @@ fn print(text: &str) -> ExitCode {
 
 fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     if let Err(errno) = options.parent_death.map_or(Ok(()), solo::die_with_parent) {
-        eprintln!("{who}: cannot ask for a signal when the parent ends: {}", words(errno));
+        say(who, format_args!("cannot ask for a signal when the parent ends: {}", words(errno)));
         return OUR_FAULT;
     }
     if let Err(errno) = solo::become_subreaper() {
-        eprintln!("{who}: neither PID 1 nor a subreaper ({}); orphans of the program are not collected", words(errno));
+        let why = words(errno);
+        say(who, format_args!("neither PID 1 nor a subreaper ({why}); orphans of the program are not collected"));
     }
     let signals = if options.resets_signals { Signals::Default } else { Signals::Inherited(mask) };
     // Before the program begins, which takes the terminal over.
@@ -62,7 +63,7 @@ fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     let solo = match Solo::start(&start) {
         Ok(solo) => solo,
         Err(errno) => {
-            eprintln!("{who}: cannot fork: {}", words(errno));
+            say(who, format_args!("cannot fork: {}", words(errno)));
             return OUR_FAULT;
         }
     };
@@ -157,7 +158,7 @@ impl Reaper<'_> {
 
     fn tell(&self, level: u8, what: fmt::Arguments<'_>) {
         if self.options.verbosity >= level {
-            eprintln!("{}: {what}", self.who);
+            say(self.who, what);
         }
     }
 }
@@ -182,6 +183,13 @@ fn pause() -> u8 {
             Some(_) | None => {}
         }
     }
+}
+
+/// All of a line in one piece: stderr passes on what it is given piece by piece, and whoever keeps a log by the piece would
+/// have several lines.
+fn say(who: &str, what: fmt::Arguments<'_>) {
+    // There is nobody to tell where that fails.
+    let _ = std::io::stderr().write_all(format!("{who}: {what}\n").as_bytes());
 }
 
 fn words(errno: i32) -> &'static str {

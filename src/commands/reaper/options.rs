@@ -76,9 +76,10 @@ impl Guise {
         let bytes = program.as_bytes();
         let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
         match name {
-            b"tini" | b"tini-static" => Some(Guise::Tini),
+            // As which docker and podman start what they are given for `--init`.
+            b"tini" | b"tini-static" | b"docker-init" => Some(Guise::Tini),
             b"dumb-init" => Some(Guise::DumbInit),
-            b"catatonit" => Some(Guise::Catatonit),
+            b"catatonit" | b"podman-init" => Some(Guise::Catatonit),
             b"ncolony-reaper" => Some(Guise::Ncolony),
             _ => None,
         }

@@ -2,6 +2,7 @@
 //! next to no memory to copy.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,7 +118,9 @@ fn pass_on(signals: &Signals) {
 fn give_up(program: &CStr, who: &str) -> ! {
     let errno = errno();
     let reason = nix::errno::Errno::from_raw(errno).desc();
-    eprintln!("{who}: cannot execute {program:?}: {reason}");
+    // In one piece, which stderr does not see to.
+    let line = format!("{who}: cannot execute {program:?}: {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
     let status = if errno == libc::ENOENT { 127 } else { 126 };
     // SAFETY: it ends this process, which is the child.
     unsafe { libc::_exit(status) }
