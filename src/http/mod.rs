@@ -45,6 +45,7 @@ pub use ask::{Ask, Question, Stuck};
 pub use bind::bind;
 pub use server::serve;
 pub use socket::{SOCKET, Socket};
+pub use verdict::complaints;
 
 /// How old the loop's last full look may be, when it looks every `tick`: three ticks, but at least ten seconds.
 pub fn fresh(tick: Duration) -> Duration {

@@ -68,6 +68,22 @@ pub(super) fn live(snapshot: &Snapshot, fresh: Duration) -> Vec<Finding<'_>> {
     ]
 }
 
+/// What `/healthz?verbose` has to say of a colony that is being ended, but that it is: a line for each check that is not
+/// simply good, the bad ones and those that have something worth saying.
+pub fn complaints(snapshot: &Snapshot) -> String {
+    let mut lines = String::new();
+    for finding in ready(snapshot, Duration::MAX) {
+        match finding.outcome {
+            Outcome::Bad(_) if finding.name == "shutdown" => {}
+            Outcome::Bad(text) | Outcome::Noted(text) => {
+                lines.extend([finding.name, ": ", &text, "\n"]);
+            }
+            Outcome::Good => {}
+        }
+    }
+    lines
+}
+
 fn freshness(snapshot: &Snapshot, fresh: Duration) -> Outcome {
     let Some(reconciled) = snapshot.reconciled else { return Outcome::Good };
     let age = snapshot.taken.at.since(reconciled);

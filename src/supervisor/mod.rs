@@ -298,7 +298,7 @@ async fn turn_until_done(
         // channel's recv, a Notify, readiness, a sleep.
         tokio::select! {
             what = signals.next() => match what {
-                Asked::End => supervisor.end(clocks().at),
+                Asked::End => supervisor.end(clocks()),
                 Asked::Rescan => supervisor.rescan(),
                 Asked::Look | Asked::Nothing => {}
             },

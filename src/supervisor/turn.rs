@@ -14,6 +14,7 @@ use super::termination::Termination;
 use super::upward::{self, Upward};
 use super::watch_side::WatchSide;
 use crate::failpoint;
+use crate::http::complaints;
 use crate::model::{Account, Beside, Check, Format, LogAnswer, LogAsked, Moment, Phase, Snapshot, Stamp, Wall};
 use crate::output::Sink;
 use crate::process;
@@ -172,8 +173,14 @@ impl Supervisor {
     }
 
     /// Somebody asked for the end; whoever asks again is in a hurry. Nothing takes it back.
-    pub(super) fn end(&mut self, now: Moment) {
-        match self.farewell.asked(self.desired.ending, now) {
+    pub(super) fn end(&mut self, now: Stamp) {
+        let was_running = self.phase() != Phase::ShuttingDown;
+        let step = self.farewell.asked(self.desired.ending, now.at);
+        if was_running {
+            self.leave_complaints(now);
+        }
+        let now = now.at;
+        match step {
             Step::Echo => {}
             Step::Drain(span) => tracing::info!(
                 "ending: not ready from now on, all runs on for {} s and is asked to stop then; ask again to begin at once",
@@ -187,6 +194,15 @@ impl Supervisor {
                 tracing::warn!("ending at once: every process is killed");
                 self.begin_the_end(Haste::Now, now);
             }
+        }
+    }
+
+    /// Who reads why the container ended learns what was not well when somebody, such as a kubelet whose probe failed, had
+    /// enough of it.
+    fn leave_complaints(&mut self, now: Stamp) {
+        let complaints = complaints(&self.snapshot(now));
+        if !complaints.is_empty() {
+            self.termination.tell("told to end, while not all was well", &complaints);
         }
     }
 

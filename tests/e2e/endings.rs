@@ -181,6 +181,42 @@ fn the_termination_log_has_the_first_failure_of_a_colony_until_complete() {
     assert_eq!(told(&log), format!("{reason}\nsorry\n"));
 }
 
+// As when a kubelet gives up on a startup probe: who reads why the container ended would else find nothing.
+#[test]
+fn who_is_told_to_end_while_not_all_is_well_leaves_in_the_termination_log_what_is_not() {
+    for drain in ["0", "0.5"] {
+        let setup = Setup::new();
+        let log = setup.path("termination");
+        let setup = setup.flags(&["--termination-log", &log.display().to_string(), "--drain", drain]);
+        let setup = setup.file("bad", "{").file("lost", &json!({"args": ["/no/such/program"]}).to_string());
+        let mut colony = setup.file("web", &sleeper()).start();
+        colony.wait_pid("web", None);
+        colony.wait_finding("lost", "StartError");
+        colony.signal(Signal::SIGTERM);
+        assert_eq!(colony.exit_status().code(), Some(0));
+        let text = told(&log);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines[..2], ["told to end, while not all was well", "config: 1 file is refused"]);
+        assert!(lines[2].starts_with("lost: StartError: ") && lines[2].contains("/no/such/program"), "{text}");
+        assert!(lines[3].starts_with("bad: refused: bad:1:"), "{text}");
+    }
+}
+
+#[test]
+fn who_is_told_to_end_while_all_is_well_leaves_no_word_in_the_termination_log() {
+    let setup = Setup::new();
+    let log = setup.path("termination");
+    let setup = setup.flags(&["--termination-log", &log.display().to_string()]);
+    let colony = setup.file("web", &sleeper()).start();
+    colony.wait("it to be ready", || (colony.get("/healthz").0 == 200).then_some(()));
+    let dir = tempfile::tempdir().expect("a directory");
+    let kept = dir.path().join("termination");
+    std::os::unix::fs::symlink(&kept, &log).expect("a link");
+    assert!(colony.end().0.success());
+    assert!(!kept.exists(), "{}", told(&kept));
+}
+
 #[test]
 fn the_termination_log_has_why_the_monitor_could_not_begin() {
     let setup = Setup::new();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, WITH_SHELL, engine};
-use crate::support::{status, wait_for};
+use crate::support::{status, wait_for, wait_until};
 use crate::trees::{containers, items, objects, of_kind, pod, text};
 
 /// A pod that plays, and is taken down at the end.
@@ -98,7 +98,8 @@ impl Played {
     }
 
     fn wait_probe(&self, kind: &str, expected: bool) {
-        wait_for(&format!("{kind} to be {expected}"), || (self.probe(kind) == expected).then_some(()));
+        let came = wait_until(kind, || (self.probe(kind) == expected).then_some(()));
+        assert!(came.is_some(), "{kind} is not {expected}: {:?}\n{}", self.get(9620, "/colony.json"), self.log());
     }
 }
 

@@ -126,14 +126,36 @@ fn what_the_containers_user_may_not_do_is_told_of_each_process_and_the_others_ru
     assert_eq!(container.get("/healthz/web").0, 200);
 }
 
+// The colony's end tells how it ended: also where a kubelet has had enough of it.
+#[test]
+fn a_pod_that_is_given_up_has_what_was_wrong_in_its_termination_log() {
+    let Some(setup) = Setup::restricted() else { return };
+    let (volume, path) = termination_log(&setup);
+    let user = json!({"args": ["sleep", "1000"], "uid": 1000, "gid": 1000}).to_string();
+    let setup = setup.options(&[&volume]).file("web", &sleeper()).file("user", &user).file("bad.yaml", "args: {}");
+    let container = setup.start();
+    container.wait_finding("user", "StartError");
+    assert_eq!(container.get("/startupz").0, 503, "the kubelet's reason");
+    container.stop(30);
+    let last = fs::read_to_string(&path).expect("a text");
+    let told = |text: &str| last.lines().filter(|line| line.contains(text)).count();
+    assert!(last.starts_with("told to end, while not all was well\n"), "{last}");
+    assert_eq!((told("user: StartError"), told("bad.yaml:1:7: args")), (1, 1), "{last}");
+}
+
+/// A termination log as the kubelet makes it: the volume, and where it is.
+fn termination_log(setup: &Setup) -> (String, PathBuf) {
+    let path = setup.path("termination-log");
+    fs::write(&path, "").expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("its mode");
+    (format!("--volume={}:/dev/termination-log", path.display()), path)
+}
+
 // The colony's end tells how it ended: also one that could not begin.
 #[test]
 fn what_keeps_it_from_beginning_is_one_line_of_the_log_and_of_the_termination_log() {
     let Some(setup) = Setup::restricted() else { return };
-    let path = setup.path("termination-log");
-    fs::write(&path, "").expect("a file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("its mode");
-    let volume = format!("--volume={}:/dev/termination-log", path.display());
+    let (volume, path) = termination_log(&setup);
     let setup = setup.options(&[&volume]).file("web", &sleeper());
     let container = setup.words(&["run", "--config=/etc/passwd", "--listen=off"]).start();
     assert_eq!(container.exit_status(), 78);
