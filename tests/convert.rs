@@ -179,6 +179,48 @@ fn a_compose_file_is_known_by_its_name_or_by_its_services_and_what_lies_beside_i
 }
 
 #[test]
+fn what_a_compose_file_includes_is_converted_too_and_what_is_not_followed_is_named() {
+    let dir = tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let service =
+        |name: &str, more: &str| format!("services:\n  {name}:\n    command: [x]\n    entrypoint: [y]\n{more}");
+    write("db/compose.yaml", &format!("include: [deeper/log.yaml]\n{}", service("db", "    env_file: db.env\n")));
+    write("db/deeper/log.yaml", &service("log", ""));
+    let web = write(
+        "compose.yaml",
+        &format!("include:\n  - path: db/compose.yaml\n{}", service("web", "    depends_on: [db]\n")),
+    );
+    let made = convert(&[&web]);
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    for told in ["# web.yaml", "# db.yaml", "# log.yaml", &format!("{}/db/db.env", dir.path().display())] {
+        assert!(made.stdout.contains(told), "{told}: {}", made.stdout);
+    }
+    // A file of nothing but other files.
+    let made = convert(&["--from", "compose", &write("all.yaml", "include: [compose.yaml]\n")]);
+    assert!(made.status == 0 && made.stdout.contains("# log.yaml"), "{}", made.stderr);
+    let rows = [
+        ("[itself.yaml]", 2, "includes itself"),
+        ("[nowhere.yaml]", 2, "nowhere.yaml: cannot be read"),
+        ("[db/compose.yaml, db/deeper/log.yaml]", 2, "log"),
+        ("[{path: [a.yaml, b.yaml]}]", 1, "compose merges these files"),
+        ("[{path: db/compose.yaml, project_directory: .}]", 1, "with a directory or variables of its own"),
+        ("[\"https://example.org/compose.git\"]", 1, "this is not followed"),
+        ("[{env_file: x}]", 1, "with a directory or variables of its own"),
+        ("[{}]", 2, "expected a path"),
+    ];
+    for (include, status, told) in rows {
+        let file = write("itself.yaml", &format!("include: {include}\n{}", service("web", "")));
+        let made = convert(&["--from", "compose", &file]);
+        assert!(made.status == status && made.stderr.contains(told), "{include}: {} {}", made.status, made.stderr);
+    }
+}
+
+#[test]
 fn a_huge_compose_file_is_told_and_a_large_one_converted() {
     let dir = tempdir().expect("a directory");
     let services = |count: usize| {

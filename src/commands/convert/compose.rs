@@ -7,6 +7,7 @@ mod deploy;
 mod environment;
 mod extends;
 mod health;
+mod include;
 mod interpolate;
 mod item;
 mod reading;
@@ -16,12 +17,16 @@ mod settings;
 use super::conversion::{Conversion, Error, Grade};
 use super::sources::Source;
 use crate::config::read_yaml;
+pub(super) use include::{Included, included};
 use item::Item;
 
 pub(super) fn read(sources: &[Source]) -> Result<Conversion, Error> {
     let mut conversion = Conversion::default();
     for source in sources {
         one(source, &mut conversion)?;
+        let more = read(&source.more)?;
+        conversion.processes.extend(more.processes);
+        conversion.notes.extend(more.notes);
     }
     Ok(conversion)
 }
@@ -48,15 +53,19 @@ fn one(source: &Source, conversion: &mut Conversion) -> Result<(), Error> {
     let root = read_yaml(&source.text).map_err(|(line, message)| source.place(line).error(message))?;
     let root = Item::new(&source.file, "", root.line, &root);
     let top = root.entries()?;
-    let Some(services) = top.iter().find(|item| item.path == "services") else {
-        return Err(source.place(0).error("there is no \"services\" in it"));
-    };
-    for item in top.iter().filter(|item| item.path != "services") {
+    // What is included has been looked at where it was read.
+    for item in top.iter().filter(|item| item.path != "services" && item.path != "include") {
         match settings::of_the_file(&item.path) {
             (Grade::Lost, text) => conversion.lost(&item.place(), &item.path, text),
             (Grade::Remark, text) => conversion.remark(&item.place(), &item.path, text),
         }
     }
+    let Some(services) = top.iter().find(|item| item.path == "services") else {
+        if source.more.is_empty() {
+            return Err(source.place(0).error("there is no \"services\" in it"));
+        }
+        return Ok(());
+    };
     let before = conversion.processes.len();
     for item in services.entries()? {
         let tree = extends::resolved(services, &item)?;

@@ -17,7 +17,7 @@ mod text;
 mod write;
 
 use std::io::{Write as _, stderr, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::{ConvertArgs, ConvertFrom};
@@ -26,6 +26,8 @@ use sources::{Input, ServiceDir, Source};
 
 /// Nothing was converted: wrong usage, or a file that cannot be read.
 const FAILED: u8 = 2;
+/// How deep compose files may include each other.
+const MOST_INCLUDES: usize = 20;
 
 /// Converts the paths. 0 if everything has a counterpart, 1 if something has none, which is told on stderr, and 2, with
 /// nothing written, if a path makes no sense or the files cannot be written.
@@ -67,7 +69,7 @@ fn convert(args: &ConvertArgs) -> Result<Conversion, Error> {
             let format = args.from.or_else(|| guess::guess(&input));
             match (input, format) {
                 (Input::File(source), Some(format)) if !is_of_directories(format) => {
-                    let source = with_more(format, source, path, &mut notes)?;
+                    let source = with_more(format, source, path, &mut Vec::new(), &mut notes)?;
                     files.push((format, source));
                 }
                 (Input::Directory(service), Some(format)) if is_of_directories(format) => {
@@ -114,8 +116,14 @@ fn is_of_directories(format: ConvertFrom) -> bool {
     }
 }
 
-/// The file with those that it brings in.
-fn with_more(format: ConvertFrom, mut source: Source, path: &Path, notes: &mut Conversion) -> Result<Source, Error> {
+/// The file with those that it brings in; `above` are those that have brought it in.
+fn with_more(
+    format: ConvertFrom,
+    mut source: Source,
+    path: &Path,
+    above: &mut Vec<PathBuf>,
+    notes: &mut Conversion,
+) -> Result<Source, Error> {
     match format {
         ConvertFrom::Supervisord => {
             for (place, pattern) in supervisord::includes(&source)? {
@@ -140,6 +148,21 @@ fn with_more(format: ConvertFrom, mut source: Source, path: &Path, notes: &mut C
             for (name, text) in compose::beside(&source) {
                 if source.dir.join(name).exists() {
                     notes.lost(&source.place(0), name, text);
+                }
+            }
+            for (place, included) in compose::included(&source)? {
+                match included {
+                    compose::Included::Not(why) => notes.lost(&place, "include", why),
+                    compose::Included::File(name) => {
+                        let path = source.dir.join(name);
+                        above.push(source.dir.join(source.base()));
+                        if above.contains(&path) || above.len() > MOST_INCLUDES {
+                            return Err(place.error("include: it includes itself, or too many"));
+                        }
+                        let more = sources::file(&path)?;
+                        source.more.push(with_more(format, more, &path, above, notes)?);
+                        above.pop();
+                    }
                 }
             }
         }

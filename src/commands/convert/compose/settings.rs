@@ -100,7 +100,6 @@ pub(super) fn of_the_file(key: &str) -> (Grade, &'static str) {
     match key {
         "name" => (Grade::Remark, "a colony has no name of its own"),
         "version" => (Grade::Remark, "compose passes over it"),
-        "include" => (Grade::Lost, "other files are not followed; give them, too"),
         "networks" => (Grade::Lost, NETWORK),
         "volumes" | "secrets" | "configs" => (Grade::Lost, MOUNT),
         "models" => (Grade::Lost, "no models are run for a process"),
