@@ -399,7 +399,8 @@ impl Machine for Host {
         self.end_probes(run);
         if let Err(errno) = self.children.signal(run, reach, signal) {
             let reason = nix::errno::Errno::from_raw(errno).desc();
-            tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; SIGKILL follows after its grace");
+            let next = if signal == Signal::KILL { "its end is waited for" } else { "SIGKILL follows after its grace" };
+            tracing::error!(process = %name, run = run.get(), "cannot send {signal} to {name}: {reason}; {next}");
         }
     }
 

@@ -224,6 +224,25 @@ fn with_three_capabilities_a_root_monitor_runs_each_process_as_its_own_user() {
     );
 }
 
+// Law 4, where even SIGKILL is refused.
+#[test]
+fn a_root_monitor_that_may_not_signal_says_so_and_the_container_ends_within_its_grace() {
+    let Some(setup) = Setup::restricted() else { return };
+    let other = json!({"args": ["sleep", "1000"], "uid": 10001, "gid": 10001}).to_string();
+    let setup = setup.user(0, 0).options(&["--cap-add=SETUID", "--cap-add=SETGID"]).flags(&["--killtime=1"]);
+    let container = setup.file("web", &other).ready();
+    let took = container.stop(30);
+    assert!(took.as_secs() < 20, "{took:?}");
+    let log = container.log();
+    assert_eq!(container.exit_status(), 0, "{log}");
+    assert!(
+        log.contains("cannot send SIGTERM to web: Operation not permitted; SIGKILL follows after its grace"),
+        "{log}"
+    );
+    assert!(log.contains("cannot send SIGKILL to web: Operation not permitted; its end is waited for"), "{log}");
+    assert!(log.contains("ended, but not all has died"), "{log}");
+}
+
 // Law 9: a privilege that cannot be dropped is a start error.
 #[test]
 fn capabilities_are_dropped_from_a_process_where_the_monitor_may() {
