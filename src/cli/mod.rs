@@ -157,7 +157,7 @@ pub struct RunArgs {
     pub log_buffer: usize,
 
     /// How many bytes all runs' last lines may take together
-    #[arg(long, value_name = "BYTES", default_value = "384Ki", value_parser = bytes, env = "NCOLONY_RUN_LOG_BUFFER_TOTAL")]
+    #[arg(long, value_name = "BYTES", default_value = "1Mi", value_parser = bytes, env = "NCOLONY_RUN_LOG_BUFFER_TOTAL")]
     pub log_buffer_total: usize,
 
     /// How the monitor's own log lines are written

@@ -25,6 +25,8 @@ const TOLD: usize = 64 * 1024;
 const ENTRY: usize = 256;
 /// Room grows by so much.
 const STEP: usize = 512;
+/// Less than this of a text says nothing.
+const LEAST: usize = 64;
 /// What it takes to remember when something was read.
 const MARK: usize = size_of::<Mark>();
 
@@ -234,7 +236,7 @@ impl Ring {
     fn shrink(&mut self, most: usize) {
         while self.held() > most && !self.text.is_empty() {
             let keep = (self.text.len() * 3 / 4).min(most);
-            self.keep(if keep < STEP / 2 { 0 } else { keep });
+            self.keep(if keep < LEAST { 0 } else { keep });
             self.text.shrink_to_fit();
             self.marks.shrink_to_fit();
         }

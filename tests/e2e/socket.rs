@@ -12,7 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{Colony, PATIENCE, Setup, can, wait_for};
+use crate::original::Original;
+use crate::support::{Colony, PATIENCE, Setup, can, wait_for, write_file};
 
 /// Head and body of what the monitor answers.
 fn exchange(messages: &Path, request: &str) -> Option<(String, String)> {
@@ -142,4 +143,21 @@ fn who_watches_or_does_not_read_does_not_hold_up_the_end() {
     let (status, log) = colony.end();
     assert!(status.success(), "{log}");
     assert!(began.elapsed() < std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn the_originals_monitor_passes_over_a_socket_that_was_left_behind() {
+    let Some(original) = Original::find() else { return };
+    let setup = Colony::with(&[]).kill_monitor();
+    let (dir, socket) = (setup.path(""), setup.path("messages").join(".ncolony.sock"));
+    assert!(fs::symlink_metadata(&socket).is_ok_and(|meta| meta.file_type().is_socket()));
+    let _theirs = original.monitor(&dir, &["--freq", "0.3", "-t", "0.1", "-m", "0.1"]);
+    let runs = || fs::read_to_string(dir.join("runs")).unwrap_or_default().lines().count();
+    let script = format!("echo run >> {}; exec sleep 1000", dir.join("runs").display());
+    let file = serde_json::json!({"args": ["/bin/sh", "-c", script], "env": {"PATH": "/usr/bin:/bin"}}).to_string();
+    write_file(&dir.join("config"), "web", &file);
+    wait_for("a run", || (runs() == 1).then_some(()));
+    write_file(&dir.join("messages"), "restart", r#"{"type": "RESTART", "name": "web"}"#);
+    wait_for("another run", || (runs() == 2).then_some(()));
+    assert!(fs::symlink_metadata(&socket).is_ok(), "it is none of its messages");
 }

@@ -182,3 +182,20 @@ fn where_nothing_is_to_be_kept_nothing_is() {
         assert_eq!(logs.held, 0);
     }
 }
+
+#[test]
+fn in_a_crowd_each_has_its_last_lines() {
+    let mut logs = logs(16 * 1024, 1 << 20);
+    for line in 0..20 {
+        for process in 0..1000 {
+            say(&mut logs, &format!("p{process}"), 1, line, &format!("this is line {line} of something\n"));
+        }
+    }
+    assert!(logs.held <= 1 << 20);
+    for process in 0..1000 {
+        let kept = told(&logs, &format!("p{process}"), LogRun::Present, last(None, None));
+        assert!(kept.len() >= 5, "{process}: {kept:?}");
+        assert_eq!(kept.last().map(String::as_str), Some("this is line 19 of something"));
+    }
+    audit(&logs);
+}
