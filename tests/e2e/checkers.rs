@@ -105,6 +105,17 @@ impl Drop for Stage {
 }
 
 #[test]
+fn that_messages_have_no_place_is_told_before_one_is_needed() {
+    for program in ["beatcheck", "httpcheck"] {
+        let mut stage = Stage::new();
+        fs::remove_dir(stage.path("messages")).expect("it is empty");
+        stage.start(program);
+        stage.wait_log("/messages is no directory; until it is, no restart can be asked for");
+        stage.end(Signal::SIGTERM);
+    }
+}
+
+#[test]
 fn bad_files_are_told_of_once_and_hurt_only_themselves() {
     let mut stage = Stage::new();
     stage.file("broken", "{");

@@ -504,3 +504,15 @@ fn a_link_to_a_part_of_the_original_is_that_part() {
     symlink(BINARY, &link).expect("a link can be made");
     assert_eq!(Command::new(&link).args(["sh", "-c", "exit 4"]).status().expect("it starts").code(), Some(4));
 }
+
+/// As docker and podman start what they are given for `--init`.
+#[test]
+fn under_the_names_that_engines_give_their_inits_it_is_one() {
+    let dir = dir();
+    for name in ["docker-init", "podman-init"] {
+        let link = dir.path().join(name);
+        symlink(BINARY, &link).expect("a link can be made");
+        let status = Command::new(&link).args(["--", "sh", "-c", "exit 4"]).status().expect("it starts");
+        assert_eq!(status.code(), Some(4), "{name}");
+    }
+}

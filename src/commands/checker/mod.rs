@@ -98,6 +98,10 @@ async fn watch(who: &'static str, kind: CheckKind, args: &CheckerArgs, make: Mak
     let pause = Duration::from_secs_f64(args.freq);
     let mut checker = make(Arc::clone(&wakes), pause);
     let mut look_at = Instant::now();
+    if !args.messages.is_dir() {
+        // It would else be told no sooner than somebody is ill.
+        eprintln!("{who}: {} is no directory; until it is, no restart can be asked for", args.messages.display());
+    }
     loop {
         let now = Instant::now();
         if look_at <= now {
