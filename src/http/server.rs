@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connections::{Asked, Connections};
 use super::routes::{self, Content, Reply, Route, Wanted};
@@ -79,13 +79,17 @@ pub async fn serve(
     let mut locals = Connections::new(MOST_LOCAL);
     let mut shutdown = pin!(shutdown);
     let mut warned = None;
+    let mut look_at = Instant::now() + LOOK;
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
             () = connections.ended() => {}
             () = locals.ended() => {}
-            () = sleep(LOOK), if local.is_some() => local.iter_mut().for_each(Socket::renew),
+            () = sleep_until(look_at), if local.is_some() => {
+                local.iter_mut().for_each(Socket::renew);
+                look_at = Instant::now() + LOOK;
+            }
             accepted = accept(&listeners, local.as_ref()) => match accepted {
                 Ok((wire, door)) => {
                     let (asked, site) = (Asked::default(), Arc::clone(&site));

@@ -17,6 +17,8 @@ use crate::model::{
 
 /// The shortest time between two looks for somebody who watches: a colony in turmoil is not looked at at every turn.
 const PAUSE: Duration = Duration::from_millis(100);
+/// And so much longer for each process.
+const PAUSE_EACH: Duration = Duration::from_micros(100);
 
 pub(super) async fn answer(ask: &Ask, wanted: Wanted, parameters: Parameters) -> Result<Reply, Refusal> {
     match wanted {
@@ -85,7 +87,8 @@ async fn watch(ask: Ask, name: Option<Name>, mut out: Out) {
         }
         drop(snapshot);
         out.flush().await;
-        sleep(PAUSE).await;
+        // Of many, each look takes longer.
+        sleep(PAUSE + PAUSE_EACH * u32::try_from(known.len()).unwrap_or(u32::MAX)).await;
         turned.await;
     }
 }
