@@ -353,6 +353,53 @@ fn the_program_has_its_own_group_or_session_as_each_gives_it() {
     assert!(group != pid && session == own_session, "{pid} {group} {session}");
 }
 
+/// Runs its words on a terminal of their own, and types Ctrl-C once they have said "ready".
+const TERMINAL: &str = r#"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said, typed = b"", False
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    said += piece
+    if b"ready" in said and not typed:
+        os.write(terminal, b"\x03")
+        typed = True
+sys.stdout.buffer.write(said)
+sys.stdout.flush()
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+/// Says how it stands to its terminal, and ends with 9 at SIGINT.
+const ON_TERMINAL: &str = "import os, signal\nsignal.signal(signal.SIGINT, lambda *_: os._exit(9))\n\
+     print('foreground', os.tcgetpgrp(0) == os.getpgrp(), 'leads', os.getsid(0) == os.getpid(), 'ready', flush=True)\n\
+     while True: signal.pause()";
+
+#[test]
+fn on_a_terminal_the_program_is_its_foreground_as_each_makes_it_and_ctrl_c_is_for_it() {
+    if !can("python3", succeeds("python3", &["-c", "import pty, os; os.waitstatus_to_exitcode"])) {
+        return;
+    }
+    let dir = dir();
+    for init in all(dir.path()) {
+        let program = init.program.display().to_string();
+        let words = [&["-c", TERMINAL, &program], init.first, &["--", "python3", "-c", ON_TERMINAL]].concat();
+        let output = Command::new("python3").args(words).stdin(Stdio::null()).output().expect("python3 is there");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let leads = if init.kind == "dumb-init" { "True" } else { "False" };
+        if init.kind != "catatonit" {
+            assert!(said.contains(&format!("foreground True leads {leads} ready")), "{}: {said}", init.told());
+        }
+        assert_eq!(output.status.code(), Some(9), "{}: {said}", init.told());
+    }
+}
+
 // S02
 #[test]
 fn masks_and_dispositions_are_passed_on_as_each_does_it() {
@@ -424,6 +471,29 @@ fn a_deaf_program_is_killed_after_the_killtime_only_where_one_is_given() {
     let started = Started::new(ours().command(&["--killtime", "0.3", "sh", "-c", &script]), &ready);
     send(started.pid(), Signal::SIGTERM);
     assert_eq!(started.end(), Some(137));
+}
+
+/// A file system that it stands on could else not be unmounted.
+#[test]
+fn the_program_has_our_directory_and_the_init_itself_the_root_as_with_dumb_init() {
+    let dir = dir();
+    for (at, init) in all(dir.path()).iter().enumerate() {
+        if !matches!(init.kind, "dumb-init" | "ncolony reaper") {
+            continue;
+        }
+        let ready = dir.path().join(format!("ready-{at}"));
+        let script = format!("pwd > {}; exec sleep 1000", ready.display());
+        let mut command = init.command(&["sh", "-c", &script]);
+        command.current_dir(dir.path());
+        let started = Started::new(command, &ready);
+        let link = format!("/proc/{}/cwd", started.pid());
+        wait_for(&format!("{} to be in /", init.told()), || {
+            std::fs::read_link(&link).ok().filter(|at| at == Path::new("/"))
+        });
+        assert_eq!(started.text().as_deref().map(str::trim), dir.path().to_str(), "{}", init.told());
+        send(started.pid(), Signal::SIGTERM);
+        assert_eq!(started.end(), Some(143), "{}", init.told());
+    }
 }
 
 #[test]
