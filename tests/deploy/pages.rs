@@ -59,6 +59,19 @@ fn what_takes_a_things_place_is_a_key_a_flag_or_a_program() {
 }
 
 #[test]
+fn every_test_that_the_page_names_is_there() {
+    let mut seen = 0;
+    for test in words(POD).filter_map(|word| word.strip_prefix("podman::")) {
+        let (module, name) = test.split_once("::").expect("a module and a test");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/podman/{module}.rs"));
+        let source = std::fs::read_to_string(file).expect("the module");
+        assert!(source.contains(&format!("fn {name}()")), "{test}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
 fn every_path_that_a_page_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let named =
