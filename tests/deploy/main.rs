@@ -9,7 +9,7 @@ mod rules;
 mod trees;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::trees::{TREES, rendered, tool};
 
@@ -55,6 +55,29 @@ fn hadolint_finds_nothing() {
         let output = command.arg(deploy.join(file)).output().expect("it is there");
         assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// All files below a directory.
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn what_the_sources_include_is_let_into_the_build_of_the_image() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignore = fs::read_to_string(root.join(".dockerignore")).expect("it is there");
+    let let_in: Vec<PathBuf> = ignore.lines().filter_map(|line| Some(root.join(line.strip_prefix('!')?))).collect();
+    let mut seen = 0;
+    for source in below(&root.join("src")).iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+        let text = fs::read_to_string(source).expect("a source");
+        for included in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let path = source.with_file_name(included).canonicalize().expect("it is there");
+            assert!(let_in.iter().any(|let_in| path.starts_with(let_in)), "{} is not let in", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
 }
 
 #[test]
