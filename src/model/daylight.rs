@@ -15,7 +15,7 @@ use super::{Calendar, Wall};
 
 fn zone(name: &str) -> TimeZone {
     // The one that is built in: the same on every machine.
-    jiff::tz::TimeZoneDatabase::bundled().get(name).expect("a zone of the database")
+    super::Zones::inflate().get(name).expect("a zone of the database")
 }
 
 fn wall(text: &str) -> Wall {

@@ -26,6 +26,7 @@ mod spec;
 mod time;
 mod usage;
 mod utc;
+mod zones;
 
 pub use calendar::Calendar;
 pub use cron::{Cron, CronError};
@@ -58,3 +59,4 @@ pub use spec::{
 pub use time::{Moment, Stamp, Wall};
 pub use usage::{CpuTime, Footprint, Usage};
 pub use utc::utc;
+pub use zones::Zones;
