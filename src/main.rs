@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
 use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, run, scheduler};
-use ncolony::supervisor;
+use ncolony::{process, supervisor};
 
 fn main() -> ExitCode {
     // Before anything else: a signal that comes too early must be neither lost nor fatal.
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     if words.get(1).is_some_and(|word| word == "reaper") {
         return reaper::run(Guise::Ncolony, words.into_iter().skip(2), mask);
     }
+    process::look_names_up_in_files();
     match Cli::parse_from(spelled_out(words)).command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),

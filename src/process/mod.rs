@@ -70,6 +70,12 @@ pub fn let_go_of_start() {
     sys::let_go_of_text();
 }
 
+/// Has names of users, groups and hosts looked up by nothing that a static program would have to load. To be called before
+/// the first look.
+pub fn look_names_up_in_files() {
+    sys::look_up_in_files();
+}
+
 /// Every process that is ours.
 pub struct Children {
     nursery: Nursery,

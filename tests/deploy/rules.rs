@@ -82,7 +82,9 @@ fn hold_container(tree: &str, container: &Value, is_job: bool, hold: &mut dyn Fn
     let image = text(&container["image"]);
     let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
     hold(tag.is_some_and(|tag| tag != "latest"), "an image without a tag");
-    hold(container["imagePullPolicy"] == "Always", "imagePullPolicy");
+    // What is loaded into the nodes by hand cannot be pulled.
+    let policy = if image.starts_with("localhost/") { "IfNotPresent" } else { "Always" };
+    hold(container["imagePullPolicy"] == policy, "imagePullPolicy");
     hold(container["env"].is_null() && container["envFrom"].is_null(), "variables, which no process would have");
     for part in ["requests", "limits"] {
         for key in ["cpu", "memory", "ephemeral-storage"] {

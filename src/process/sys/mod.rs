@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "clone, wait, kill and pidfd are raw system calls; every use is in this folder")]
 
 mod child;
+mod names;
 mod nursery;
 mod rights;
 mod solo;
@@ -17,6 +18,7 @@ mod wait;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 pub(super) use child::Failed;
+pub(super) use names::look_up_in_files;
 pub use nursery::Announce;
 pub(super) use nursery::{Blueprint, Nursery};
 pub(super) use rights::{Held, Identity, Rights, held};
