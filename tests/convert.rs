@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ncolony::config::{self, Defaults, Directory, Trust};
-use ncolony::model::Moment;
+use ncolony::model::{Exit, Moment, ProcessSpec, Restart};
 use tempfile::tempdir;
 
 use needs::can;
@@ -56,6 +56,39 @@ fn all_are_good(stream: &str) -> usize {
         }
     }
     documents.len()
+}
+
+/// Converts files of these names and texts, in a directory of their own.
+fn made_of(files: &[(&str, &str)]) -> Made {
+    let dir = tempdir().expect("a directory");
+    let write = |(name, text): &(&str, &str)| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let paths: Vec<String> = files.iter().map(write).collect();
+    convert(&paths.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What the monitor makes of the one process of a conversion.
+fn spec(made: &Made) -> ProcessSpec {
+    assert!(made.status < 2, "{}", made.stderr);
+    assert_eq!(all_are_good(&made.stdout), 1, "{}", made.stdout);
+    let document = made.stdout.trim_start_matches("---\n");
+    config::parse("a", document.as_bytes(), &Defaults::STANDARD).expect("it was parsed already").spec
+}
+
+/// Those of some exit codes, 128 + n for signal n, that another run follows, in a schedule before its next time.
+fn followed(spec: &ProcessSpec) -> Vec<u8> {
+    let is_followed = |code: &u8| {
+        let by_policy = match spec.restart {
+            Restart::Always => *code != 0 || spec.schedule.is_none(),
+            Restart::OnFailure => *code != 0,
+            Restart::Never => false,
+        };
+        by_policy || spec.restart_rules.iter().any(|rule| rule.matches(Exit::Code(*code)))
+    };
+    [0, 1, 3, 9, 134, 139, 143].into_iter().filter(is_followed).collect()
 }
 
 /// The number of processes of a directory, which has nothing wrong with it.
@@ -312,9 +345,13 @@ fn keeps<'a>(key: &str, value: &'a str) -> Option<Vec<&'a str>> {
         "ExecStart" | "ExecStartPre" | "ExecStartPost" => vec![program],
         "ExecStop" => vec![program, "stopSignal: "],
         // What these ask for is that nothing more is done than to start it.
-        "Type" if matches!(value, "simple" | "exec" | "idle" | "oneshot") => vec!["restartPolicy: "],
+        "Type" if matches!(value, "simple" | "exec" | "idle" | "oneshot") => vec!["restartPolicy: ", "schedule: "],
         "Type" if value.starts_with("notify") => vec!["notify: {}"],
-        "Restart" => vec!["restartPolicy: ", "schedule: "],
+        // Never is a schedule's default.
+        "Restart" if value == "no" => vec!["restartPolicy: Never", "schedule: "],
+        "Restart" if value == "always" => vec!["restartPolicy: Always", "operator: NotIn"],
+        "Restart" if value == "on-failure" => vec!["restartPolicy: OnFailure", "operator: NotIn"],
+        "Restart" => vec!["operator: In"],
         "Environment" => vec![name],
         "EnvironmentFile" => vec!["envFrom:"],
         "WorkingDirectory" => vec!["workingDir: "],
@@ -322,7 +359,7 @@ fn keeps<'a>(key: &str, value: &'a str) -> Option<Vec<&'a str>> {
         "Group" => vec!["runAsGroup: "],
         "SupplementaryGroups" => vec!["supplementalGroups:"],
         "AmbientCapabilities" | "CapabilityBoundingSet" => vec!["capabilities:"],
-        "NoNewPrivileges" if value == "no" || value == "false" => vec!["restartPolicy: "],
+        "NoNewPrivileges" if value == "no" || value == "false" => vec!["restartPolicy: ", "schedule: "],
         "NoNewPrivileges" => vec!["allowPrivilegeEscalation: false"],
         "UMask" => vec!["umask: "],
         "Nice" => vec!["nice: "],
@@ -361,7 +398,11 @@ fn units_of_debians_packages_are_converted_with_every_setting_kept_or_named() {
         if path.extension().is_none_or(|end| end != "service") || !text.contains("\nExecStart=") {
             continue;
         }
-        let made = convert(&[path.to_str().expect("UTF-8")]);
+        // With the timer that starts it, where there is one.
+        let both = [path.clone(), path.with_extension("timer")];
+        let words: Vec<&str> =
+            both.iter().filter(|path| path.exists()).map(|path| path.to_str().expect("UTF-8")).collect();
+        let made = convert(&words);
         assert!(made.status < 2, "{}", made.stderr);
         assert_eq!(all_are_good(&made.stdout), 1, "{}", path.display());
         let file: String =
@@ -385,6 +426,175 @@ fn units_of_debians_packages_are_converted_with_every_setting_kept_or_named() {
         "{}",
         made.stderr
     );
+}
+
+const TIMER: (&str, &str) = ("a.timer", "[Timer]\nOnCalendar=daily\n");
+
+#[test]
+fn a_run_is_followed_after_the_ends_that_restart_names_with_a_timer_and_without() {
+    // The settings, and the exit codes that systemd starts it again after: 134 is SIGABRT, 139 SIGSEGV, 143 SIGTERM.
+    let rows: &[(&str, &[u8])] = &[
+        ("", &[]),
+        ("Restart=no", &[]),
+        ("Restart=no\nRestartForceExitStatus=3", &[3]),
+        ("Restart=no\nRestartForceExitStatus=3 9\nRestartPreventExitStatus=9", &[3]),
+        ("Restart=on-failure\nSuccessExitStatus=3", &[1, 9, 134, 139]),
+        ("Restart=on-failure\nRestartPreventExitStatus=9", &[1, 3, 134, 139]),
+        ("Restart=on-failure\nSuccessExitStatus=3\nRestartForceExitStatus=0 3", &[0, 1, 3, 9, 134, 139]),
+        // An end by SIGTERM is a failure here.
+        ("Restart=on-failure", &[1, 3, 9, 134, 139, 143]),
+        ("Restart=on-failure\nRestartForceExitStatus=0", &[0, 1, 3, 9, 134, 139, 143]),
+        ("Restart=on-success", &[0, 143]),
+        ("Restart=on-success\nSuccessExitStatus=3\nRestartPreventExitStatus=SIGTERM", &[0, 3]),
+        ("Restart=on-abnormal", &[134, 139]),
+        ("Restart=on-abnormal\nRestartPreventExitStatus=SIGSEGV", &[134]),
+        ("Restart=on-abort\nSuccessExitStatus=SIGABRT", &[139]),
+        ("Restart=on-watchdog", &[]),
+        ("Restart=on-watchdog\nRestartForceExitStatus=9", &[9]),
+        ("Restart=always", &[0, 1, 3, 9, 134, 139, 143]),
+        ("Restart=always\nRestartPreventExitStatus=9", &[0, 1, 3, 134, 139, 143]),
+    ];
+    for (settings, expected) in rows {
+        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
+        let service = ("a.service", service.as_str());
+        for files in [&[service][..], &[service, TIMER][..]] {
+            let made = made_of(files);
+            let spec = spec(&made);
+            assert_eq!(spec.schedule.is_some(), files.len() == 2, "{settings}: {}", made.stdout);
+            assert_eq!(followed(&spec), *expected, "{settings}: {}{}", made.stdout, made.stderr);
+        }
+    }
+    let oneshot = "[Service]\nType=oneshot\nExecStart=/bin/a\nRestart=on-failure\nSuccessExitStatus=3\n";
+    let made = made_of(&[("a.service", oneshot), TIMER]);
+    assert_eq!(followed(&spec(&made)), [1, 9, 134, 139], "{}", made.stdout);
+    // Where it changes nothing, that is said.
+    let made = made_of(&[("a.service", "[Service]\nExecStart=/bin/a\nRestartPreventExitStatus=9\n"), TIMER]);
+    assert!(made.stderr.contains("] RestartPreventExitStatus: note: "), "{}", made.stderr);
+    let made = made_of(&[("a.service", "[Service]\nExecStart=/bin/a\nRestart=on-watchdog\n")]);
+    assert!(made.stderr.contains("] Restart: note: there is no WatchdogSec"), "{}", made.stderr);
+}
+
+#[test]
+fn what_a_probe_ends_and_rules_may_leave_ended_is_named() {
+    const NAMED: &str = "] Restart: no counterpart: a run that a failed startup or liveness probe ends";
+    let rows = [
+        ("Type=notify\nRestart=on-failure\nSuccessExitStatus=3", true),
+        ("WatchdogSec=9\nRestart=on-failure\nSuccessExitStatus=3", true),
+        ("Type=notify\nTimeoutStartSec=5\nRestart=on-failure\nRestartPreventExitStatus=9", true),
+        ("Type=notify\nRestart=on-abnormal", true),
+        ("WatchdogSec=9\nRestart=on-watchdog\nRestartPreventExitStatus=9", true),
+        // No such probe, or it is followed, or systemd does not follow it either.
+        ("Restart=on-abnormal", false),
+        ("Restart=on-failure\nSuccessExitStatus=3", false),
+        ("Type=notify\nTimeoutStartSec=infinity\nRestart=on-failure\nSuccessExitStatus=3", false),
+        ("Type=notify\nRestart=on-failure", false),
+        ("Type=notify\nRestart=always\nRestartPreventExitStatus=9", false),
+        ("Type=notify\nRestart=on-success", false),
+        ("WatchdogSec=9\nRestart=on-abort", false),
+        ("WatchdogSec=9\nRestart=no\nRestartForceExitStatus=9", false),
+    ];
+    for (settings, is_named) in rows {
+        let made = made_of(&[("a.service", &format!("[Service]\nExecStart=/bin/a\n{settings}\n"))]);
+        assert_eq!(all_are_good(&made.stdout), 1, "{settings}: {}", made.stderr);
+        assert_eq!(made.stderr.matches(NAMED).count(), usize::from(is_named), "{settings}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn a_service_that_only_its_watchdog_restarts_is_restarted_by_it_and_what_else_does_is_named() {
+    let made = made_of(&[("a.service", "[Service]\nExecStart=/bin/a\nWatchdogSec=9\nRestart=on-watchdog\n")]);
+    assert_eq!(spec(&made).restart, Restart::OnFailure, "{}", made.stdout);
+    let told = "] Restart: no counterpart: here it is restarted after every failure";
+    assert!(made.stderr.contains(told), "{}", made.stderr);
+}
+
+#[test]
+fn what_a_oneshot_does_after_its_start_is_done_after_it_has_succeeded() {
+    let text = "[Service]\nType=oneshot\nExecStart=/bin/a 'x y'\nExecStartPost=/bin/b\nExecStartPost=-/bin/c\n";
+    let made = made_of(&[("a.service", text)]);
+    assert!(spec(&made).post_start.is_none(), "{}", made.stdout);
+    assert!(made.stdout.contains("set -e; /bin/a 'x y'; /bin/b; exec /bin/c"), "{}", made.stdout);
+    for told in ["] ExecStartPost: note: a shell does it after ExecStart", "] ExecStartPost: no counterpart: a failure"]
+    {
+        assert!(made.stderr.contains(told), "{told}: {}", made.stderr);
+    }
+    // Others are up when it is done: what has no end of its own, and what says itself that it is ready.
+    for (kind, is_named) in [("simple", false), ("notify", true)] {
+        let text = format!("[Service]\nType={kind}\nExecStart=/bin/a\nExecStartPost=/bin/b\n");
+        let made = made_of(&[("a.service", &text)]);
+        assert!(spec(&made).post_start.is_some(), "{}", made.stdout);
+        let told = "] ExecStartPost: no counterpart: systemd waits with it until the service is ready";
+        assert_eq!(made.stderr.contains(told), is_named, "{kind}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_is_handed_down_and_that_nobody_sets_is_empty_and_that_is_named() {
+    let made = made_of(&[("a.service", "[Service]\nExecStart=/bin/a\nPassEnvironment=P\n")]);
+    assert!(made.stderr.contains("a.service:3: [a.service] PassEnvironment: note: "), "{}", made.stderr);
+    let of = |environment: &str, more: &str| {
+        let text =
+            format!("services:\n  a:\n    command: [x]\n    entrypoint: [y]\n    environment: {environment}\n{more}");
+        made_of(&[("compose.yaml", &text)])
+    };
+    for environment in ["[FOO]", "{FOO: }"] {
+        let made = of(environment, "    env_file: a.env\n");
+        assert!(made.stdout.contains("envInherit: [\"*\", FOO]"), "{}", made.stdout);
+        assert!(made.stderr.contains(" services.a environment.FOO: note: "), "{}", made.stderr);
+        assert_eq!(made.status, 0);
+        // What all is inherited by leaves it out.
+        let made = of(environment, "");
+        assert_eq!((made.status, made.stderr.as_str()), (0, ""));
+        assert!(made.stdout.contains("envInherit: [\"*\"]"), "{}", made.stdout);
+    }
+}
+
+#[test]
+fn a_longest_run_and_a_longest_wait_are_kept_where_they_mean_the_same() {
+    let rows = [
+        ("RuntimeMaxSec=1min", Some(60), ""),
+        ("RuntimeMaxSec=90\nRestart=on-success", Some(90), ""),
+        ("RuntimeMaxSec=90\nRestart=on-abort", Some(90), ""),
+        ("RuntimeMaxSec=infinity", None, ""),
+        ("RuntimeMaxSec=90\nRestart=on-failure", None, "] RuntimeMaxSec: no counterpart: "),
+        ("RuntimeMaxSec=90\nRestart=always", None, "] RuntimeMaxSec: no counterpart: "),
+        ("Type=oneshot\nRuntimeMaxSec=90", None, "] RuntimeMaxSec: note: "),
+    ];
+    for (settings, longest, told) in rows {
+        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
+        for files in [&[("a.service", service.as_str())][..], &[("a.service", service.as_str()), TIMER][..]] {
+            let made = made_of(files);
+            let found = spec(&made).active_deadline.map(|longest| longest.as_secs());
+            assert_eq!(found, longest, "{settings}: {}", made.stdout);
+            assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
+            assert_eq!(made.stderr.contains("RuntimeMaxSec"), !told.is_empty(), "{settings}: {}", made.stderr);
+        }
+    }
+    let rows = [("RestartMaxDelaySec=1min", 1, 60), ("RestartSec=2\nRestartSteps=5\nRestartMaxDelaySec=50", 2, 50)];
+    for (settings, first, longest) in rows {
+        let made = made_of(&[("a.service", &format!("[Service]\nExecStart=/bin/a\nRestart=always\n{settings}\n"))]);
+        let backoff = spec(&made).backoff;
+        assert_eq!((backoff.initial.as_secs(), backoff.max.as_secs()), (first, longest), "{settings}");
+        assert_eq!(made.status, 0, "{settings}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn the_number_of_a_programs_processes_is_written_out() {
+    let of = |settings: &str| {
+        made_of(&[(
+            "supervisord.conf",
+            &format!("[program:a]\ncommand=x --of %(numprocs)s %(numprocs)02d\n{settings}\n"),
+        )])
+    };
+    for (settings, expected) in
+        [("", "[x, --of, \"1\", \"01\"]"), ("numprocs=4\nprocess_name=a%(process_num)s", "[x, --of, \"4\", \"04\"]")]
+    {
+        let made = of(settings);
+        assert!(made.status < 2 && made.stdout.contains(expected), "{}{}", made.stdout, made.stderr);
+    }
+    let made = of("numprocs=2\nnumprocs_start=5\nprocess_name=a%(process_num)s");
+    assert_eq!(made.stdout.matches("[x, --of, \"2\", \"02\"]").count(), 2, "{}{}", made.stdout, made.stderr);
 }
 
 #[test]

@@ -177,6 +177,11 @@ impl Process {
         self.keys.contains_key(key)
     }
 
+    /// The word that a key holds.
+    pub(super) fn word(&self, key: &str) -> Option<&str> {
+        self.keys.get(key)?.as_str()
+    }
+
     pub(super) fn remove(&mut self, key: &str) {
         self.keys.remove(key);
     }

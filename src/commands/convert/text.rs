@@ -11,6 +11,9 @@ const CLOSE: char = '\u{2}';
 /// What must not stand in what is read.
 pub(super) const MARKS: [char; 2] = [OPEN, CLOSE];
 
+/// What there is to say of a variable that is handed down by its name.
+pub(super) const EMPTY_IF_UNSET: &str = "where nobody sets it, it is empty here (envInherit), and not left out";
+
 /// A reference to a variable.
 pub(super) fn variable(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")

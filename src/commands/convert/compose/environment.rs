@@ -13,7 +13,7 @@ pub(super) fn environment(item: &Item<'_>, reading: &mut Reading) -> Result<(), 
     if item.is_map() {
         for entry in item.entries()? {
             if entry.is_null() {
-                reading.handed_down_if_set.push(entry.key.to_string());
+                reading.handed_down_if_set.push((entry.key.to_string(), entry.place()));
             } else {
                 reading.variable(&entry, entry.key, &entry.raw()?)?;
             }
@@ -27,7 +27,7 @@ pub(super) fn environment(item: &Item<'_>, reading: &mut Reading) -> Result<(), 
                 let entry = Item { path: format!("environment.{name}"), ..entry.clone() };
                 reading.variable(&entry, name, value)?;
             }
-            None => reading.handed_down_if_set.push(whole),
+            None => reading.handed_down_if_set.push((whole, entry.place())),
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ pub(super) struct Reading {
     variables: Vec<(String, Place, String)>,
     /// Those that are handed down by their own names, and empty if nobody sets them.
     pub(super) handed_down: Vec<String>,
-    /// Those that are handed down if somebody sets them.
-    pub(super) handed_down_if_set: Vec<String>,
+    /// Those that are handed down if somebody sets them, and where that is said.
+    pub(super) handed_down_if_set: Vec<(String, Place)>,
 }
 
 impl Reading {
@@ -188,9 +188,13 @@ impl Reading {
                 inherited.push(name);
             }
         }
-        if self.process.has("envFrom") {
-            // What all is inherited by is weaker than such files.
-            self.handed_down.append(&mut self.handed_down_if_set);
+        // What all is inherited by is weaker than the files of envFrom.
+        let has_files = self.process.has("envFrom");
+        for (name, place) in std::mem::take(&mut self.handed_down_if_set) {
+            if has_files || inherited.contains(&name) {
+                self.process.note_at(Grade::Remark, &place, &format!("environment.{name}"), text::EMPTY_IF_UNSET);
+                self.handed_down.push(name);
+            }
         }
         for name in std::mem::take(&mut self.handed_down) {
             if !inherited.contains(&name) {

@@ -12,16 +12,18 @@ pub(super) struct Context<'a> {
     program: &'a str,
     /// Its number; `None`: one file stands for all, and `NCOLONY_REPLICA` tells them apart.
     number: Option<i64>,
+    /// How many there are of it; `None`: it is not about a program.
+    count: Option<i64>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(here: &'a Path, program: &'a str) -> Context<'a> {
-        Context { here, program, number: Some(0) }
+        Context { here, program, number: Some(0), count: None }
     }
 
-    /// The same of the program with this number.
-    pub(super) fn numbered(&self, number: Option<i64>) -> Context<'a> {
-        Context { here: self.here, program: self.program, number }
+    /// The same of the program with this number, of so many.
+    pub(super) fn numbered(&self, number: Option<i64>, count: i64) -> Context<'a> {
+        Context { here: self.here, program: self.program, number, count: Some(count) }
     }
 
     /// The value, with a reference where a variable of supervisord's own environment stood.
@@ -63,7 +65,10 @@ impl<'a> Context<'a> {
             "program_name" | "group_name" => Ok(self.program.to_string()),
             "process_num" => Ok(self.number.map_or_else(|| text::variable("NCOLONY_REPLICA"), |n| padded(n, width))),
             "host_node_name" => Ok(text::variable("HOSTNAME")),
-            "numprocs" => Err("%(numprocs)s cannot be expanded here; write the number".to_string()),
+            "numprocs" => {
+                let count = self.count.ok_or("%(numprocs)s is a program's alone; write the number")?;
+                Ok(padded(count, width))
+            }
             _ => Err(format!("there is no %({name})s")),
         }
     }

@@ -33,10 +33,10 @@ pub(super) fn programs(
         return Err(section.place.error(format!("[{}] numprocs: expected 1 to {MOST}", section.name)));
     }
     if count == 1 {
-        let context = context.numbered(Some(first));
+        let context = context.numbered(Some(first), count);
         conversion.processes.push(program(section, name, &context, common)?);
     } else if first == 0 && replicas_can(section) {
-        let context = context.numbered(None);
+        let context = context.numbered(None, count);
         let mut process = program(section, name, &context, common)?;
         process.set("replicas", count);
         if let Some(setting) = setting(section, "process_name") {
@@ -46,7 +46,7 @@ pub(super) fn programs(
         conversion.processes.push(process);
     } else {
         for number in first..first + count {
-            let context = context.numbered(Some(number));
+            let context = context.numbered(Some(number), count);
             let called = match setting(section, "process_name") {
                 Some(setting) => context.expand(setting)?,
                 None => format!("{name}_{number}"),

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod exec;
+mod restart;
 mod service;
 mod settings;
 mod timer;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::conversion::{Error, Grade, Place, Process, Want};
 use super::super::text;
 use super::exec::{self, Command, Variables};
+use super::restart;
 use super::settings;
 use super::unit::{Setting, Unit};
 use crate::model::{CapabilitySet, Signal};
@@ -13,8 +14,6 @@ use crate::model::{CapabilitySet, Signal};
 const TIMEOUT: f64 = 90.0;
 /// Where systemd looks for programs, and what it tells services to do the same.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Exit codes, and signals as 128 + n, that systemd takes for success: 0, HUP, INT, PIPE and TERM.
-const CLEAN: [u8; 5] = [0, 129, 130, 141, 143];
 
 pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error> {
     let mut process = Process::new(unit.stem(), unit.place.clone(), format!("[{}]", unit.name));
@@ -30,7 +29,8 @@ pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error>
     }
     commands(unit, &variables, &mut process)?;
     readiness(unit, &mut process)?;
-    restart(unit, &mut process)?;
+    restart::restart(unit, &mut process)?;
+    restart::longest(unit, &mut process)?;
     Ok(process)
 }
 
@@ -78,10 +78,14 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         | "ExecStartPost"
         | "ExecStop"
         | "TimeoutStartSec"
+        | "RuntimeMaxSec"
         | "Before" => {}
         "BusName" => note(Grade::Remark, "the program takes its name on the bus itself, and nobody waits for it"),
         "EnvironmentFile" => environment_file(setting, &value, process),
-        "PassEnvironment" => setting.words().for_each(|name| process.push("envInherit", name.into())),
+        "PassEnvironment" => {
+            note(Grade::Remark, text::EMPTY_IF_UNSET);
+            setting.words().for_each(|name| process.push("envInherit", name.into()));
+        }
         "User" | "Group" if value.is_empty() => {
             note(Grade::Lost, "a template's %i is empty without an instance; write what it stands for");
         }
@@ -111,7 +115,11 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
             }
             _ => note(Grade::Remark, "the wait after short runs grows, from 1 s on"),
         },
-        "RestartMaxDelaySec" | "RestartSteps" if unit.get("RestartSec").is_some() => {
+        "RestartMaxDelaySec" if unit.get("RestartSec").is_none() => match span(setting)? {
+            Some(seconds) if seconds > 0.0 => process.set("backoff.maxSeconds", text::seconds(seconds)),
+            _ => note(Grade::Remark, "the wait after short runs grows, from 1 s on"),
+        },
+        "RestartMaxDelaySec" | "RestartSteps" => {
             note(Grade::Remark, "the wait doubles from the first to the longest");
         }
         "TimeoutStopSec" | "TimeoutSec" => match span(setting)? {
@@ -181,7 +189,7 @@ fn whole(setting: &Setting, value: &str) -> Result<i64, Error> {
 }
 
 /// `None`: without end.
-fn span(setting: &Setting) -> Result<Option<f64>, Error> {
+pub(super) fn span(setting: &Setting) -> Result<Option<f64>, Error> {
     if setting.value == "infinity" {
         return Ok(None);
     }
@@ -355,8 +363,8 @@ fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result
     };
     let mut note = |key: &str, grade: Grade, place: &Place, text: &str| process.note_at(grade, place, key, text);
     let (pre, start) = (of("ExecStartPre")?, of("ExecStart")?);
-    let (post, mut stop) = (of("ExecStartPost")?, of("ExecStop")?);
-    let Some((first, main)) = start.first() else {
+    let (mut post, mut stop) = (of("ExecStartPost")?, of("ExecStop")?);
+    let Some((first, _)) = start.first() else {
         return Err(unit.place.error("there is no ExecStart in it"));
     };
     for (key, commands) in
@@ -367,13 +375,31 @@ fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result
             note(key, Grade::Lost, place, text);
         }
     }
-    if main.may_fail {
-        note("ExecStart", Grade::Lost, first, "a failure is none there (-), and counts as one here");
-    }
     if let Some((place, _)) = pre.first() {
         note("ExecStartPre", Grade::Remark, place, "a shell does it and becomes the program; it needs /bin/sh");
     }
-    let sequence: Vec<Command> = pre.iter().chain(&start).map(|(_, command)| command.clone()).collect();
+    // What is done when a oneshot has succeeded belongs to the same run: a postStart would be beside it.
+    let after = match unit.get("Type").map(|kind| kind.value.as_str()) {
+        Some("oneshot") => std::mem::take(&mut post),
+        _ => Vec::new(),
+    };
+    if let Some((place, _)) = after.first() {
+        let text = "a shell does it after ExecStart, if that has succeeded; it needs /bin/sh";
+        note("ExecStartPost", Grade::Remark, place, text);
+    }
+    let (key, last) = match after.last() {
+        Some(last) => ("ExecStartPost", Some(last)),
+        None => ("ExecStart", start.last()),
+    };
+    // Before others, the shell passes over it.
+    if let Some((place, _)) = last.filter(|(_, command)| command.may_fail) {
+        note(key, Grade::Lost, place, "a failure is none there (-), and counts as one here");
+    }
+    if let Some((place, _)) = post.first().filter(|_| says_when_it_is_ready(unit)) {
+        let text = "systemd waits with it until the service is ready; postStart begins with the run";
+        note("ExecStartPost", Grade::Lost, place, text);
+    }
+    let sequence: Vec<Command> = pre.iter().chain(&start).chain(&after).map(|(_, command)| command.clone()).collect();
     if pre.is_empty() && sequence.iter().any(|command| command.plain().is_none()) {
         note("ExecStart", Grade::Remark, first, "a shell splits the variable in it at blanks; it needs /bin/sh");
     }
@@ -405,6 +431,11 @@ fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result
     Ok(())
 }
 
+/// Whether its start is over later than its program has begun.
+fn says_when_it_is_ready(unit: &Unit) -> bool {
+    unit.get("Type").is_some_and(|kind| kind.value.starts_with("notify") || kind.value == "dbus")
+}
+
 /// `Type`
 fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
     let Some(kind) = unit.get("Type") else { return Ok(()) };
@@ -431,57 +462,4 @@ fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
         process.note_at(Grade::Remark, &timeout.place, "TimeoutStartSec", text);
     }
     Ok(())
-}
-
-/// `Restart`, and the exit statuses that change it.
-fn restart(unit: &Unit, process: &mut Process) -> Result<(), Error> {
-    let prevented = statuses(unit, "RestartPreventExitStatus", process);
-    let forced = statuses(unit, "RestartForceExitStatus", process);
-    let clean: Vec<u8> = CLEAN.into_iter().chain(statuses(unit, "SuccessExitStatus", process)).collect();
-    let rule = |operator: &str, codes: &[u8]| json!({"action": "Restart", "exitCodes": {"operator": operator, "values": codes}});
-    let asked = unit.get("Restart").map_or("no", |setting| setting.value.as_str());
-    let signals = (129..=159).filter(|code| !CLEAN.contains(code));
-    let (policy, mut rules) = match asked {
-        "always" if prevented.is_empty() => ("Always", Vec::new()),
-        "always" => ("Never", vec![rule("NotIn", &prevented)]),
-        "no" => ("Never", Vec::new()),
-        "on-success" => ("Never", vec![rule("In", &clean)]),
-        "on-failure" if prevented.is_empty() && clean.len() == CLEAN.len() => ("OnFailure", Vec::new()),
-        "on-failure" => ("Never", vec![rule("NotIn", &[clean, prevented].concat())]),
-        "on-abnormal" | "on-abort" | "on-watchdog" => ("Never", vec![rule("In", &signals.collect::<Vec<u8>>())]),
-        _ => {
-            let message = "systemd knows no such word here";
-            return Err(unit
-                .get("Restart")
-                .map_or_else(|| unit.place.error(message), |setting| setting.error(message)));
-        }
-    };
-    if let Some(setting) = unit.get("Restart").filter(|_| asked == "on-watchdog" || asked == "on-abnormal") {
-        let text = "a run that a probe ends has failed for good with Never; see restartPolicy";
-        process.note_at(Grade::Lost, &setting.place, "Restart", text);
-    }
-    if let Some(setting) = unit.get("SuccessExitStatus").filter(|_| matches!(asked, "no" | "always")) {
-        let text = "success is 0 alone here; it is only about how such an end is told";
-        process.note_at(Grade::Remark, &setting.place, "SuccessExitStatus", text);
-    }
-    if !forced.is_empty() && policy != "Always" {
-        rules.insert(0, rule("In", &forced));
-    }
-    process.set("restartPolicy", policy);
-    rules.into_iter().for_each(|rule| process.push("restartPolicyRules", rule));
-    Ok(())
-}
-
-fn statuses(unit: &Unit, key: &str, process: &mut Process) -> Vec<u8> {
-    let mut codes = Vec::new();
-    for setting in unit.settings.iter().filter(|setting| setting.key == key) {
-        for word in setting.words() {
-            let signal = || Signal::parse(word).and_then(|signal| u8::try_from(signal.as_raw()).ok());
-            match word.parse::<u8>().ok().or_else(|| signal().map(|signal| 128 + signal)) {
-                Some(code) => codes.push(code),
-                None => process.note_at(Grade::Lost, &setting.place, key, "write this status as a number"),
-            }
-        }
-    }
-    codes
 }

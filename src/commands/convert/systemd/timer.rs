@@ -3,6 +3,7 @@
 use super::super::conversion::{Conversion, Error, Grade};
 use super::super::text;
 use super::calendar;
+use super::restart;
 use super::unit::Unit;
 
 /// Gives the service of a timer its schedule.
@@ -52,8 +53,7 @@ pub(super) fn timer(unit: &Unit, conversion: &mut Conversion) -> Result<(), Erro
         }
     }
     if process.has("schedule") {
-        // What a timer starts again needs no policy of its own.
-        process.remove("restartPolicy");
+        restart::timed(process);
     } else {
         process.set("suspend", true);
         process.note_at(Grade::Lost, &unit.place, "", "no schedule came of it, so the process is suspended");
