@@ -19,6 +19,7 @@ mod probe;
 mod request;
 mod rlimit;
 mod security;
+mod shell;
 mod shown;
 mod snapshot;
 mod span;
@@ -46,6 +47,7 @@ pub use probe::{Notify, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdic
 pub use request::Request;
 pub use rlimit::{Resource, Rlimit};
 pub use security::{Account, Capabilities, CapabilitySet, Security};
+pub use shell::shell_word;
 pub use shown::shown;
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,

@@ -65,6 +65,7 @@ const STEADY: &str = r#"{"args": ["sleep", "1000"], "group": ["front"]}"#;
 
 fn ready(colony: &Colony, name: &str) {
     let (text, status) = show(colony, &["wait", "--for=condition=Ready", name, "--timeout=60s"]);
+    let name = name.trim_start_matches("process/");
     assert_eq!((text, status), (format!("process/{name} condition met\n"), 0));
 }
 
@@ -141,6 +142,55 @@ fn what_changes_is_seen_by_who_watches_and_by_who_waits() {
     assert_eq!(status, 2, "{text}");
 }
 
+#[test]
+fn who_watches_one_hears_of_no_others_end() {
+    let colony = Colony::with(&[("web", STEADY), ("api", r#"{"args": ["sleep", "1000"]}"#)]);
+    ready(&colony, "web");
+    ready(&colony, "api");
+    for words in [&["get", "-w", "web", "--no-headers"][..], &["get", "-w", "-l", "group=front", "--no-headers"]] {
+        let mut going = Going::start(ctl(&colony.path("messages"), words));
+        let mut lines = going.lines();
+        assert!(lines.next().is_some_and(|line| line.starts_with("web ")), "{words:?}");
+        colony.remove("api");
+        let (text, _) = show(&colony, &["wait", "--for=delete", "api"]);
+        assert_eq!(text, "process/api condition met\n");
+        colony.message("stop", r#"{"type": "STOP", "name": "web"}"#);
+        let mut seen = Vec::new();
+        for line in lines {
+            seen.push(line.clone());
+            if line.contains("Stopped") {
+                break;
+            }
+        }
+        assert!(seen.iter().all(|line| line.starts_with("web ")), "{seen:?}");
+        colony.write("api", r#"{"args": ["sleep", "1000"]}"#);
+        colony.message("start", r#"{"type": "START", "name": "web"}"#);
+        ready(&colony, "web");
+        colony.wait("api again", || show(&colony, &["get", "api"]).0.contains("Running").then_some(()));
+    }
+}
+
+#[test]
+fn a_name_is_taken_as_it_is_printed() {
+    let colony = Colony::with(&[("web", STEADY), ("api", STEADY)]);
+    ready(&colony, "process/web");
+    for verb in ["get", "describe", "logs", "why", "top", "events"] {
+        let (text, status) = show(&colony, &[verb, "process/web"]);
+        assert_eq!(status, 0, "{verb}: {text}");
+        assert!(!text.contains("api"), "{verb}: {text}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_refused_and_never_was_good_it_is_said_why() {
+    let colony = Colony::with(&[("web", STEADY), ("brk.yaml", "arsg: [sleep, '1000']\n")]);
+    ready(&colony, "web");
+    for verb in ["get", "describe", "logs", "why"] {
+        let (text, status) = show(&colony, &[verb, "brk"]);
+        assert!(text.starts_with("error: brk.yaml is refused: brk.yaml:1:1: ") && status == 1, "{verb}: {text}");
+    }
+}
+
 fn events_of(going: &mut Going) -> impl Iterator<Item = String> + use<> {
     let mut lines = going.lines().map(|line| steady(&line));
     assert_eq!(lines.next().as_deref(), Some("LAST SEEN TYPE REASON OBJECT MESSAGE"));
@@ -204,7 +254,7 @@ fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
     let first = colony.wait_pid("web", None);
     wait_for("its lines", || show(&colony, &["logs", "web"]).0.contains("bad").then_some(()));
     let (text, status) = show(&colony, &["logs", "-p", "web"]);
-    assert_eq!((text.as_str(), status), ("", 0), "there was no run before");
+    assert_eq!((text.as_str(), status), ("error: previous run of \"web\" not found\n", 1));
     let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "--prefix", "web"]));
     let mut lines = going.lines();
     let mut seen: Vec<String> = lines.by_ref().take(2).collect();

@@ -5,6 +5,8 @@
 
 use serde_json::{Number, Value};
 
+use crate::model::shell_word;
+
 const OPEN: char = '\u{1}';
 const CLOSE: char = '\u{2}';
 
@@ -45,12 +47,8 @@ pub(super) fn in_shell(text: &str) -> String {
 
 /// As one word of a shell's command line.
 pub(super) fn quoted(text: &str) -> String {
-    let is_tame = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(is_tame) {
-        return text.to_string();
-    }
     if !refers(text) {
-        return format!("'{}'", text.replace('\'', "'\\''"));
+        return shell_word(text);
     }
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::read::Trouble;
 use crate::config::Diagnostic;
 use crate::messages;
-use crate::model::{NameError, Signal};
+use crate::model::{NameError, Signal, shell_word};
 
 /// Why a verb was not done. Nothing was changed then.
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl Error {
                 Some(format!("pass the directory that the monitor was given as {flag}; it is not created here"))
             }
             Error::OtherFile { name, .. } => {
-                Some(format!("edit that file, or delete it first: ncolony ctl remove {name}"))
+                Some(format!("edit that file, or delete it first: ncolony ctl remove {}", shell_word(name)))
             }
             Error::NoHead => Some("begin it with a line such as \"# web.yaml\", or give --name web".to_string()),
             Error::Several { .. } => Some("the monitor takes neither; delete one of them".to_string()),
@@ -212,9 +212,11 @@ impl Error {
             Error::UnknownGroup { nearest: None, .. } => {
                 Some("groups are what \"group\" lists in process files".into())
             }
-            Error::NoSchedule { name } => Some(format!("to run it anew: ncolony ctl restart {name}")),
+            Error::NoSchedule { name } => Some(format!("to run it anew: ncolony ctl restart {}", shell_word(name))),
             Error::Trouble(trouble) => trouble.advice(),
-            Error::Failed { name, .. } | Error::TimedOut { name, .. } => Some(format!("ncolony ctl why {name}")),
+            Error::Failed { name, .. } | Error::TimedOut { name, .. } => {
+                Some(format!("ncolony ctl why {}", shell_word(name)))
+            }
             Error::NoMonitor { .. } => {
                 Some("a monitor that starts later drops what is older than itself; is --messages right?".to_string())
             }

@@ -8,6 +8,8 @@ use super::error::Error;
 use crate::messages::sync_directory;
 use crate::model::{Name, nearest, sort_by};
 
+/// What kubectl's users write before a name.
+pub(in crate::commands) const KIND: &str = "process/";
 /// What the name of a process's file may add to the process's name.
 const EXTENSIONS: [&str; 4] = ["", ".json", ".yaml", ".yml"];
 /// Files with these endings are no process files: they are being written, or an editor's.
@@ -25,7 +27,7 @@ pub(super) fn directory(path: &Path, flag: &'static str) -> Result<(), Error> {
 
 /// The name in what kubectl's users write for it: `process/web`. No name holds a "/" itself.
 pub(super) fn bare(text: &str) -> &str {
-    text.strip_prefix("process/").unwrap_or(text)
+    text.strip_prefix(KIND).unwrap_or(text)
 }
 
 /// Looks whether a file of this name is one that the monitor reads.

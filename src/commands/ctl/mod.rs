@@ -48,6 +48,8 @@ pub fn run(args: &CtlArgs) -> ExitCode {
     }
 }
 
+pub(super) use files::KIND;
+
 /// The names of the processes that files describe, for whoever completes a command line; none of what is no directory.
 pub(super) fn names(dir: &Path) -> Vec<String> {
     files::all(dir)

@@ -151,7 +151,7 @@ impl<'a> Place<'a> {
         let name = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()).unwrap_or_default();
         let mut more = "nothing";
         let known: Vec<(String, String)> = match name {
-            "NAME" => plain(ctl::names(&self.config)),
+            "NAME" => plain(names(&self.config, last)),
             "GROUP" => plain(groups(&self.config)),
             "SIGNAL" | "SIG" => plain((1..32).filter_map(Signal::from_raw).map(short).collect()),
             "KEY" => plain(config::paths()),
@@ -201,6 +201,12 @@ fn short(signal: Signal) -> String {
 /// The first line of a help.
 fn meaning(text: Option<&clap::builder::StyledStr>) -> String {
     text.map(|text| text.to_string().lines().next().unwrap_or_default().to_string()).unwrap_or_default()
+}
+
+/// As `process/NAME` where that is how it begins.
+fn names(dir: &Path, last: &str) -> Vec<String> {
+    let kind = if last.starts_with(ctl::KIND) { ctl::KIND } else { "" };
+    ctl::names(dir).into_iter().map(|name| format!("{kind}{name}")).collect()
 }
 
 fn groups(dir: &Path) -> Vec<String> {
@@ -265,6 +271,7 @@ mod tests {
         let config = dir.path().display().to_string();
         let of = |shell, words: &[&str]| told(shell, words);
         assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "stop", ""]), "a b web :nothing");
+        assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "stop", "process/w"]), "process/web :nothing");
         assert_eq!(of(Shell::Fish, &["ctl", "stop", "web", "--config", &config, "w"]), "web :nothing");
         assert_eq!(
             of(Shell::Zsh, &["ctl", "--config", &config, "rollout", "restart", "--group=f"]),

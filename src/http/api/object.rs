@@ -279,7 +279,9 @@ fn probe(json: &mut Json, probe: &ProbeView) {
         ProbeVerdict::Failure => "Failure",
     };
     json.open("", '{').text("type", probe.kind.label()).text("result", verdict);
-    json.some_text("message", probe.why.as_deref().unwrap_or_default());
+    // What failed before the last success is over.
+    let is_well = probe.verdict == ProbeVerdict::Success && probe.failing_since.is_none();
+    json.some_text("message", probe.why.as_deref().filter(|_| !is_well).unwrap_or_default());
     json.time("failingSince", probe.failing_since).time("nextAt", probe.next);
     json.number("successful", probe.successful).number("failed", probe.failed).number("unknown", probe.unknown);
     json.close('}');
@@ -422,6 +424,19 @@ mod tests {
         for (pointer, expected) in rows {
             assert_eq!(object.pointer(pointer).map(ToString::to_string).as_deref(), Some(expected), "{pointer}");
         }
+    }
+
+    #[test]
+    fn a_probe_that_succeeds_has_no_message_of_a_failure_before() {
+        let message = |verdict, failing_since| {
+            let mut view = talkative();
+            (view.probes[0].verdict, view.probes[0].failing_since) = (verdict, failing_since);
+            read(&process(&view)).pointer("/status/probes/0/message").cloned()
+        };
+        let why = Some(Value::from("connection refused"));
+        assert_eq!(message(ProbeVerdict::Success, None), None);
+        assert_eq!(message(ProbeVerdict::Success, Some(ago(2))), why, "it fails, but not often enough yet");
+        assert_eq!(message(ProbeVerdict::Failure, None), why);
     }
 
     #[test]

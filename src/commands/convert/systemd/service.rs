@@ -298,7 +298,7 @@ fn reload(unit: &Unit, setting: &Setting, process: &mut Process) -> Result<(), E
     let commands = exec::commands(unit, setting, &open)?;
     let text = match commands[0].kills() {
         Some(signal) => {
-            let text = format!("ncolony ctl signal {} {signal} does it", unit.stem());
+            let text = format!("ncolony ctl signal {} {signal} does it", text::quoted(unit.stem()));
             process.note_at(Grade::Remark, &setting.place, &setting.key, &text);
             return Ok(());
         }

@@ -23,6 +23,8 @@ pub(in crate::commands::ctl) enum Trouble {
     OtherVersion(String),
     /// There is no process of this name; there may be one of a similar name.
     NotFound(String, Option<String>),
+    /// There was no run of this process before the present one.
+    NoPrevious(String),
     /// The monitor says why not.
     Refused(String),
     /// The command line asks for something that makes no sense.
@@ -50,6 +52,7 @@ impl Trouble {
             Trouble::NotFound(_, Some(nearest)) => Some(format!("did you mean {nearest:?}?")),
             Trouble::Silent => Some("its loop may hang: see /livez".to_string()),
             Trouble::NotFound(_, None)
+            | Trouble::NoPrevious(_)
             | Trouble::Socket(..)
             | Trouble::Ended
             | Trouble::Refused(_)
@@ -73,6 +76,7 @@ impl fmt::Display for Trouble {
             Trouble::Silent => f.write_str("the monitor does not answer"),
             Trouble::OtherVersion(what) => write!(f, "the monitor is of another version: {what}"),
             Trouble::NotFound(name, _) => write!(f, "process {name:?} not found"),
+            Trouble::NoPrevious(name) => write!(f, "previous run of {name:?} not found"),
             Trouble::Refused(why) | Trouble::Usage(why) => f.write_str(why),
             Trouble::TimedOut(names) => {
                 let all: Vec<String> = names.iter().map(|name| format!("process/{name}")).collect();

@@ -9,6 +9,7 @@ use super::out::Out;
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Whom};
 use crate::cli::EventsArgs;
+use crate::commands::ctl::files;
 
 const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 
@@ -46,7 +47,8 @@ pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> 
 /// Those of whom events are asked for, a set's members among them. Of whom nothing is known, he may be misspelt.
 fn names(monitor: Monitor<'_>, all: &Value, asked: &[String]) -> Result<Vec<String>, Trouble> {
     let is_known = |name: &&String| list(all, "/items").iter().any(|event| text(event, "/process") == *name);
-    let (mut names, unknown): (Vec<String>, Vec<String>) = asked.iter().cloned().partition(|name| is_known(&name));
+    let (mut names, unknown): (Vec<String>, Vec<String>) =
+        asked.iter().map(|name| files::bare(name).to_string()).partition(|name| is_known(&name));
     if !unknown.is_empty() {
         let whom = Whom::named(&unknown);
         let (processes, _) = whom.now(monitor, Detail::Brief)?;

@@ -1,5 +1,7 @@
 //! `ncolony ctl get`
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::error::Trouble;
@@ -25,6 +27,12 @@ enum Format {
 enum Breadth {
     Plain,
     Wide,
+}
+
+/// Who is watched, and of whom it was told so far.
+struct Watched<'w> {
+    whom: &'w Whom<'w>,
+    told: BTreeSet<String>,
 }
 
 /// Prints processes.
@@ -66,16 +74,17 @@ fn watch(monitor: Monitor<'_>, whom: &Whom<'_>, format: &Format, args: &GetArgs,
     // Whom there is not is said at once.
     whom.now(monitor, Detail::Brief)?;
     let mut lines = monitor.lines("/v1/processes?watch=true")?;
+    let mut watched = Watched { whom, told: BTreeSet::new() };
     let mut table = Table::default();
     if let (Format::Table(breadth), false) = (format, args.no_headers) {
         let head: Vec<Row> = with_head(head(*breadth), Vec::new());
-        let first = together(&mut lines, whom)?;
+        let first = together(&mut lines, &mut watched)?;
         let rows = first.iter().map(|(kind, process)| changed(kind, process, *breadth));
         out.lines(&table.lines(&head.into_iter().chain(rows).collect::<Vec<_>>()))?;
     }
     loop {
         out.flush()?;
-        let told = together(&mut lines, whom)?;
+        let told = together(&mut lines, &mut watched)?;
         match format {
             Format::Table(breadth) => {
                 let rows: Vec<Row> = told.iter().map(|(kind, process)| changed(kind, process, *breadth)).collect();
@@ -89,16 +98,30 @@ fn watch(monitor: Monitor<'_>, whom: &Whom<'_>, format: &Format, args: &GetArgs,
 }
 
 /// What is told at once.
-fn together(lines: &mut Lines, whom: &Whom<'_>) -> Result<Vec<(String, Value)>, Trouble> {
+fn together(lines: &mut Lines, watched: &mut Watched<'_>) -> Result<Vec<(String, Value)>, Trouble> {
     let mut all = Vec::new();
     loop {
         let (kind, process) = lines.told(None)?.ok_or(Trouble::Ended)?;
-        if whom.is(&process) || kind == "DELETED" {
+        if watched.concerns(&kind, &process) {
             all.push((kind, process));
         }
         if !lines.has_more() {
             return Ok(all);
         }
+    }
+}
+
+impl Watched<'_> {
+    /// Whether it was asked for. Of one that is gone nothing is known but its name: it was, if it was told of before.
+    fn concerns(&mut self, kind: &str, process: &Value) -> bool {
+        if kind == "DELETED" {
+            return self.told.remove(object::name(process));
+        }
+        let is_asked = self.whom.is(process);
+        if is_asked {
+            self.told.insert(object::name(process).to_string());
+        }
+        is_asked
     }
 }
 
@@ -189,7 +212,8 @@ pub(super) fn command(process: &Value) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Breadth, Table, head, row, with_head};
+    use super::{BTreeSet, Breadth, Table, Watched, Whom, head, row, with_head};
+    use crate::cli::ChoiceArgs;
 
     fn processes() -> [Value; 3] {
         [
@@ -216,6 +240,31 @@ web           1/1     Running            3 (2m ago)   2m
 größer 日本   0/1     CrashLoopBackOff   0            <none>
 api           0/1     Running            0            <none>";
         assert_eq!(shown(Breadth::Plain), expected);
+    }
+
+    #[test]
+    fn of_those_that_are_gone_only_those_are_told_that_were_asked_for() {
+        let rows: [(&[&str], Option<&str>, &str); 4] = [
+            (&[], None, "web-0 api"),
+            (&["web"], None, "web-0"),
+            (&["process/api"], None, "api"),
+            (&[], Some("group=front"), "web-0"),
+        ];
+        let web = json!({"metadata": {"name": "web-0", "groups": ["front"]}, "spec": {"replica": {"set": "web"}}});
+        let api = json!({"metadata": {"name": "api", "groups": []}});
+        for (names, selector, expected) in rows {
+            let names = names.iter().map(ToString::to_string).collect();
+            let args = ChoiceArgs { names, selector: selector.map(str::to_string) };
+            let whom = Whom::of(&args).expect("whom");
+            let mut watched = Watched { whom: &whom, told: BTreeSet::new() };
+            for process in [&web, &api] {
+                watched.concerns("ADDED", process);
+            }
+            let gone = ["web-0", "other", "api", "web-0"].map(|name| json!({"metadata": {"name": name}}));
+            let told: Vec<&str> =
+                gone.iter().filter(|gone| watched.concerns("DELETED", gone)).map(super::object::name).collect();
+            assert_eq!(told.join(" "), expected);
+        }
     }
 
     #[test]

@@ -10,14 +10,17 @@ use super::error::Trouble;
 use super::monitor::{Lines, Monitor, quoted};
 use super::object;
 use super::out::Out;
-use super::whom::{Detail, Whom};
+use super::whom::{Detail, Shown, Whom};
 use crate::cli::LogsArgs;
 
 /// Prints what processes have printed.
 pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Result<(), Trouble> {
     let whom = Whom::of_some(&args.whom)?;
     let (list, shown) = whom.now(monitor, Detail::Brief)?;
-    let names: Vec<&str> = whom.among(&list).0.into_iter().map(object::name).collect();
+    let found = whom.among(&list).0.into_iter();
+    let (there, missing): (Vec<&Value>, Vec<&Value>) = found.partition(|process| has_run(process, args));
+    let shown = without_run(&missing, &there, shown)?;
+    let names: Vec<&str> = there.into_iter().map(object::name).collect();
     let open = |name: &&str| monitor.lines(&request(name, args));
     if !args.follow {
         for name in &names {
@@ -49,6 +52,24 @@ pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Resu
 struct Together<'a> {
     out: &'a mut Out,
     trouble: Option<Trouble>,
+}
+
+/// Whether there was the run of which lines are asked for.
+fn has_run(process: &Value, args: &LogsArgs) -> bool {
+    !args.previous || object::number(process, "/status/restarts").is_some_and(|restarts| restarts > 0.0)
+}
+
+/// Tells of whom there was no run before the present one; where there are no others, that is all.
+fn without_run(missing: &[&Value], there: &[&Value], shown: Shown) -> Result<Shown, Trouble> {
+    let trouble = |process: &&Value| Trouble::NoPrevious(object::name(process).to_string());
+    match missing {
+        [] => Ok(shown),
+        [only] if there.is_empty() => Err(trouble(only)),
+        _ => {
+            missing.iter().map(trouble).for_each(|trouble| super::tell(&trouble));
+            Ok(Shown::Some)
+        }
+    }
 }
 
 fn request(name: &str, args: &LogsArgs) -> String {

@@ -9,7 +9,7 @@ use super::monitor::Monitor;
 use super::object::{self, list, text};
 use super::out::Out;
 use super::path::{Path, plain};
-use super::whom::Whom;
+use super::whom::{Whom, explained};
 use crate::cli::WaitArgs;
 
 /// What is waited for.
@@ -34,7 +34,7 @@ pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Resu
         match (&goal, trouble) {
             // Who is not there is gone.
             (Goal::Gone, Trouble::NotFound(name, _)) => met(out, &name)?,
-            (_, trouble) => return Err(trouble),
+            (_, trouble) => return Err(explained(monitor, trouble)),
         }
     }
     let mut left: Vec<String> = found.into_iter().map(object::name).map(str::to_string).collect();

@@ -6,11 +6,12 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object;
 use crate::cli::ChoiceArgs;
+use crate::commands::ctl::files;
 use crate::model::nearest;
 
 /// Whom.
 pub(super) struct Whom<'a> {
-    names: &'a [String],
+    names: Vec<&'a str>,
     terms: Vec<Term<'a>>,
 }
 
@@ -23,12 +24,12 @@ enum Term<'a> {
 impl<'a> Whom<'a> {
     pub(super) fn of(args: &'a ChoiceArgs) -> Result<Whom<'a>, Trouble> {
         let terms = args.selector.as_deref().map(terms).transpose()?.unwrap_or_default();
-        Ok(Whom { names: &args.names, terms })
+        Ok(Whom { terms, ..Whom::named(&args.names) })
     }
 
     /// Those of these names.
     pub(super) fn named(names: &'a [String]) -> Whom<'a> {
-        Whom { names, terms: Vec::new() }
+        Whom { names: names.iter().map(|name| files::bare(name)).collect(), terms: Vec::new() }
     }
 
     /// The same, of whom there must be one at least.
@@ -46,7 +47,7 @@ impl<'a> Whom<'a> {
 
     /// Whether it is about this one.
     pub(super) fn is(&self, process: &Value) -> bool {
-        let named = |name: &String| is_called(process, name);
+        let named = |name: &&str| is_called(process, name);
         (self.names.is_empty() || self.names.iter().any(named)) && self.terms.iter().all(|term| term.is(process))
     }
 
@@ -57,7 +58,7 @@ impl<'a> Whom<'a> {
             return (all.iter().filter(|process| self.is(process)).collect(), Vec::new());
         }
         let (mut found, mut missing): (Vec<&Value>, Vec<Trouble>) = (Vec::new(), Vec::new());
-        for name in self.names {
+        for name in &self.names {
             let called: Vec<&Value> = all.iter().filter(|process| is_called(process, name)).collect();
             if called.is_empty() {
                 missing.push(unknown(name, all));
@@ -81,7 +82,7 @@ impl<'a> Whom<'a> {
         })?;
         let (found, missing) = self.among(&list);
         let is_none = found.is_empty();
-        let mut missing = missing.into_iter();
+        let mut missing = missing.into_iter().map(|trouble| explained(monitor, trouble));
         let shown = match missing.next() {
             None => Shown::All,
             Some(only) if is_none && missing.len() == 0 => return Err(only),
@@ -120,6 +121,20 @@ impl Shown {
             Shown::All => Ok(()),
             Shown::Some => Err(Trouble::Partly),
         }
+    }
+}
+
+/// A name that nobody has may be that of a file that is refused, and never was good.
+pub(super) fn explained(monitor: Monitor<'_>, trouble: Trouble) -> Trouble {
+    let Trouble::NotFound(name, _) = &trouble else { return trouble };
+    let Ok(version) = monitor.get("/v1/version") else { return trouble };
+    let is_its = |refused: &&Value| files::stem(object::text(refused, "/file")) == name;
+    match object::list(&version, "/config/refused").iter().find(is_its) {
+        Some(refused) => {
+            let [file, message] = ["/file", "/message"].map(|place| object::text(refused, place));
+            Trouble::Refused(format!("{file} is refused: {message}"))
+        }
+        None => trouble,
     }
 }
 
@@ -185,10 +200,11 @@ mod tests {
 
     #[test]
     fn processes_are_found_by_name_set_and_group() {
-        let rows: [(&[&str], Option<&str>, &str); 9] = [
+        let rows: [(&[&str], Option<&str>, &str); 10] = [
             (&[], None, "db web-0 web-1"),
             (&["web-1", "db"], None, "web-1 db"),
             (&["web"], None, "web-0 web-1"),
+            (&["process/web", "process/db"], None, "web-0 web-1 db"),
             (&["web-1", "web"], None, "web-1 web-0"),
             (&[], Some("group=front"), "web-0 web-1"),
             (&[], Some("group==front,group!=slow"), "web-1"),

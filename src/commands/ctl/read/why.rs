@@ -8,6 +8,7 @@ use super::object::{self, ago, holds, list, name, number, text, until};
 use super::out::Out;
 use super::whom::{Detail, Whom};
 use crate::cli::WhyArgs;
+use crate::model::shell_word;
 
 /// Says why processes are as they are, down to the last cause.
 pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
@@ -64,16 +65,20 @@ fn sentences(process: &Value, now: f64) -> Vec<String> {
         ("backoff", _) => crashing(process, now, &next),
         ("pending", "DependencyNotReady") => vec![format!("{who} is {message}.")],
         ("pending", "Scheduled") => {
-            vec![format!("{who} runs at times{}{because}.", next.replace("next try", "next run"))]
+            vec![format!("{who} runs at times{}{}.", next.replace("next try", "next run"), last_of_schedule(process))]
         }
         ("pending", _) => vec![format!("{who} is about to be started{because}.")],
         ("stopping", _) => vec![format!("{who} is being stopped{because}.")],
-        ("stopped", "Stopped") => vec![format!("{who} was stopped by a message; `ncolony ctl start {who}` starts it.")],
+        ("stopped", "Stopped") => vec![format!(
+            "{who} was stopped by a message; `ncolony ctl start {word}` starts it.",
+            word = shell_word(who)
+        )],
         ("stopped", "Suspended") => vec![format!("{who} is suspended: its file says so.")],
         ("stopped", _) => vec![format!("{who} is not wanted any more.")],
         ("completed", _) => vec![format!("{who} has ended for good, with success{because}.")],
         ("failed", reason) => {
-            vec![format!("{who} has failed for good ({reason}){because}; `ncolony ctl restart {who}` runs it again.")]
+            let word = shell_word(who);
+            vec![format!("{who} has failed for good ({reason}){because}; `ncolony ctl restart {word}` runs it again.")]
         }
         (state, _) => vec![format!("{who} is {state}{because}.")],
     };
@@ -90,27 +95,61 @@ fn sentences(process: &Value, now: f64) -> Vec<String> {
     all
 }
 
+/// How the last run of a schedule went.
+fn last_of_schedule(process: &Value) -> String {
+    let message = text(process, "/status/message");
+    match text(process, "/status/lastState/reason") {
+        _ if message.is_empty() => String::new(),
+        // Another message is of a start that failed since.
+        "Completed" if message == text(process, "/status/lastState/message") => {
+            "; its last run ended with success".to_string()
+        }
+        "Stopped" => format!("; its last run ended: {message}"),
+        _ => format!("; its last run failed: {message}"),
+    }
+}
+
 fn running(process: &Value, now: f64) -> Vec<String> {
     let who = name(process);
     let since = ago(process, "/status/startedAt", now).map(|span| format!(" for {span}")).unwrap_or_default();
-    if holds(process, "/status/ready") {
-        return vec![format!("{who} is ready; it has run{since}.")];
-    }
-    let failing = |kind: &str| {
+    let probes = failing(process, now);
+    let mut all = match (holds(process, "/status/ready"), text(process, "/status/message")) {
+        (true, _) => vec![format!("{who} is ready; it has run{since}.")],
+        (false, _) if !probes.is_empty() => Vec::new(),
+        (false, "") => vec![format!("{who} runs{since}, and is not ready.")],
+        (false, message) => vec![format!("{who} runs{since}, and is not ready: {message}.")],
+    };
+    all.extend(probes);
+    all.extend(restarted(process, now));
+    all
+}
+
+/// A sentence for each probe that fails, whatever follows from it yet.
+fn failing(process: &Value, now: f64) -> Vec<String> {
+    const KINDS: [(&str, &str); 4] = [
+        ("Startup", "startup probe"),
+        ("Readiness", "readiness probe"),
+        ("Liveness", "liveness probe"),
+        ("HttpCheck", "HTTP check"),
+    ];
+    let sentence = |(kind, called): (&str, &str)| {
         let probe = list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)?;
         let since = ago(probe, "/failingSince", now)?;
         let next = until(probe, "/nextAt", now).map(|next| format!("; next try in {next}")).unwrap_or_default();
-        let (kind, message) = (kind.to_lowercase(), text(probe, "/message"));
-        Some(format!("{who} fails its {kind} probe since {since}: {message}{next}."))
+        Some(format!("{} fails its {called} since {since}: {}{next}.", name(process), text(probe, "/message")))
     };
-    let probes: Vec<String> = ["Startup", "Readiness", "Liveness"].into_iter().filter_map(failing).collect();
-    if !probes.is_empty() {
-        return probes;
-    }
-    match text(process, "/status/message") {
-        "" => vec![format!("{who} runs{since}, and is not ready.")],
-        message => vec![format!("{who} runs{since}, and is not ready: {message}.")],
-    }
+    KINDS.into_iter().filter_map(sentence).collect()
+}
+
+/// Why there was a run before this one.
+fn restarted(process: &Value, now: f64) -> Option<String> {
+    let restarts = number(process, "/status/restarts").filter(|restarts| *restarts > 0.0)?;
+    let end = process.pointer("/status/lastState")?;
+    let when = ago(end, "/finishedAt", now).map(|ago| format!(" {ago} ago")).unwrap_or_default();
+    let how = ["/reason", "/message"].map(|place| text(end, place));
+    let how: Vec<&str> = how.into_iter().filter(|word| !word.is_empty()).collect();
+    let (who, how) = (name(process), how.join(", "));
+    Some(format!("{who} was restarted {restarts} times; the last run ended{when}: {how}."))
 }
 
 fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
@@ -121,7 +160,7 @@ fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
     let restarts = number(process, "/status/restarts").unwrap_or_default();
     vec![
         format!("{who} keeps ending: {}{lasted}, {when}; restarted {restarts} times{next}.", text(end, "/message")),
-        format!("What it printed last: `ncolony ctl logs {who}`."),
+        format!("What it printed last: `ncolony ctl logs {}`.", shell_word(who)),
     ]
 }
 
@@ -163,8 +202,18 @@ nobody: no file describes it.";
             told(json!([{"metadata": {"name": "web"}, "status": status}]))
         };
         let rows = [
-            ("running", "", "", "web is ready; it has run for 100s."),
-            ("starting", "", "no heartbeat yet", "web runs for 100s, and is not ready: no heartbeat yet."),
+            (
+                "running",
+                "",
+                "",
+                "web is ready; it has run for 100s.\nweb was restarted 2 times; the last run ended 2s ago: exit code 3.",
+            ),
+            (
+                "starting",
+                "",
+                "no heartbeat yet",
+                "web runs for 100s, and is not ready: no heartbeat yet.\nweb was restarted 2 times; the last run ended 2s ago: exit code 3.",
+            ),
             (
                 "backoff",
                 "CrashLoopBackOff",
@@ -173,6 +222,12 @@ nobody: no file describes it.";
             ),
             ("backoff", "StartError", "no such program", "web cannot be started: no such program; next try in 4s."),
             ("pending", "Scheduled", "", "web runs at times; next run in 4s."),
+            (
+                "pending",
+                "Scheduled",
+                "exit code 1",
+                "web runs at times; next run in 4s; its last run failed: exit code 1.",
+            ),
             ("stopped", "Suspended", "", "web is suspended: its file says so."),
             ("stopped", "Stopped", "by a message", "web was stopped by a message; `ncolony ctl start web` starts it."),
             ("stopping", "Terminating", "removed", "web is being stopped: removed."),
@@ -186,6 +241,40 @@ nobody: no file describes it.";
         ];
         for (state, reason, message, expected) in rows {
             assert_eq!(process(state, reason, message), expected);
+        }
+    }
+
+    #[test]
+    fn a_liveness_probe_that_fails_is_told_of_one_that_is_ready_and_after_the_restart() {
+        let web = |status: Value| told(json!([{"metadata": {"name": "web"}, "status": status}]));
+        let fails = json!({"state": "running", "ready": true, "startedAt": "1970-01-01T00:00:00Z", "restarts": 0, "probes": [
+            {"type": "Liveness", "result": "Success", "message": "exit code 1", "failingSince": "1970-01-01T00:01:38Z",
+            "nextAt": "1970-01-01T00:01:41Z"}]});
+        assert_eq!(
+            web(fails),
+            "web is ready; it has run for 100s.\nweb fails its liveness probe since 2s: exit code 1; next try in 1s."
+        );
+        let restarted = json!({"state": "running", "ready": true, "startedAt": "1970-01-01T00:01:30Z", "restarts": 3,
+            "lastState": {"reason": "ProbeFailed", "message": "killed by SIGTERM", "finishedAt": "1970-01-01T00:01:30Z"}});
+        assert_eq!(
+            web(restarted),
+            "web is ready; it has run for 10s.\nweb was restarted 3 times; the last run ended 10s ago: ProbeFailed, killed by SIGTERM."
+        );
+    }
+
+    #[test]
+    fn a_command_is_told_as_a_shell_takes_it() {
+        let process = |state: &str, reason: &str| {
+            told(json!([{"metadata": {"name": "my web"}, "status": {"state": state, "reason": reason}}]))
+        };
+        let rows = [
+            ("stopped", "Stopped", "`ncolony ctl start 'my web'`"),
+            ("failed", "Error", "`ncolony ctl restart 'my web'`"),
+            ("backoff", "CrashLoopBackOff", "`ncolony ctl logs 'my web'`"),
+        ];
+        for (state, reason, expected) in rows {
+            let said = process(state, reason);
+            assert!(said.contains(expected), "{said}");
         }
     }
 
