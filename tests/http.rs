@@ -173,6 +173,7 @@ fn process(name: &str) -> ProcessView {
         state: State::Running,
         reason: "",
         message: String::new(),
+        waits_for: Vec::new(),
         status: String::new(),
         scheduled: false,
         last_scheduled: None,

@@ -49,6 +49,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         state: State::Running,
         reason: "",
         message: String::new(),
+        waits_for: Vec::new(),
         status: String::new(),
         scheduled: false,
         last_scheduled: None,

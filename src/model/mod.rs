@@ -51,7 +51,7 @@ pub use shell::shell_word;
 pub use shown::shown;
 pub use snapshot::{
     Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,
-    WatchView,
+    WaitView, WatchView,
 };
 pub use span::Span;
 pub use spec::{

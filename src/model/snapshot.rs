@@ -51,6 +51,9 @@ pub struct ProcessView {
     pub reason: &'static str,
     /// A sentence that says more, such as `back-off 8 s: exit code 1`; may be empty. Untrusted text.
     pub message: String,
+    /// Of what it waits for to be started, the first [`WaitView::MOST`], in the order of its file; of the first `message`
+    /// tells, too.
+    pub waits_for: Vec<WaitView>,
     /// What its run says of itself, by sd_notify's `STATUS`: one line; may be empty. Untrusted text.
     pub status: String,
     /// Whether it is run at times.
@@ -295,6 +298,20 @@ pub struct FileError {
     pub file: String,
     /// The first line of the diagnostic, without the file's text: `web.yaml:3:1: unknown key "arsg"`.
     pub summary: String,
+}
+
+/// A process that another waits for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WaitView {
+    /// Its name.
+    pub on: Name,
+    /// In words: what is waited for, and why that may take long. Untrusted text.
+    pub message: String,
+}
+
+impl WaitView {
+    /// So many are told of at most: each look at a colony tells them anew.
+    pub const MOST: usize = 20;
 }
 
 /// The watch on both directories.

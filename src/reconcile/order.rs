@@ -16,7 +16,7 @@ use super::schedule;
 use super::timing::{self, Due};
 use super::view::outcome;
 use super::waits::Waits;
-use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart, map_of};
+use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec, Restart, WaitView, map_of};
 
 /// Who waits for whom.
 #[derive(Clone, Debug, Default)]
@@ -227,6 +227,12 @@ fn all_unmet<'a>(
             (!is_met(*condition, spec, record)).then_some(Unmet { name, condition: *condition, spec, record })
         })
     })
+}
+
+/// All that is not as it must be, as far as it is told.
+pub(super) fn waits_for(desired: &Desired, observed: &Observed, spec: &ProcessSpec) -> Vec<WaitView> {
+    let told = all_unmet(desired, observed, spec).take(WaitView::MOST);
+    told.map(|unmet| WaitView { on: unmet.name.clone(), message: unmet.told() }).collect()
 }
 
 /// Whether a process is as a dependency wants it; not, while nobody describes it or nothing is known of it.

@@ -14,6 +14,9 @@ use crate::model::{
     ProcessView, Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
 };
 
+/// The reason of what waits for what it depends on.
+const WAITS: &str = "DependencyNotReady";
+
 /// Every process as outsiders see it. The edge adds what the core does not know: pid, file, log counts, what
 /// it says of itself.
 pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessView> {
@@ -28,7 +31,10 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
             let spec = wanted.or(record.life.run().map(|run| &run.spec)).cloned();
             let wanted = wanted.map(AsRef::as_ref);
             let unmet = wanted.and_then(|spec| order::unmet(desired, observed, spec));
-            let view = ProcessView { spec, ..one(name, wanted, record, unmet.as_ref(), now) };
+            let mut view = ProcessView { spec, ..one(name, wanted, record, unmet.as_ref(), now) };
+            if let (WAITS, Some(wanted)) = (view.reason, wanted) {
+                view.waits_for = order::waits_for(desired, observed, wanted);
+            }
             if observed.is_held(record, now.at) { held(view) } else { view }
         })
         .collect();
@@ -77,6 +83,7 @@ fn one(
         state: verdict.state,
         reason: verdict.reason,
         message: verdict.message,
+        waits_for: Vec::new(),
         status: String::new(),
         scheduled: spec.is_some_and(|spec| spec.schedule.is_some()),
         task: spec.is_some_and(|spec| spec.schedule.is_none() && spec.restart != Restart::Always),
@@ -221,7 +228,7 @@ fn waiting(spec: &ProcessSpec, record: &Record, unmet: Option<&Unmet<'_>>, now: 
     };
     match (timing::due_at(spec, record, now), unmet) {
         (Due::At(at, _), Some(unmet)) if at <= now.at => {
-            Verdict { state: State::Pending, reason: "DependencyNotReady", message: unmet.told(), next: None }
+            Verdict { state: State::Pending, reason: WAITS, message: unmet.told(), next: None }
         }
         (Due::At(at, Why::Scheduled), _) => {
             Verdict { state: State::Pending, reason: "Scheduled", message: outcome, next: Some(at) }

@@ -243,6 +243,29 @@ fn the_chain_of_causes_is_told_and_described() {
 }
 
 #[test]
+fn each_dependency_that_is_not_as_it_must_be_is_told_and_none_that_is() {
+    let web = r#"{"args": ["sleep", "1000"], "dependsOn": [{"name": "job", "condition": "Completed"}, "cache", "db"]}"#;
+    let cache =
+        r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["false"]}, "periodSeconds": 100}}"#;
+    let colony = Colony::with(&[
+        ("web", web),
+        ("job", r#"{"args": ["true"], "restartPolicy": "Never"}"#),
+        ("cache", cache),
+        ("db", r#"{"args": ["sleep", "1000"], "suspend": true}"#),
+    ]);
+    let text = colony.wait("a failed probe and a job that is done", || {
+        let (text, _) = show(&colony, &["why", "web"]);
+        (text.contains("cache fails its readiness probe") && !text.contains("job")).then_some(text)
+    });
+    let lines: Vec<&str> = text.lines().collect();
+    let [first, probe, second, cause] = lines[..] else { panic!("{text}") };
+    assert_eq!(first, "web is waiting for cache to be Ready.");
+    assert!(probe.starts_with("cache fails its readiness probe since "), "{text}");
+    assert_eq!(second, "web is waiting for db to be Ready, which is suspended.");
+    assert_eq!(cause, "db is suspended: its file says so.");
+}
+
+#[test]
 fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
     let script = "echo begun; echo bad >&2; read line < $GATE; echo $line; exit 1";
     let setup = Setup::new().flags(&["-m", "0.05", "-M", "0.05"]);

@@ -26,7 +26,8 @@
 //!   (`name`, `condition`), `replica` (`set`, `index`, `of`), `schedule`, `output`, `probes` (`type`, `handler` and the kubelet's
 //!   numbers)
 //! - `status`: `observedGeneration`; `phase` (`Waiting`, `Running`, `Terminating`, `Terminated`); `state`, the metrics' word for
-//!   it; `reason`, `message`; `says`, its own words; `ready`, `started`, `desired`; `pid`, `startedAt`, `restarts`,
+//!   it; `reason`, `message`; `waitsFor` (`name`, `message`), what it depends on that is not as it must be, the first 20;
+//!   `says`, its own words; `ready`, `started`, `desired`; `pid`, `startedAt`, `restarts`,
 //!   `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
 //!   `lastState` (`reason`, `message`, `exitCode`, `signal`, `finishedAt`, `lastedSeconds`), `fileError`, `conditions` (`type`:
 //!   `Ready`, `Started`, `Updated`, `ConfigValid`; `status`: `True`, `False`; `reason`, `message`), `heartbeat` (`lastBeatAt`,

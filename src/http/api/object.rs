@@ -4,7 +4,7 @@ use super::json::Json;
 use crate::http::verdict;
 use crate::model::{
     Condition, EndView, Exit, ExitReason, Format, Name, Phase, ProbeHandler, ProbeVerdict, ProbeView, ProcessEvent,
-    ProcessSpec, ProcessView, Restart, Rhythm, Snapshot, State,
+    ProcessSpec, ProcessView, Restart, Rhythm, Snapshot, State, WaitView,
 };
 
 /// What each object says of its form.
@@ -124,6 +124,13 @@ fn begin(json: &mut Json, view: &ProcessView) {
     json.open("status", '{').number("observedGeneration", view.observed_generation);
     json.text("phase", phase(view.state)).text("state", view.state.as_str()).some_text("reason", view.reason);
     json.some_text("message", &view.message).some_text("says", &view.status);
+    if !view.waits_for.is_empty() {
+        json.open("waitsFor", '[');
+        for WaitView { on, message } in &view.waits_for {
+            json.open("", '{').text("name", on.as_str()).text("message", message).close('}');
+        }
+        json.close(']');
+    }
     json.flag("ready", view.ready).flag("started", view.has_started).flag("desired", view.desired);
     if let Some(pid) = view.pid {
         json.bare("pid", format_args!("{pid}"));
@@ -328,7 +335,7 @@ mod tests {
     use crate::model::{
         Backoff, CpuTime, Dependency, EndView, Exit, ExitReason, FileError, Footprint, Format, HeartbeatView, Name,
         OnFull, Output, Probe, ProbeHandler, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView, Reason,
-        Replica, Schedule, Signal, State, Usage,
+        Replica, Schedule, Signal, State, Usage, WaitView,
     };
 
     fn name(text: &str) -> Name {
@@ -364,6 +371,7 @@ mod tests {
             reason: "CrashLoopBackOff",
             message: "back-off 4 s: exit code 3".to_string(),
             status: "3 clients".to_string(),
+            waits_for: vec![WaitView { on: name("db"), message: "waiting for db to be Ready".to_string() }],
             ready: false,
             scheduled: true,
             last_scheduled: Some(ago(60)),
@@ -414,6 +422,7 @@ mod tests {
             ("/status/phase", "\"Waiting\""),
             ("/status/lastRestartAt", "\"2026-09-21T14:18:20.250000Z\""),
             ("/status/nextStartAt", "\"2026-09-21T14:23:24.250000Z\""),
+            ("/status/waitsFor/0/name", "\"db\""),
             ("/status/lastState/exitCode", "137"),
             ("/status/lastState/signal", "9"),
             ("/status/lastState/reason", "\"OOMKilled\""),

@@ -278,6 +278,29 @@ fn who_waits_is_told_why_it_may_take_long() {
 }
 
 #[test]
+fn who_waits_for_several_is_told_each_that_is_not_as_it_must_be_and_no_other() {
+    let mut stage = Stage::of(where_(colony("db:\n job:\n cache:\n web: job/Completed cache db"), "job", |spec| {
+        spec.restart = Restart::Never;
+    }));
+    stage.edit(|specs| Arc::make_mut(specs.get_mut("db").expect("it is wanted")).suspend = true);
+    stage.edit(|specs| Arc::make_mut(specs.get_mut("cache").expect("it is wanted")).heartbeat = Some(HEART));
+    let told = |stage: &Stage| {
+        let views = view(&stage.desired, &stage.observed, stamp(stage.now));
+        let web = views.into_iter().find(|view| view.name.as_str() == "web").expect("it is known");
+        web.waits_for.into_iter().map(|wait| format!("{}: {}", wait.on, wait.message)).collect::<Vec<_>>()
+    };
+    stage.at(0.0);
+    assert_eq!(told(&stage).len(), 3);
+    stage.exit("job", 0);
+    stage.at(1.0);
+    let expected = ["cache: waiting for cache to be Ready", "db: waiting for db to be Ready, which is suspended"];
+    assert_eq!(told(&stage), expected);
+    stage.beat("cache");
+    stage.at(2.0);
+    assert_eq!(told(&stage), expected[1..]);
+}
+
+#[test]
 fn a_name_may_mean_all_replicas_of_a_file() {
     let mut desired = colony("web-0:\n web-1:\n front: web");
     for (name, index) in [("web-0", 0), ("web-1", 1)] {

@@ -8,7 +8,7 @@ use super::object::{self, ago, holds, list, name, number, text, until};
 use super::out::Out;
 use super::whom::{Detail, Whom};
 use crate::cli::WhyArgs;
-use crate::model::shell_word;
+use crate::model::{WaitView, shell_word};
 
 /// Says why processes are as they are, down to the last cause.
 pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
@@ -29,27 +29,20 @@ fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v 
     }
     told.push(name(process));
     lines.extend(sentences(process, now));
-    if text(process, "/status/reason") != "DependencyNotReady" {
-        return;
-    }
-    for on in list(process, "/spec/dependsOn") {
-        let (wanted, condition) = (text(on, "/name"), text(on, "/condition"));
-        let called = |other: &&Value| name(other) == wanted || object::set(other) == wanted;
-        let others: Vec<&Value> = list(all, "/items").iter().filter(called).collect();
-        if others.is_empty() {
-            lines.push(format!("{wanted}: no file describes it."));
+    let waits_for = list(process, "/status/waitsFor");
+    for (index, wait) in waits_for.iter().enumerate() {
+        let (on, message) = (text(wait, "/name"), text(wait, "/message"));
+        // Of the first the sentences above tell.
+        if index > 0 {
+            lines.push(format!("{} is {message}.", name(process)));
         }
-        others.into_iter().filter(|other| !is_as_it_must_be(other, condition)).for_each(|other| {
-            explain(other, all, now, told, lines);
-        });
+        match list(all, "/items").iter().find(|other| name(other) == on) {
+            Some(other) => explain(other, all, now, told, lines),
+            None => lines.push(format!("{on}: no file describes it.")),
+        }
     }
-}
-
-fn is_as_it_must_be(process: &Value, condition: &str) -> bool {
-    match condition {
-        "Started" => number(process, "/status/pid").is_some(),
-        "Completed" => text(process, "/status/state") == "completed",
-        _ => holds(process, "/status/ready"),
+    if waits_for.len() == WaitView::MOST {
+        lines.push(format!("{} may wait for more than these {}.", name(process), WaitView::MOST));
     }
 }
 
@@ -179,18 +172,24 @@ mod tests {
 
     #[test]
     fn the_chain_of_causes_is_told_to_its_end() {
-        let web = json!({"metadata": {"name": "web"}, "spec": {"dependsOn": [
-            {"name": "db", "condition": "Ready"}, {"name": "cache", "condition": "Ready"}, {"name": "nobody", "condition": "Ready"}]},
-            "status": {"state": "pending", "reason": "DependencyNotReady", "message": "waiting for db to be Ready"}});
+        let web = json!({"metadata": {"name": "web"}, "status": {"state": "pending", "reason": "DependencyNotReady",
+            "message": "waiting for db to be Ready", "waitsFor": [
+            {"name": "db", "message": "waiting for db to be Ready"},
+            {"name": "disk", "message": "waiting for disk to be Completed, which is suspended"},
+            {"name": "nobody", "message": "waiting for nobody to be Ready, which no good file describes"}]}});
         let db = json!({"metadata": {"name": "db"}, "status": {"state": "starting", "ready": false,
             "startedAt": "1970-01-01T00:00:00Z", "probes": [{"type": "Startup", "message": "connection refused on 127.0.0.1:5432",
             "failingSince": "1970-01-01T00:01:28Z", "nextAt": "1970-01-01T00:01:42.5Z"}]}});
         let cache = json!({"metadata": {"name": "cache"}, "status": {"state": "running", "ready": true}});
+        let disk = json!({"metadata": {"name": "disk"}, "status": {"state": "stopped", "reason": "Suspended"}});
         let expected = "\
 web is waiting for db to be Ready.
 db fails its startup probe since 12s: connection refused on 127.0.0.1:5432; next try in 3s.
+web is waiting for disk to be Completed, which is suspended.
+disk is suspended: its file says so.
+web is waiting for nobody to be Ready, which no good file describes.
 nobody: no file describes it.";
-        assert_eq!(told(json!([web, db, cache])), expected);
+        assert_eq!(told(json!([web, db, cache, disk])), expected);
     }
 
     #[test]
@@ -281,8 +280,9 @@ nobody: no file describes it.";
     #[test]
     fn a_circle_ends() {
         let one = |name: &str, on: &str| {
-            json!({"metadata": {"name": name}, "spec": {"dependsOn": [{"name": on, "condition": "Ready"}]},
-            "status": {"state": "pending", "reason": "DependencyNotReady", "message": format!("waiting for {on} to be Ready")}})
+            let message = format!("waiting for {on} to be Ready");
+            json!({"metadata": {"name": name}, "status": {"state": "pending", "reason": "DependencyNotReady", "message": message,
+            "waitsFor": [{"name": on, "message": message}]}})
         };
         assert_eq!(
             told(json!([one("a", "b"), one("b", "a")])),
