@@ -139,10 +139,20 @@ fn restarted(process: &Value, now: f64) -> Option<String> {
     let restarts = number(process, "/status/restarts").filter(|restarts| *restarts > 0.0)?;
     let end = process.pointer("/status/lastState")?;
     let when = ago(end, "/finishedAt", now).map(|ago| format!(" {ago} ago")).unwrap_or_default();
-    let how = ["/reason", "/message"].map(|place| text(end, place));
-    let how: Vec<&str> = how.into_iter().filter(|word| !word.is_empty()).collect();
-    let (who, how) = (name(process), how.join(", "));
-    Some(format!("{who} was restarted {restarts} times; the last run ended{when}: {how}."))
+    Some(format!("{} was restarted {}; the last run ended{when}: {}.", name(process), times(restarts), how(end)))
+}
+
+/// How a run ended: with the reason, where the status alone does not tell it.
+fn how(end: &Value) -> String {
+    let message = text(end, "/message");
+    match text(end, "/reason") {
+        "" | "Error" | "Completed" => message.to_string(),
+        reason => format!("{reason}, {message}"),
+    }
+}
+
+fn times(count: f64) -> String {
+    if count == 1.0 { "once".to_string() } else { format!("{count} times") }
 }
 
 fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
@@ -150,9 +160,9 @@ fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
     let end = process.pointer("/status/lastState").unwrap_or(&Value::Null);
     let lasted = number(end, "/lastedSeconds").map(|lasted| format!(" after {lasted:.1} s")).unwrap_or_default();
     let when = ago(end, "/finishedAt", now).map(|ago| format!("{ago} ago")).unwrap_or_default();
-    let restarts = number(process, "/status/restarts").unwrap_or_default();
+    let restarts = times(number(process, "/status/restarts").unwrap_or_default());
     vec![
-        format!("{who} keeps ending: {}{lasted}, {when}; restarted {restarts} times{next}.", text(end, "/message")),
+        format!("{who} keeps ending: {}{lasted}, {when}; restarted {restarts}{next}.", how(end)),
         format!("What it printed last: `ncolony ctl logs {}`.", shell_word(who)),
     ]
 }
@@ -259,6 +269,9 @@ nobody: no file describes it.";
             web(restarted),
             "web is ready; it has run for 10s.\nweb was restarted 3 times; the last run ended 10s ago: ProbeFailed, killed by SIGTERM."
         );
+        let down = json!({"state": "backoff", "reason": "CrashLoopBackOff", "restarts": 1,
+            "lastState": {"reason": "ProbeFailed", "message": "killed by SIGTERM", "finishedAt": "1970-01-01T00:01:30Z"}});
+        assert!(web(down).starts_with("web keeps ending: ProbeFailed, killed by SIGTERM, 10s ago; restarted once."));
     }
 
     #[test]
