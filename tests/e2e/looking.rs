@@ -189,6 +189,8 @@ fn of_a_file_that_is_refused_and_never_was_good_it_is_said_why() {
         let (text, status) = show(&colony, &[verb, "brk"]);
         assert!(text.starts_with("error: brk.yaml is refused: brk.yaml:1:1: ") && status == 1, "{verb}: {text}");
     }
+    let (text, status) = show(&colony, &["wait", "--for=condition=Ready", "brk"]);
+    assert!(text.starts_with("error: brk.yaml is refused: ") && status == 1, "{text}");
 }
 
 fn events_of(going: &mut Going) -> impl Iterator<Item = String> + use<> {

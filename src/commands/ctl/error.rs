@@ -247,3 +247,23 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_command_that_is_advised_is_told_as_a_shell_takes_it() {
+        let name = || "my web".to_string();
+        let rows = [
+            (Error::NoSchedule { name: name() }, "ncolony ctl restart 'my web'"),
+            (Error::OtherFile { name: name(), path: "my web.json".into() }, "ncolony ctl remove 'my web'"),
+            (Error::TimedOut { name: name(), how: String::new() }, "ncolony ctl why 'my web'"),
+            (Error::Failed { name: name(), why: String::new() }, "ncolony ctl why 'my web'"),
+        ];
+        for (error, expected) in rows {
+            let advice = error.advice().unwrap_or_default();
+            assert!(advice.ends_with(expected), "{advice}");
+        }
+    }
+}

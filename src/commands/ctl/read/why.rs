@@ -275,6 +275,31 @@ nobody: no file describes it.";
     }
 
     #[test]
+    fn of_a_schedule_it_is_told_how_its_last_run_went() {
+        let job = |message: &str, reason: &str, last: &str| {
+            let status = json!({"state": "pending", "reason": "Scheduled", "message": message,
+                "lastState": {"reason": reason, "message": last}});
+            told(json!([{"metadata": {"name": "job"}, "status": status}]))
+        };
+        let rows = [
+            (["exit code 0", "Completed", "exit code 0"], "job runs at times; its last run ended with success."),
+            (["exit code 1", "Error", "exit code 1"], "job runs at times; its last run failed: exit code 1."),
+            (
+                ["no such program", "Completed", "exit code 0"],
+                "job runs at times; its last run failed: no such program.",
+            ),
+            (
+                ["killed by SIGTERM", "Stopped", "killed by SIGTERM"],
+                "job runs at times; its last run ended: killed by SIGTERM.",
+            ),
+            (["", "", ""], "job runs at times."),
+        ];
+        for ([message, reason, last], expected) in rows {
+            assert_eq!(job(message, reason, last), expected);
+        }
+    }
+
+    #[test]
     fn a_command_is_told_as_a_shell_takes_it() {
         let process = |state: &str, reason: &str| {
             told(json!([{"metadata": {"name": "my web"}, "status": {"state": state, "reason": reason}}]))
