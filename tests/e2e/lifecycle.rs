@@ -265,9 +265,7 @@ fn an_exit_a_message_and_an_edit_at_once_are_one_restart() {
     // Until a tick is due, so that one turn hears of all: inotify's thread may be later than the exit.
     colony.wait("a tick to be due", || (stopped.elapsed().as_millis() > 400).then_some(()));
     colony.signal(Signal::SIGCONT);
-    colony.wait("the messages to be taken", || {
-        fs::read_dir(colony.path("messages")).ok()?.flatten().all(|entry| entry.file_name() == ".ncolony").then_some(())
-    });
+    colony.wait("the messages to be taken", || colony.messages_left().is_empty().then_some(()));
     let second = colony.wait_pid("web", Some(first));
     // Two ticks on, nothing has followed.
     let scans = colony.metric("ncolony_reconcile_duration_seconds_count").unwrap_or(0.0);
@@ -324,9 +322,7 @@ fn requests_that_come_at_once_are_one_restart_however_many_turns_reading_them_ta
     for (name, first) in ["web", "db"].into_iter().zip(first) {
         colony.wait_pid(name, Some(first));
     }
-    colony.wait("the messages to be taken", || {
-        fs::read_dir(colony.path("messages")).ok()?.flatten().all(|entry| entry.file_name() == ".ncolony").then_some(())
-    });
+    colony.wait("the messages to be taken", || colony.messages_left().is_empty().then_some(()));
     colony.wait_ticks(2);
     for name in ["web", "db"] {
         assert_eq!(colony.metric(&series("starts_total", name)), Some(2.0), "{name}: {}", colony.log());

@@ -52,9 +52,7 @@ fn each_kind_of_restart_reaches_whom_it_names() {
         colony.wait_metric(&format!("ncolony_messages_total{{message=\"{kind}\"}}"), |n| n == 1.0);
     }
     assert_eq!(colony.metric(FAILURES), Some(0.0));
-    let files = fs::read_dir(colony.path("messages")).expect("a directory").flatten();
-    let left: Vec<_> = files.map(|file| file.file_name()).filter(|name| name != ".ncolony").collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(colony.messages_left(), [""; 0]);
 }
 
 // M01

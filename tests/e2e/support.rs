@@ -218,6 +218,13 @@ impl Colony {
         self.wait(&format!("the output to have {text:?}"), || self.stdout().contains(text).then_some(()));
     }
 
+    /// What is in the directory of messages beside the monitor's own: its journal and its socket.
+    pub(crate) fn messages_left(&self) -> Vec<String> {
+        let files = fs::read_dir(self.path("messages")).expect("a directory").flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.filter(|name| ![".ncolony", ".ncolony.sock"].contains(&name.as_str())).collect()
+    }
+
     /// Waits for a value; when it does not come, shows the log.
     pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}; the log:\n{}", self.log()))
