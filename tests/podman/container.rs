@@ -179,6 +179,12 @@ impl Container {
         self.log().lines().filter(|line| line.contains(text)).map(str::to_string).collect()
     }
 
+    /// The lines of the log that hold this text, once there is one: what happens is in the log a little later.
+    pub(crate) fn wait_lines(&self, text: &str) -> Vec<String> {
+        self.wait_log(text);
+        self.lines_with(text)
+    }
+
     /// Waits for a value; when it does not come, shows the log.
     pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}; the log:\n{}", self.log()))

@@ -109,7 +109,7 @@ fn wrong_usage_is_2_and_a_directory_that_is_none_is_78() {
     let setup = Setup::restricted().expect("as before");
     let container = setup.words(&["run", "--config=/etc/passwd", "--listen=off"]).start();
     assert_eq!(container.exit_status(), 78);
-    assert_eq!(container.lines_with("/etc/passwd is not a directory").len(), 1, "{}", container.log());
+    assert_eq!(container.wait_lines("/etc/passwd is not a directory").len(), 1, "{}", container.log());
 }
 
 // The colony's end tells how it ended.

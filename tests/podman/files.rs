@@ -66,7 +66,7 @@ fn a_broken_file_among_good_ones_is_told_in_one_line_and_the_others_run() {
     });
     assert!(found.1.starts_with("[-]") || found.0 == 200, "{found:?}");
     // One record of the log, the text below it shows the place.
-    let told: Vec<String> = container.lines_with("bad.yaml:").into_iter().collect();
+    let told = container.wait_lines("bad.yaml:");
     assert_eq!(told.len(), 1, "{}", container.log());
     assert_eq!(container.metric("ncolony_config_file_errors"), Some(1.0));
     swap(

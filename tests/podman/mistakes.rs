@@ -14,7 +14,7 @@ use crate::support::sleeper;
 fn runs_and_says(container: &Container, check: &str, text: &str) {
     container.wait_pid("web", None);
     let found = container.wait_finding(check, text);
-    assert_eq!(container.lines_with(text).len(), 1, "{text}: {found}: {}", container.log());
+    assert_eq!(container.wait_lines(text).len(), 1, "{text}: {found}: {}", container.log());
 }
 
 // Supervision goes on without a journal; who cannot be asked says so.
@@ -76,7 +76,7 @@ fn with_a_full_messages_volume_it_runs_and_says_so_until_there_is_room() {
     container.write(&long, &many);
     let full = "journal cannot be written to (is the disk full?)";
     container.wait_finding("journal", full);
-    assert_eq!(container.lines_with(full).len(), 1, "{}", container.log());
+    assert_eq!(container.wait_lines(full).len(), 1, "{}", container.log());
     container.wait_pid(&format!("{long}-39"), None);
     container.ask(&["rm", "/run/ncolony/messages/.full"]);
     container.write("later", &sleeper());
@@ -119,7 +119,7 @@ fn what_the_containers_user_may_not_do_is_told_of_each_process_and_the_others_ru
     for (name, _, text) in &rows {
         let found = container.wait_finding(name, text);
         assert!(found.starts_with("[-]"), "{found}");
-        let told = container.lines_with(&format!("cannot start {name}: "));
+        let told = container.wait_lines(&format!("cannot start {name}: "));
         assert!(told.len() == 1 && told[0].contains(text), "{name}: {told:?}");
     }
     assert_eq!(container.get("/healthz").0, 503);
