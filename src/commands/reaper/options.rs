@@ -77,7 +77,9 @@ impl Guise {
         let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
         match name {
             // As which docker and podman start what they are given for `--init`.
-            b"tini" | b"tini-static" | b"docker-init" => Some(Guise::Tini),
+            b"tini" | b"docker-init" => Some(Guise::Tini),
+            // As its releases are named: `tini-static`, `tini-amd64`, `tini-static-arm64`.
+            [b't', b'i', b'n', b'i', b'-', ..] => Some(Guise::Tini),
             b"dumb-init" => Some(Guise::DumbInit),
             b"catatonit" | b"podman-init" => Some(Guise::Catatonit),
             b"ncolony-reaper" => Some(Guise::Ncolony),
@@ -133,7 +135,7 @@ enum Flag {
 }
 
 /// Letter, word, which flag, and whether a value follows.
-const FLAGS: [(u8, &str, Flag, bool); 15] = [
+const FLAGS: [(u8, &str, Flag, bool); 16] = [
     (b'g', "group", Flag::Group, false),
     (b'c', "single-child", Flag::Single, false),
     (b'S', "session", Flag::Session, false),
@@ -149,6 +151,8 @@ const FLAGS: [(u8, &str, Flag, bool); 15] = [
     (b'h', "help", Flag::Help, false),
     (b'V', "version", Flag::Version, false),
     (b'l', "license", Flag::License, false),
+    // As catatonit has it.
+    (b'L', "license", Flag::License, false),
 ];
 
 /// Reads the words after the program's name. `variable` is the environment.
@@ -158,7 +162,7 @@ pub(super) fn parse(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Task, Misuse> {
     let mut options = guise.defaults();
-    from_environment(guise, &mut options, variable)?;
+    from_environment(guise, &mut options, variable);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let task = match word.as_bytes() {
@@ -187,14 +191,14 @@ fn from_environment(
     guise: Guise,
     options: &mut Options,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<(), Misuse> {
+) {
     match guise {
         Guise::Tini => {
             if variable("TINI_KILL_PROCESS_GROUP").is_some() {
                 options.whom = Whom::Group;
             }
             if let Some(level) = variable("TINI_VERBOSITY") {
-                options.verbosity = number(level.as_bytes(), "TINI_VERBOSITY", 255)?;
+                options.verbosity = as_atoi(level.as_bytes());
             }
         }
         Guise::DumbInit => {
@@ -207,7 +211,14 @@ fn from_environment(
         }
         Guise::Ncolony | Guise::Catatonit => {}
     }
-    Ok(())
+}
+
+/// The number that a text begins with, as atoi(3), by which tini reads its level: 0 where there is none, and for less.
+fn as_atoi(text: &[u8]) -> u8 {
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |sum: u8, digit| sum.saturating_mul(10).saturating_add(digit - b'0'))
 }
 
 fn take_long(
@@ -316,4 +327,68 @@ fn seconds(value: &[u8]) -> Result<Duration, Misuse> {
 fn c_string(word: OsString) -> Result<CString, Misuse> {
     // The kernel has cut the words at their NULs.
     CString::new(word.into_vec()).map_err(|_| Misuse("a word with a NUL in it".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{OsStr, OsString};
+
+    use super::{Guise, Misuse, Options, Task, parse};
+
+    fn parsed(guise: Guise, words: &[&str], level: Option<&str>) -> Result<Task, Misuse> {
+        let variable = |name: &str| level.filter(|_| name == "TINI_VERBOSITY").map(OsString::from);
+        parse(guise, words.iter().map(OsString::from), variable)
+    }
+
+    fn options(guise: Guise, words: &[&str], level: Option<&str>) -> Options {
+        match parsed(guise, words, level) {
+            Ok(Task::Run(options)) => *options,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_verbosity_of_tini_that_is_no_number_is_0_as_atoi_has_it() {
+        let rows = [
+            (None, 1),
+            (Some("3"), 3),
+            (Some(" +2x"), 2),
+            (Some(""), 0),
+            (Some("high"), 0),
+            (Some("-1"), 0),
+            (Some("99999999999999999999"), 255),
+        ];
+        for (level, expected) in rows {
+            assert_eq!(options(Guise::Tini, &["true"], level).verbosity, expected, "{level:?}");
+        }
+        // It is tini's alone.
+        assert_eq!(options(Guise::Catatonit, &["true"], Some("3")).verbosity, 1);
+    }
+
+    #[test]
+    fn the_license_is_under_the_letters_of_tini_and_of_catatonit() {
+        for letter in ["-l", "-L", "--license"] {
+            assert_eq!(parsed(Guise::Catatonit, &[letter], None), Ok(Task::License), "{letter}");
+        }
+    }
+
+    #[test]
+    fn a_guise_is_what_releases_and_engines_name_it() {
+        let rows = [
+            ("/usr/bin/tini", Some(Guise::Tini)),
+            ("tini-static", Some(Guise::Tini)),
+            ("/tini-amd64", Some(Guise::Tini)),
+            ("tini-static-arm64", Some(Guise::Tini)),
+            ("docker-init", Some(Guise::Tini)),
+            ("dumb-init", Some(Guise::DumbInit)),
+            ("/usr/libexec/podman/catatonit", Some(Guise::Catatonit)),
+            ("podman-init", Some(Guise::Catatonit)),
+            ("ncolony-reaper", Some(Guise::Ncolony)),
+            ("tiniest", None),
+            ("ncolony", None),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(Guise::of(OsStr::new(name)), expected, "{name}");
+        }
+    }
 }
