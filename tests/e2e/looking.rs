@@ -325,15 +325,26 @@ fn output_that_is_inherited_is_not_known_and_that_is_said() {
 
 #[test]
 fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
-    let colony = Colony::with(&[("web", STEADY)]);
+    let speaker = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
+    let never = r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["false"]}}}"#;
+    let colony = Colony::with(&[("web", speaker), ("slow", never)]);
     ready(&colony, "web");
-    let verbs: [&[&str]; 4] =
-        [&["get", "-w"], &["events", "-w"], &["logs", "-f", "web"], &["wait", "--for=condition=Never", "web"]];
-    let going: Vec<Going> = verbs.iter().map(|words| Going::start(ctl(&colony.path("messages"), words))).collect();
-    // Each has been answered before the monitor goes.
-    thread::sleep(Duration::from_millis(300));
+    let verbs: [(&[&str], &str); 4] = [
+        (&["get", "-w"], "web "),
+        (&["events", "-w"], "process/web"),
+        (&["logs", "-f", "web"], "said"),
+        (&["wait", "--for=condition=Ready", "web", "slow"], "process/web condition met"),
+    ];
+    let start = |(words, answer): (&'static [&str], &str)| {
+        let mut going = Going::start(ctl(&colony.path("messages"), words));
+        let mut lines = going.lines();
+        assert!(lines.any(|line| line.contains(answer)), "{words:?}");
+        // Its end of the pipe is kept: nobody is to find that nobody reads.
+        (going, lines, words)
+    };
+    let going: Vec<_> = verbs.into_iter().map(start).collect();
     let setup = colony.kill_monitor();
-    for (mut going, words) in going.into_iter().zip(verbs) {
+    for (mut going, _lines, words) in going {
         let mut said = String::new();
         going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
         let status = going.0.wait().expect("our child").code();
