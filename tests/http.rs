@@ -185,6 +185,7 @@ fn process(name: &str) -> ProcessView {
         desired: true,
         up: true,
         ready: true,
+        rests: false,
         has_started: true,
         gate: true,
         pid: Some(42),

@@ -102,8 +102,8 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
     gauge("ncolony_process_up", "Whether the process is running now.", |samples, view| samples.flag(view.up)),
     gauge(
         "ncolony_process_ready",
-        "Whether the process is ready; equals up where no readiness check is set.",
-        |samples, view| samples.flag(view.ready),
+        "Whether the process is ready, or down as its file says (suspended, or between two runs of its schedule).",
+        |samples, view| samples.flag(view.is_as_wanted()),
     ),
     gauge(
         "ncolony_process_state",

@@ -62,6 +62,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         up: true,
         ready: true,
         has_started: true,
+        rests: false,
         gate: true,
         pid: Some(42),
         started: Some(ago(300)),

@@ -128,7 +128,7 @@ fn own(check: &Check) -> Outcome {
 }
 
 fn start(view: &ProcessView) -> Outcome {
-    match (view.has_started, view.gate) {
+    match (view.has_started || view.rests, view.gate) {
         (true, _) => Outcome::Good,
         (false, true) => Outcome::Bad(why(view)),
         (false, false) => Outcome::Noted(format!("not started, and need not be: {}", why(view))),
@@ -146,7 +146,7 @@ fn process(view: &ProcessView) -> Outcome {
 
 fn process_as(view: &ProcessView, gate: bool) -> Outcome {
     let refused = view.file_error.as_ref().map(|why| self::refused(&view.file, why));
-    match (view.ready, gate, refused) {
+    match (view.is_as_wanted(), gate, refused) {
         (true, _, None) => Outcome::Good,
         (true, _, Some(refused)) => Outcome::Noted(format!("{refused}; the last good version runs")),
         (false, true, None) => Outcome::Bad(why(view)),

@@ -74,10 +74,14 @@ pub struct ProcessView {
     pub desired: bool,
     /// Whether a main process lives now.
     pub up: bool,
-    /// Up, and beating where a heartbeat is asked for; a process that is meant to end counts when it ended well.
+    /// As those that depend on it see it: up, and beating where a heartbeat is asked for; a process that is meant to end
+    /// counts when it ended well, and a schedule between its runs.
     pub ready: bool,
-    /// Whether it has started: up, what follows its start done, and its startup probe has succeeded; or ready otherwise.
+    /// Whether it has started: up, what follows its start done, and its startup probe has succeeded; or it has run, and is
+    /// ready without.
     pub has_started: bool,
+    /// Whether it is down as its file says: suspended, or between two runs of its schedule.
+    pub rests: bool,
     /// Whether `/healthz` waits for it.
     pub gate: bool,
     /// The main process.
@@ -129,6 +133,13 @@ pub struct ProcessView {
     /// What is asked of it; of one that is not wanted any more, what governs its last run. For its owner's eyes: there
     /// are arguments and the environment in it.
     pub spec: Option<Arc<ProcessSpec>>,
+}
+
+impl ProcessView {
+    /// Whether it is as its file wants it: ready, or at rest. The colony's health is about this.
+    pub fn is_as_wanted(&self) -> bool {
+        self.ready || self.rests
+    }
 }
 
 /// What a process is doing; the values of the label `state` of `ncolony_process_state`.

@@ -77,7 +77,8 @@ fn one(
         State::Stopped => wanted.is_some_and(|spec| spec.suspend),
         State::Starting | State::Running | State::Backoff | State::Stopping | State::Completed | State::Failed => false,
     };
-    let ready = rests || spec.is_some_and(|spec| order::is_ready(spec, record));
+    let ready = spec.is_some_and(|spec| order::is_ready(spec, record));
+    let has_run = schedule.is_none() || record.tally.starts > 0;
     ProcessView {
         name: name.clone(),
         state: verdict.state,
@@ -92,7 +93,8 @@ fn one(
         desired: wanted.is_some_and(|spec| wants_running(spec, &verdict.state)),
         up,
         ready,
-        has_started: ready || order::has_started(record),
+        has_started: (ready && has_run) || order::has_started(record),
+        rests,
         gate: wanted.is_some_and(|spec| spec.readiness_gate),
         pid: None,
         started: run.map(|run| run.since.wall).or(record.last.as_ref().map(began)),

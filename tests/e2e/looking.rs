@@ -268,6 +268,31 @@ fn each_dependency_that_is_not_as_it_must_be_is_told_and_none_that_is() {
 }
 
 #[test]
+fn one_that_is_suspended_is_ready_for_nobody_and_is_as_its_file_says() {
+    let colony = Colony::with(&[
+        ("db", r#"{"args": ["sleep", "1000"], "suspend": true}"#),
+        ("web", r#"{"args": ["sleep", "1000"], "dependsOn": ["db"], "readinessGate": false}"#),
+    ]);
+    colony.wait("both", || show(&colony, &["get"]).0.contains("DependencyNotReady").then_some(()));
+    let rows: [(&[&str], &str); 5] = [
+        (&["get", "--no-headers"], "db 0/1 Suspended 0 <none>\nweb 0/1 DependencyNotReady 0 <none>"),
+        (&["get", "db", "-o", "jsonpath={.status.ready} {.status.started}"], "false false"),
+        (&["get", "db", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}"], "Suspended"),
+        (&["why", "db"], "db is suspended: its file says so."),
+        (&["why", "web"], "web is waiting for db to be Ready, which is suspended.\ndb is suspended: its file says so."),
+    ];
+    for (words, expected) in rows {
+        assert_eq!(steady(&show(&colony, words).0), expected, "{words:?}");
+    }
+    let (text, _) = show(&colony, &["describe", "db"]);
+    assert!(steady(&text).contains("\nReady: False\n"), "{text}");
+    // Whoever suspends a process does not mean to take the colony out of service, nor to hold up its start.
+    for path in ["/healthz", "/healthz/db", "/startupz"] {
+        assert_eq!(colony.get(path).0, 200, "{path}");
+    }
+}
+
+#[test]
 fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
     let script = "echo begun; echo bad >&2; read line < $GATE; echo $line; exit 1";
     let setup = Setup::new().flags(&["-m", "0.05", "-M", "0.05"]);

@@ -187,11 +187,7 @@ pub(super) fn parse(
     Ok(Task::Run(Box::new(options)))
 }
 
-fn from_environment(
-    guise: Guise,
-    options: &mut Options,
-    variable: impl Fn(&str) -> Option<OsString>,
-) {
+fn from_environment(guise: Guise, options: &mut Options, variable: impl Fn(&str) -> Option<OsString>) {
     match guise {
         Guise::Tini => {
             if variable("TINI_KILL_PROCESS_GROUP").is_some() {

@@ -146,7 +146,7 @@ fn what_a_message_stopped_is_shown_as_such_and_is_not_ready() {
         ("one that is meant to end", wanted(never()), down(), (State::Stopped, "Stopped", false)),
         ("ended before", wanted(never()), stop(ended(never(), 1.0, 0), 2.0), (State::Completed, "Completed", true)),
         ("failed before", wanted(never()), stop(ended(never(), 1.0, 1), 2.0), (State::Failed, "Error", false)),
-        ("suspended", wanted(suspended()), down(), (State::Stopped, "Suspended", true)),
+        ("suspended", wanted(suspended()), down(), (State::Stopped, "Suspended", false)),
         (
             "stopping",
             wanted(service()),
@@ -156,6 +156,29 @@ fn what_a_message_stopped_is_shown_as_such_and_is_not_ready() {
     ];
     for (case, desired, facts, expected) in rows {
         assert_eq!(shown(&desired, &facts, 30.0), expected, "{case}");
+    }
+}
+
+#[test]
+fn who_is_down_as_his_file_says_is_as_wanted_and_ready_only_if_others_may_need_him() {
+    let idle = ProcessSpec { suspend: true, ..job() };
+    let ran = |code| ended(job(), 1.0, code);
+    let rows: Vec<(&str, Desired, Facts, [bool; 3])> = vec![
+        ("suspended", wanted(suspended()), down(), [false, true, false]),
+        ("stopped by a message", wanted(service()), down(), [false, false, false]),
+        ("a job before its first run", wanted(job()), vec![], [true, true, false]),
+        ("a job between two runs", wanted(job()), ran(0), [true, true, true]),
+        ("a job whose last run failed", wanted(job()), ran(1), [true, true, true]),
+        ("a job that is suspended", wanted(idle), ran(0), [false, true, false]),
+    ];
+    for (case, desired, facts, expected) in rows {
+        let mut observed = Observed::default();
+        for (at, fact) in &facts {
+            observed.observe(fact.clone(), stamp(*at));
+        }
+        let views = view(&desired, &observed, stamp(30.0));
+        let [web] = views.as_slice() else { panic!("one process: {views:?}") };
+        assert_eq!([web.ready, web.is_as_wanted(), web.has_started], expected, "{case}");
     }
 }
 
