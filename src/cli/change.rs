@@ -201,7 +201,8 @@ pub struct StatusArgs {
     #[arg(long, value_name = "GROUP", conflicts_with = "names")]
     pub group: Option<String>,
 
-    /// How long to wait [default: as long as it takes]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    /// How long to wait; 0 for as long as it takes
+    // The time after which a Deployment's rollout counts as failed.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub timeout: Duration,
 }

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::process::{Command, Output};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::support::{Colony, Setup, lives};
+use crate::support::{Colony, Setup, lives, series};
 
 const SLEEPER: &str = "args: [sleep, '1000']\n";
 
@@ -138,4 +139,68 @@ fn without_a_monitor_nothing_is_written_that_was_to_be_waited_for() {
     }
     assert_eq!(fs::read_dir(setup.path("config")).expect("a directory").count(), 1);
     assert_eq!(fs::read_to_string(setup.path("config/web.yaml")).expect("a file"), SLEEPER);
+}
+
+#[test]
+fn a_final_failure_ends_every_wait_at_once() {
+    let colony = Colony::with(&[
+        ("job.yaml", "args: [sh, -c, 'sleep 0.2; exit 3']\nrestartPolicy: Never\n"),
+        ("lost.yaml", "args: [/nonexistent]\n"),
+    ]);
+    colony.wait_finding("job", "exit code 3");
+    colony.wait_finding("lost", "StartError");
+    let new = "args: [/nonexistent]\nenv: {A: new}\n";
+    fs::write(colony.path("lost.yaml"), new).expect("a file");
+    for (line, expected) in [
+        (&["restart", "job", "--wait"][..], "process/job is not as it is to be: Error: exit code 3\n"),
+        (&["start", "job", "--wait"], "process/job is not as it is to be: Error: exit code 3\n"),
+        (&["rollout", "status", "job"], "process/job is not as it is to be: Error: exit code 3\n"),
+        (&["restart", "lost", "--wait"], "process/lost is not as it is to be: StartError: back-off "),
+        (&["start", "lost", "--wait"], "process/lost is not as it is to be: StartError: back-off "),
+        (&["apply", "-f", "lost.yaml", "--wait"], "process/lost is not as it is to be: StartError: back-off "),
+        (&["rollout", "status", "lost"], "process/lost is not as it is to be: StartError: back-off "),
+    ] {
+        let told = fails(&colony, line);
+        assert!(told.starts_with(&format!("error: {expected}")), "{line:?}: {told}");
+    }
+}
+
+#[test]
+fn what_crashes_again_and_again_is_not_rolled_out_though_it_is_up_in_between() {
+    let colony = Colony::with(&[("again.yaml", "args: [sh, -c, 'sleep 1.5; exit 3']\n")]);
+    let quick = "args: [sh, -c, 'exit 3']\n";
+    fs::write(colony.path("quick.yaml"), quick).expect("a file");
+    let told = fails(&colony, &["apply", "-f", "quick.yaml", "--wait", "--timeout=3s"]);
+    assert!(told.starts_with("process/quick: CrashLoopBackOff: back-off 1 s: exit code 3; it may be well"), "{told}");
+    let late = "error: timed out waiting for process/quick: CrashLoopBackOff: back-off ";
+    assert!(told.lines().nth(1).is_some_and(|line| line.starts_with(late)), "{told}");
+
+    colony.wait_metric(&series("restarts_total", "again"), |restarts| restarts >= 1.0);
+    let told = fails(&colony, &["rollout", "status", "again", "--timeout=3s"]);
+    assert!(told.starts_with("error: timed out waiting for process/again: "), "{told}");
+}
+
+#[test]
+fn what_crashed_and_is_well_the_next_time_is_rolled_out_when_that_is_proved() {
+    let colony = Colony::with(&[]);
+    let script = format!("test -e {0} && exec sleep 1000; touch {0}; exit 3", colony.path("mark").display());
+    fs::write(colony.path("web.yaml"), format!("args: [sh, -c, '{script}']\nbackoff: {{thresholdSeconds: 2}}\n"))
+        .expect("a file");
+    let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
+    assert_eq!(told, "process/web created\nprocess/web condition met\n");
+    let began = colony.metric(&series("start_time_seconds", "web")).expect("it runs");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64();
+    assert!(now - began >= 2.0, "{began} {now}");
+}
+
+#[test]
+fn a_file_that_is_mended_is_in_force_when_the_monitor_has_read_it() {
+    let colony = Colony::with(&[("web.yaml", SLEEPER)]);
+    let pid = colony.wait_pid("web", None);
+    colony.write("web.yaml", "args: 5\n");
+    colony.wait_finding("web", "refused");
+    fs::write(colony.path("web.yaml"), SLEEPER).expect("a file");
+    let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
+    assert_eq!(told, "process/web configured\nprocess/web condition met\n");
+    assert!(lives(pid), "it ran on");
 }

@@ -1,8 +1,9 @@
 //! The verbs that ask the monitor by messages. Every name is looked at before the first is written.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::awaiting::Awaiting;
+use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::{files, monitor};
@@ -34,7 +35,7 @@ const RESTART: Asked =
     Asked { listener: Listener::Any, words: ["restart requested", "restarted"], goal: Some(Goal::Restarted) };
 const STOP: Asked = Asked { listener: Listener::Ours, words: ["stop requested", "stopped"], goal: Some(Goal::Stopped) };
 const START: Asked =
-    Asked { listener: Listener::Ours, words: ["start requested", "started"], goal: Some(Goal::Settled) };
+    Asked { listener: Listener::Ours, words: ["start requested", "started"], goal: Some(Goal::Started) };
 const TRIGGER: Asked =
     Asked { listener: Listener::Ours, words: ["trigger requested", "triggered"], goal: Some(Goal::Begun) };
 const SIGNAL: Asked = Asked { listener: Listener::Ours, words: ["signal requested", "signalled"], goal: None };
@@ -142,7 +143,7 @@ fn asked(names: &[Name], what: Asked, awaiting: Option<Awaiting<'_>>, sent: &[Pa
     let Some(awaiting) = awaiting else { return Ok(()) };
     awaiting.taken(sent)?;
     let goals: Vec<(Name, Goal)> = names.iter().flat_map(|name| what.goal.map(|goal| (name.clone(), goal))).collect();
-    awaiting.until(&goals, what.words[1], &mut |_, _| {})
+    awaiting.until(&goals, what.words[1], Meanwhile::Crashes(BTreeSet::new()))
 }
 
 fn send(ctl: &CtlArgs, requests: &[Request], what: Asked) -> Result<Vec<PathBuf>, Error> {

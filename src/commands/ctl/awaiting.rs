@@ -1,5 +1,6 @@
 //! `--wait` and `rollout status`: looking at what the monitor tells until it is so, or the time is over.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,14 @@ pub(super) struct Awaiting<'a> {
     messages: &'a Path,
     before: Value,
     by: Option<Instant>,
+}
+
+/// What is told of each while it is waited for, and was told last.
+pub(super) enum Meanwhile {
+    /// How it is, whenever that changes.
+    All(BTreeMap<Name, String>),
+    /// That it crashes, once.
+    Crashes(BTreeSet<Name>),
 }
 
 impl<'a> Awaiting<'a> {
@@ -70,27 +79,25 @@ impl<'a> Awaiting<'a> {
         Ok(())
     }
 
-    /// Waits until each has reached its goal, and says so by `word`; meanwhile `meanwhile` is told how it is.
-    pub(super) fn until(
-        &self,
-        goals: &[(Name, Goal)],
-        word: &str,
-        meanwhile: &mut dyn FnMut(&Name, &str),
-    ) -> Result<(), Error> {
+    /// Waits until each has reached its goal, and says so by `word`.
+    pub(super) fn until(&self, goals: &[(Name, Goal)], word: &str, mut meanwhile: Meanwhile) -> Result<(), Error> {
         let mut left: Vec<&(Name, Goal)> = goals.iter().collect();
         loop {
             let begun = Instant::now();
             let now = look(self.messages)?;
-            let mut waiting = Vec::new();
+            let (mut waiting, mut failed) = (Vec::new(), None);
             for goal in left {
                 match effect::progress(goal.1, goal.0.as_str(), &self.before, &now) {
                     Progress::Reached => super::say(&goal.0, word, false),
                     Progress::Waiting(how) => waiting.push((goal, how)),
-                    Progress::Failed(why) => return Err(Error::Failed { name: goal.0.to_string(), why }),
+                    Progress::Failed(why) => failed = failed.or(Some((goal, why))),
                 }
             }
+            if let Some((goal, why)) = failed {
+                return Err(Error::Failed { name: goal.0.to_string(), why });
+            }
             let Some((first, how)) = waiting.first() else { return Ok(()) };
-            waiting.iter().for_each(|(goal, how)| meanwhile(&goal.0, how));
+            waiting.iter().for_each(|(goal, how)| meanwhile.tell(&goal.0, how));
             let late = || Error::TimedOut { name: first.0.to_string(), how: how.clone() };
             self.pause(begun.elapsed() * 4).ok_or_else(late)?;
             left = waiting.into_iter().map(|(goal, _)| goal).collect();
@@ -101,6 +108,24 @@ impl<'a> Awaiting<'a> {
     fn pause(&self, span: Duration) -> Option<()> {
         let left = self.by.map_or(LATEST, |by| by.saturating_duration_since(Instant::now()));
         (!left.is_zero()).then(|| thread::sleep(span.clamp(SOONEST, LATEST).min(left)))
+    }
+}
+
+impl Meanwhile {
+    fn tell(&mut self, name: &Name, how: &str) {
+        match self {
+            Meanwhile::All(told) => {
+                if told.get(name).map(String::as_str) != Some(how) {
+                    super::print(&format!("Waiting for process/{name}: {how}\n"));
+                    told.insert(name.clone(), how.to_string());
+                }
+            }
+            Meanwhile::Crashes(told) => {
+                if how.contains(effect::CRASH_LOOP) && told.insert(name.clone()) {
+                    super::note(&format!("process/{name}: {how}; it may be well the next time, and is waited for"));
+                }
+            }
+        }
     }
 }
 

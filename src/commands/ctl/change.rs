@@ -1,8 +1,9 @@
 //! The verbs that change process files: `apply`, `diff`, `delete`, `scale`, and `--persist` of `stop` and `start`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::awaiting::Awaiting;
+use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::steps::{self, Deed, Step};
@@ -63,7 +64,7 @@ fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait
     steps::carry_out(&ctl.config, steps, word, is_dry)?;
     if let Some(awaiting) = awaiting {
         let goals: Vec<(Name, Goal)> = steps.iter().map(|step| (step.name.clone(), goal(step))).collect();
-        return awaiting.until(&goals, "condition met", &mut |_, _| {});
+        return awaiting.until(&goals, "condition met", Meanwhile::Crashes(BTreeSet::new()));
     }
     if !is_dry && steps.iter().any(|step| step.deed() != Deed::Unchanged) {
         monitor::note_of_absence(&ctl.messages, "the next one begins with these files");
@@ -105,7 +106,7 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
     }
     if let Some(awaiting) = awaiting {
         let goals: Vec<(Name, Goal)> = doomed.into_iter().map(|name| (name, Goal::Gone)).collect();
-        return awaiting.until(&goals, "condition met", &mut |_, _| {});
+        return awaiting.until(&goals, "condition met", Meanwhile::Crashes(BTreeSet::new()));
     }
     if !is_dry && !doomed.is_empty() {
         monitor::note_of_absence(&ctl.messages, "the next one begins without them");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use super::awaiting::Awaiting;
+use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::{ask, files};
@@ -16,7 +16,7 @@ const NOTICED: Duration = Duration::from_millis(300);
 
 /// Waits until each is as its file wants it; says how each is whenever that changes.
 pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
-    let awaiting = Awaiting::at_most(ctl, args.timeout)?;
+    let awaiting = Awaiting::at_most(ctl, Some(args.timeout).filter(|limit| !limit.is_zero()))?;
     thread::sleep(NOTICED);
     let names: Vec<Name> = match &args.group {
         Some(group) => ask::members(ctl, group)?,
@@ -27,11 +27,5 @@ pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
         }
     };
     let goals: Vec<(Name, Goal)> = names.into_iter().map(|name| (name, Goal::Settled)).collect();
-    let mut told: BTreeMap<Name, String> = BTreeMap::new();
-    awaiting.until(&goals, "successfully rolled out", &mut |name, how| {
-        if told.get(name).map(String::as_str) != Some(how) {
-            super::print(&format!("Waiting for process/{name}: {how}\n"));
-            told.insert(name.clone(), how.to_string());
-        }
-    })
+    awaiting.until(&goals, "successfully rolled out", Meanwhile::All(BTreeMap::new()))
 }

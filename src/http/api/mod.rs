@@ -22,8 +22,8 @@
 //! A `Process`:
 //!
 //! - `kind`, `apiVersion`, `metadata`: `name`, `generation`, `file`, `groups`
-//! - `spec`: `command`, `restartPolicy`, `suspend`, `readinessGate`, `essential`, `terminationGracePeriodSeconds`, `dependsOn`
-//!   (`name`, `condition`), `replica` (`set`, `index`, `of`), `schedule`, `output`, `probes` (`type`, `handler` and the kubelet's
+//! - `spec`: `command`, `restartPolicy`, `suspend`, `readinessGate`, `essential`, `backoff` (`thresholdSeconds`),
+//!   `terminationGracePeriodSeconds`, `dependsOn` (`name`, `condition`), `replica` (`set`, `index`, `of`), `schedule`, `output`, `probes` (`type`, `handler` and the kubelet's
 //!   numbers)
 //! - `status`: `observedGeneration`; `phase` (`Waiting`, `Running`, `Terminating`, `Terminated`); `state`, the metrics' word for
 //!   it; `reason`, `message`; `waitsFor` (`name`, `message`), what it depends on that is not as it must be, the first 20;

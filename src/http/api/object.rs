@@ -155,6 +155,7 @@ fn spec(json: &mut Json, spec: &ProcessSpec) {
     });
     json.close(']').text("restartPolicy", restart_policy(spec.restart)).flag("suspend", spec.suspend);
     json.flag("readinessGate", spec.readiness_gate).flag("essential", spec.essential);
+    json.open("backoff", '{').seconds("thresholdSeconds", spec.backoff.threshold.as_secs_f64()).close('}');
     json.seconds("terminationGracePeriodSeconds", spec.stop.grace.as_secs_f64()).open("dependsOn", '[');
     for on in spec.depends_on.iter() {
         json.open("", '{').text("name", on.name.as_str()).text("condition", condition_word(on.condition)).close('}');

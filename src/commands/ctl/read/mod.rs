@@ -7,7 +7,7 @@ mod events;
 mod get;
 mod logs;
 mod monitor;
-mod object;
+pub(super) mod object;
 mod out;
 mod path;
 mod table;
