@@ -132,7 +132,7 @@ pub(super) const PROCESS: &[Family<ProcessView>] = &[
     }),
     counter(
         "ncolony_process_restarts_total",
-        "Starts after the first since the process was added.",
+        "Starts after the first since the process was added; of a schedule, only those that tried a failed run again.",
         |samples, view| {
             samples.count(view.restarts);
         },

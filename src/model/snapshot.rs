@@ -92,7 +92,7 @@ pub struct ProcessView {
     pub uptime: Option<f64>,
     /// Runs begun since the process was added.
     pub starts: u64,
-    /// Starts after the first.
+    /// Starts after the first; of a schedule, those alone that tried a run again that had failed.
     pub restarts: u64,
     /// Starts that failed.
     pub start_failures: u64,

@@ -14,16 +14,18 @@ impl Record {
         if self.tried != Some(tried) {
             self.streak = 0;
         }
-        let missed_before = self.tally.missed;
+        let (missed_before, time_before) = (self.tally.missed, self.time());
         if let Some(schedule) = &spec.schedule {
             self.take_time(schedule, now);
         }
         let missed = self.tally.missed - missed_before;
+        let is_first = self.tally.starts == 0 || self.triggered || self.time() != time_before;
         self.tried = Some(tried);
         self.failed = None;
         self.asked = None;
         self.triggered = false;
         self.tally.starts += 1;
+        self.tally.restarts += u64::from(!is_first);
         self.life = Life::Up(Run { generation: self.generation, missed, ..Run::new(id, spec, now) });
     }
 

@@ -161,6 +161,9 @@ pub enum Ask {
 pub struct Tally {
     /// Runs begun.
     pub starts: u64,
+    /// Those of them that follow another: not the first, and of a schedule not those that were for a time of it, or were
+    /// asked for.
+    pub restarts: u64,
     /// Starts that failed.
     pub start_failures: u64,
     /// Runs ended, in the order of [`ExitReason::ALL`].

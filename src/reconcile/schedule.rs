@@ -182,6 +182,11 @@ impl Record {
         }
     }
 
+    /// The last time of its schedule that was run for.
+    pub(super) fn time(&self) -> (Option<Moment>, Option<Wall>) {
+        (self.slot, self.progress.as_ref().and_then(|progress| progress.last))
+    }
+
     /// Whether a run may be asked for in this moment.
     pub(super) fn takes_trigger(&self) -> bool {
         let schedule = match &self.life {

@@ -497,6 +497,27 @@ fn a_job_runs_in_its_rhythm() {
 }
 
 #[test]
+fn of_a_schedule_those_runs_are_restarts_that_try_a_failed_one_again() {
+    let retried = || ProcessSpec { restart: Restart::OnFailure, ..job() };
+    let run = |facts: Facts, at: f64, spec: fn() -> ProcessSpec, code: u8| {
+        let begun = then(facts, at, Fact::Started(web(), first(), Arc::new(spec())));
+        then(begun, at + 1.0, exited(Exit::Code(code), false))
+    };
+    let counted = |facts: Facts| {
+        let mut observed = Observed::default();
+        facts.into_iter().for_each(|(at, fact)| observed.observe(fact, stamp(at)));
+        let tally = &observed.records[&web()].tally;
+        (tally.starts, tally.restarts)
+    };
+    let twice = |spec: fn() -> ProcessSpec, second: f64| counted(run(run(vec![], 0.0, spec, 1), second, spec, 0));
+    assert_eq!(twice(service, 5.0), (2, 1));
+    assert_eq!(twice(job, 100.0), (2, 0), "its time");
+    assert_eq!(twice(retried, 5.0), (2, 1), "tried again");
+    let asked_for = asked(run(vec![], 0.0, job, 0), 5.0, Ask::Trigger);
+    assert_eq!(counted(run(asked_for, 6.0, job, 0)), (2, 0), "asked for");
+}
+
+#[test]
 fn a_job_runs_when_it_is_triggered_unless_it_runs() {
     let asleep = || wanted(ProcessSpec { suspend: true, whole: Fingerprint(2), ..job() });
     let done = || ended(job(), 1.0, 0);

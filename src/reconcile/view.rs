@@ -100,7 +100,7 @@ fn one(
         started: run.map(|run| run.since.wall).or(record.last.as_ref().map(began)),
         uptime: up.then(|| run.map(|run| now.at.since(run.since.at).as_secs_f64())).flatten(),
         starts: record.tally.starts,
-        restarts: record.tally.starts.saturating_sub(1),
+        restarts: record.tally.restarts,
         start_failures: record.tally.start_failures,
         exits: record.tally.exits,
         last_end: record.last.as_ref().map(end),

@@ -293,6 +293,23 @@ fn one_that_is_suspended_is_ready_for_nobody_and_is_as_its_file_says() {
 }
 
 #[test]
+fn of_a_schedule_it_is_shown_when_it_ran_and_that_it_failed_and_its_runs_are_no_restarts() {
+    let job = r#"{"args": ["sh", "-c", "echo run; exit 3"], "schedule": {"every": 1}}"#;
+    let colony = Colony::with(&[("nightly", job)]);
+    colony.wait_metric(r#"ncolony_schedule_runs_total{schedule="nightly"}"#, |runs| runs >= 2.0);
+    let seen = |words: &[&str]| {
+        colony.wait("it between two runs", || {
+            Some(steady(&show(&colony, words).0)).filter(|text| text.contains("nightly 1/1 Scheduled"))
+        })
+    };
+    assert_eq!(seen(&["get", "--no-headers"]), "nightly 1/1 Scheduled:Error 0 ~");
+    let wide = seen(&["get", "-o", "wide", "--no-headers"]);
+    assert!(wide.starts_with("nightly 1/1 Scheduled:Error 0 ~ <none> 3 ~ ~ exit code 3 sh -c"), "{wide}");
+    assert_eq!(show(&colony, &["logs", "-p", "nightly"]), ("run\n".to_string(), 0));
+    assert_eq!(colony.metric(r#"ncolony_process_restarts_total{process="nightly"}"#), Some(0.0));
+}
+
+#[test]
 fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
     let script = "echo begun; echo bad >&2; read line < $GATE; echo $line; exit 1";
     let setup = Setup::new().flags(&["-m", "0.05", "-M", "0.05"]);

@@ -27,8 +27,8 @@
 //!   numbers)
 //! - `status`: `observedGeneration`; `phase` (`Waiting`, `Running`, `Terminating`, `Terminated`); `state`, the metrics' word for
 //!   it; `reason`, `message`; `waitsFor` (`name`, `message`), what it depends on that is not as it must be, the first 20;
-//!   `says`, its own words; `ready`, `started`, `desired`; `pid`, `startedAt`, `restarts`,
-//!   `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
+//!   `says`, its own words; `ready`, `started`, `desired`; `pid`, `startedAt`, `starts`, `restarts`
+//!   (of a schedule, only those that tried a failed run again), `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
 //!   `lastState` (`reason`, `message`, `exitCode`, `signal`, `finishedAt`, `lastedSeconds`), `fileError`, `conditions` (`type`:
 //!   `Ready`, `Started`, `Updated`, `ConfigValid`; `status`: `True`, `False`; `reason`, `message`), `heartbeat` (`lastBeatAt`,
 //!   `timeoutSeconds`, `misses`), `probes` (`type`, `result`, `message`, `failingSince`, `nextAt`, `successful`, `failed`,

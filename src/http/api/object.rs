@@ -67,6 +67,9 @@ pub(super) fn brief(view: &ProcessView) -> String {
     json.open("status", '{').text("phase", phase(view.state)).some_text("reason", view.reason);
     json.flag("ready", view.ready);
     starts(&mut json, view);
+    if let Some(end) = view.last_end.as_ref().filter(|_| view.scheduled) {
+        json.open("lastState", '{').text("reason", end_word(end)).close('}');
+    }
     json.close('}').close('}');
     json.into_text()
 }
@@ -81,8 +84,8 @@ fn metadata(json: &mut Json, view: &ProcessView) {
 }
 
 fn starts(json: &mut Json, view: &ProcessView) {
-    json.time("startedAt", view.started).number("restarts", view.restarts);
-    json.time("lastRestartAt", view.started.filter(|_| view.restarts > 0));
+    json.time("startedAt", view.started).number("starts", view.starts).number("restarts", view.restarts);
+    json.time("lastRestartAt", view.started.filter(|_| view.restarts > 0 && !view.scheduled));
 }
 
 /// A process, without what changes all the time. So whether it has changed can be told from the text.
@@ -421,7 +424,8 @@ mod tests {
             ("/spec/probes/0/handler", "\"tcp-socket 127.0.0.1:5432\""),
             ("/spec/schedule/every", "60"),
             ("/status/phase", "\"Waiting\""),
-            ("/status/lastRestartAt", "\"2026-09-21T14:18:20.250000Z\""),
+            ("/status/startedAt", "\"2026-09-21T14:18:20.250000Z\""),
+            ("/status/restarts", "2"),
             ("/status/nextStartAt", "\"2026-09-21T14:23:24.250000Z\""),
             ("/status/waitsFor/0/name", "\"db\""),
             ("/status/lastState/exitCode", "137"),
@@ -434,6 +438,14 @@ mod tests {
         for (pointer, expected) in rows {
             assert_eq!(object.pointer(pointer).map(ToString::to_string).as_deref(), Some(expected), "{pointer}");
         }
+        let last_restart = |view| read(&process(&view)).pointer("/status/lastRestartAt").cloned();
+        assert_eq!(
+            last_restart(talkative()),
+            None,
+            "when a run of a schedule began, it was none for all that is known"
+        );
+        let service = ProcessView { scheduled: false, ..talkative() };
+        assert_eq!(last_restart(service), Some("2026-09-21T14:18:20.250000Z".into()));
     }
 
     #[test]

@@ -159,7 +159,8 @@ fn print(value: &Value, format: &Format, out: &mut Out) -> Result<(), Trouble> {
 }
 
 fn head(breadth: Breadth) -> &'static [&'static str] {
-    const ALL: &[&str] = &["NAME", "READY", "STATUS", "RESTARTS", "AGE", "PID", "EXIT", "NEXT", "REASON", "COMMAND"];
+    const ALL: &[&str] =
+        &["NAME", "READY", "STATUS", "RESTARTS", "AGE", "PID", "EXIT", "LAST SCHEDULE", "NEXT", "REASON", "COMMAND"];
     match breadth {
         Breadth::Plain => &ALL[..5],
         Breadth::Wide => ALL,
@@ -172,7 +173,7 @@ fn row(process: &Value, breadth: Breadth, now: f64) -> Row {
     let mut row = vec![
         object::name(process).to_string(),
         ready.to_string(),
-        object::status(process).to_string(),
+        object::status(process),
         restarts(process, now),
         or_none(age.map(|age| age.to_string())),
     ];
@@ -181,6 +182,7 @@ fn row(process: &Value, breadth: Breadth, now: f64) -> Row {
         Breadth::Wide => row.extend([
             or_none(object::number(process, "/status/pid").map(|pid| pid.to_string())),
             or_none(object::number(process, "/status/lastState/exitCode").map(|code| code.to_string())),
+            or_none(object::ago(process, "/status/schedule/lastScheduledAt", now).map(|last| last.to_string())),
             or_none(object::until(process, "/status/nextStartAt", now).map(|next| next.to_string())),
             or_none(Some(object::text(process, "/status/message").to_string())),
             command(process),
@@ -270,10 +272,10 @@ api           0/1     Running            0            <none>";
     #[test]
     fn the_wide_table_says_more() {
         let expected = "\
-NAME          READY   STATUS             RESTARTS     AGE      PID      EXIT     NEXT     REASON                      COMMAND
-web           1/1     Running            3 (2m ago)   2m       42       <none>   <none>   <none>                      nginx -g daemon off;
-größer 日本   0/1     CrashLoopBackOff   0            <none>   <none>   3        4s       back-off 4 s: exit code 3   sh -c a\\nb
-api           0/1     Running            0            <none>   <none>   <none>   <none>   <none>";
+NAME          READY   STATUS             RESTARTS     AGE      PID      EXIT     LAST SCHEDULE   NEXT     REASON                      COMMAND
+web           1/1     Running            3 (2m ago)   2m       42       <none>   <none>          <none>   <none>                      nginx -g daemon off;
+größer 日本   0/1     CrashLoopBackOff   0            <none>   <none>   3        <none>          4s       back-off 4 s: exit code 3   sh -c a\\nb
+api           0/1     Running            0            <none>   <none>   <none>   <none>          <none>   <none>";
         assert_eq!(shown(Breadth::Wide), expected);
     }
 }

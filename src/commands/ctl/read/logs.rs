@@ -56,7 +56,7 @@ struct Together<'a> {
 
 /// Whether there was the run of which lines are asked for.
 fn has_run(process: &Value, args: &LogsArgs) -> bool {
-    !args.previous || object::number(process, "/status/restarts").is_some_and(|restarts| restarts > 0.0)
+    !args.previous || object::number(process, "/status/starts").is_some_and(|starts| starts > 1.0)
 }
 
 /// Tells of whom there was no run before the present one; where there are no others, that is all.

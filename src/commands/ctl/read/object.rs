@@ -36,12 +36,17 @@ pub(in crate::commands::ctl) fn set(process: &Value) -> &str {
     text(process, "/spec/replica/set")
 }
 
-/// In one word: why it does not run, or that it does.
-pub(super) fn status(process: &Value) -> &str {
-    [text(process, "/status/reason"), text(process, "/status/phase")]
-        .into_iter()
-        .find(|word| !word.is_empty())
-        .unwrap_or("Unknown")
+/// In one word: why it does not run, or that it does. Of a schedule that waits for its time, also how the last run failed.
+pub(super) fn status(process: &Value) -> String {
+    let [reason, phase, end] =
+        ["/status/reason", "/status/phase", "/status/lastState/reason"].map(|place| text(process, place));
+    match (reason, end) {
+        ("Scheduled", "" | "Completed" | "Stopped") => reason.to_string(),
+        ("Scheduled", failure) => format!("{reason}:{failure}"),
+        ("", _) if phase.is_empty() => "Unknown".to_string(),
+        ("", _) => phase.to_string(),
+        (reason, _) => reason.to_string(),
+    }
 }
 
 /// Seconds since 1970, now.
@@ -115,5 +120,7 @@ mod tests {
         assert_eq!(status(&json!({"status": {"phase": "Waiting", "reason": "Suspended"}})), "Suspended");
         assert_eq!(status(&json!({"status": {"phase": "Running"}})), "Running");
         assert_eq!(status(&json!({})), "Unknown");
+        let job = |end: &str| status(&json!({"status": {"reason": "Scheduled", "lastState": {"reason": end}}}));
+        assert_eq!(["", "Completed", "Stopped", "OOMKilled"].map(job)[2..], ["Scheduled", "Scheduled:OOMKilled"]);
     }
 }

@@ -101,7 +101,7 @@ fn row(process: &Value, before: &Before) -> Row {
     let whole = |place| or_none(number(process, place).map(|number| number.to_string()));
     vec![
         object::name(process).to_string(),
-        object::status(process).to_string(),
+        object::status(process),
         or_none(rate),
         or_none(number(process, "/status/usage/cpuSeconds").map(|seconds| format!("{seconds:.2}s"))),
         or_none(number(process, "/status/usage/residentBytes").map(bytes)),
