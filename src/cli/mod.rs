@@ -19,7 +19,7 @@ pub use change::{
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
-pub use read::{ChoiceArgs, DescribeArgs, EventsArgs, GetArgs, LogsArgs, TopArgs, WaitArgs, WhyArgs};
+pub use read::{ChoiceArgs, Color, ColorArgs, DescribeArgs, EventsArgs, GetArgs, LogsArgs, TopArgs, WaitArgs, WhyArgs};
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -222,6 +222,20 @@ pub enum ReadVerb {
     Wait(WaitArgs),
     /// Say why a process is as it is, down to the last cause
     Why(WhyArgs),
+}
+
+impl ReadVerb {
+    /// When there are colours in what it prints.
+    pub fn color(&self) -> Color {
+        match self {
+            ReadVerb::Get(args) => args.color.color,
+            ReadVerb::Describe(args) => args.color.color,
+            ReadVerb::Events(args) => args.color.color,
+            ReadVerb::Top(args) => args.color.color,
+            ReadVerb::Why(args) => args.color.color,
+            ReadVerb::Logs(_) | ReadVerb::Wait(_) => Color::Never,
+        }
+    }
 }
 
 /// The verbs of `ncolony ctl`.

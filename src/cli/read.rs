@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Whom a verb is about.
 #[derive(Args, Clone, Debug, Default)]
@@ -14,6 +14,26 @@ pub struct ChoiceArgs {
     /// Only those that this is true of: group=GROUP, group!=GROUP; several, with commas, must all be
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+}
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    #[default]
+    Auto,
+    /// Wherever it is printed
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// How a verb prints.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ColorArgs {
+    /// Colour what wants to be looked at
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Color,
 }
 
 /// `ncolony ctl get`
@@ -34,6 +54,10 @@ pub struct GetArgs {
     /// Print no line with the columns' names
     #[arg(long)]
     pub no_headers: bool,
+
+    /// How
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 /// `ncolony ctl describe`
@@ -42,6 +66,10 @@ pub struct DescribeArgs {
     /// Whom
     #[command(flatten)]
     pub whom: ChoiceArgs,
+
+    /// How
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 /// `ncolony ctl logs`
@@ -90,6 +118,10 @@ pub struct EventsArgs {
     /// Print no line with the columns' names
     #[arg(long)]
     pub no_headers: bool,
+
+    /// How
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 /// `ncolony ctl top`
@@ -102,6 +134,10 @@ pub struct TopArgs {
     /// Print no line with the columns' names
     #[arg(long)]
     pub no_headers: bool,
+
+    /// How
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 /// `ncolony ctl wait`
@@ -126,6 +162,10 @@ pub struct WhyArgs {
     /// The process's name
     #[arg(value_name = "NAME")]
     pub name: String,
+
+    /// How
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 /// `90s`, `1h30m`, `1.5h`, or seconds without a unit.

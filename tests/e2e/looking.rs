@@ -562,6 +562,10 @@ fn five_thousand_processes_are_shown() {
 
 /// What a program prints on a terminal of 40 columns and 10 lines, until it has printed this twice, or ends.
 fn on_a_terminal(colony: &Colony, words: &[&str], until: &str) -> Option<String> {
+    on_a_terminal_with(colony, words, until, &[("TERM", "dumb")])
+}
+
+fn on_a_terminal_with(colony: &Colony, words: &[&str], until: &str, env: &[(&str, &str)]) -> Option<String> {
     let script = "
 import fcntl, os, pty, signal, struct, sys, termios
 until, words = sys.argv[1].encode(), sys.argv[2:]
@@ -583,6 +587,7 @@ sys.stdout.buffer.write(seen)
     let binary = env!("CARGO_BIN_EXE_ncolony");
     let mut command = Command::new("python3");
     command.args(["-c", script, until, binary, "ctl", "--messages", &messages]).args(words);
+    command.env_remove("NO_COLOR").envs(env.iter().copied());
     let output = command.output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -601,6 +606,38 @@ fn on_a_narrow_terminal_a_live_table_is_cut_and_a_list_is_whole() {
     assert!(lines.iter().all(|line| line.chars().count() <= 40), "{seen:?}");
     let seen = on_a_terminal(&colony, &["get", long], "neverthere").expect("a terminal");
     assert!(seen.contains(&format!("{long}   1/1     Running   0          ")), "{seen:?}");
+}
+
+#[test]
+fn there_are_colours_on_a_terminal_alone_and_the_words_are_the_same_without() {
+    let crash = r#"{"args": ["sh", "-c", "exit 3"], "restartPolicy": "Never"}"#;
+    let colony = Colony::with(&[("web", STEADY), ("crash", crash)]);
+    ready(&colony, "web");
+    let (text, _) = show(&colony, &["wait", "crash", "--for=jsonpath={.status.phase}=Terminated"]);
+    assert_eq!(text, "process/crash condition met\n");
+    let plain = |words: &[&str]| on_a_terminal(&colony, words, "never there").expect("a terminal");
+    let coloured = |words: &[&str], more: &[(&str, &str)]| {
+        let env: Vec<(&str, &str)> = [("TERM", "xterm")].into_iter().chain(more.iter().copied()).collect();
+        on_a_terminal_with(&colony, words, "never there", &env).expect("a terminal")
+    };
+    let colours = ["\x1b[1m", "\x1b[33m", "\x1b[31m", "\x1b[0m"];
+    let without = |text: &str| colours.iter().fold(text.to_string(), |text, colour| text.replace(colour, ""));
+    let rows: [(&[&str], &str); 4] = [
+        (&["get", "--no-headers", "crash"], "0/1     \x1b[31mError\x1b[0m    0"),
+        (&["events", "crash"], "\x1b[33mWarning\x1b[0m"),
+        (&["describe", "crash"], "Reason:         \x1b[31mError\x1b[0m"),
+        (&["why", "crash"], "\x1b[31mcrash\x1b[0m has failed for good"),
+    ];
+    for (words, expected) in rows {
+        let seen = coloured(words, &[]);
+        assert!(steady(&seen).contains(&steady(expected)), "{words:?}: {seen:?}");
+        assert_eq!(steady(&without(&seen)), steady(&plain(words)));
+        assert!(!coloured(words, &[("NO_COLOR", "1")]).contains('\x1b'), "{words:?}");
+        assert!(!show(&colony, words).0.contains('\x1b'), "{words:?}");
+    }
+    assert!(show(&colony, &["get", "--color", "always"]).0.starts_with("\x1b[1mNAME\x1b[0m    \x1b[1mREADY"));
+    let seen = coloured(&["get", "web", "--no-headers"], &[]);
+    assert!(!seen.contains('\x1b'), "what is well does not want to be looked at: {seen:?}");
 }
 
 #[test]

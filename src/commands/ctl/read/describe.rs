@@ -7,6 +7,7 @@ use super::get::{command, or_none};
 use super::monitor::Monitor;
 use super::object::{self, ago, list, number, text, until};
 use super::out::Out;
+use super::paint::{Line, Piece, Tint};
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Whom};
 use super::{events, path};
@@ -29,27 +30,27 @@ pub(super) fn describe(monitor: Monitor<'_>, args: &DescribeArgs, out: &mut Out)
 }
 
 /// All that there is to say of one.
-fn described(process: &Value, events: &[&Value], now: f64) -> Vec<String> {
+fn described(process: &Value, events: &[&Value], now: f64) -> Vec<Line> {
     let mut lines = pairs("", about(process));
     state(process, now, &mut lines);
     last_state(process, now, &mut lines);
     lines.extend(pairs("", more(process, now)));
-    lines.push("Conditions:".to_string());
-    let row = |one: &Value| ["/type", "/status", "/message"].map(|place| text(one, place).to_string()).to_vec();
+    lines.push(Piece::of("Conditions:", Tint::Heading).into());
+    let row = |one: &Value| ["/type", "/status", "/message"].map(|place| Piece::from(text(one, place))).to_vec();
     let rows = list(process, "/status/conditions").iter().map(row).collect();
     below(&mut lines, with_head(&["Type", "Status", "Message"], rows));
     if events.is_empty() {
-        lines.push("Events:  <none>".to_string());
+        lines.push("Events:  <none>".into());
     } else {
-        lines.push("Events:".to_string());
-        let rule: Row = ["----", "------", "----", "-------"].map(str::to_string).to_vec();
+        lines.push(Piece::of("Events:", Tint::Heading).into());
+        let rule: Row = ["----", "------", "----", "-------"].map(Piece::from).to_vec();
         let rows = std::iter::once(rule).chain(events.iter().map(|event| events::described(event, now))).collect();
         below(&mut lines, with_head(&["Type", "Reason", "Age", "Message"], rows));
     }
     lines
 }
 
-type Pair = (&'static str, String);
+type Pair = (&'static str, Piece);
 
 fn about(process: &Value) -> Vec<Pair> {
     let words = |place: &str| list(process, place).iter().map(path::plain).collect::<Vec<_>>().join(", ");
@@ -67,18 +68,18 @@ fn about(process: &Value) -> Vec<Pair> {
         (last, _) => last.map(|last| last.to_string()).unwrap_or_default(),
     };
     vec![
-        ("Name:", object::name(process).to_string()),
-        ("File:", text(process, "/metadata/file").to_string()),
-        ("File Error:", text(process, "/status/fileError").to_string()),
-        ("Generation:", generation),
-        ("Groups:", or_none(Some(words("/metadata/groups")))),
-        ("Replica:", replica),
-        ("Command:", command(process)),
-        ("User:", text(process, "/status/user").to_string()),
-        ("Restart Policy:", text(process, "/spec/restartPolicy").to_string()),
-        ("Depends On:", depends.join(", ")),
-        ("Schedule:", process.pointer("/spec/schedule").map(schedule).unwrap_or_default()),
-        ("Output:", text(process, "/spec/output").to_string()),
+        ("Name:", object::name(process).into()),
+        ("File:", text(process, "/metadata/file").into()),
+        ("File Error:", Piece::of(text(process, "/status/fileError"), Tint::Trouble)),
+        ("Generation:", generation.into()),
+        ("Groups:", or_none(Some(words("/metadata/groups"))).into()),
+        ("Replica:", replica.into()),
+        ("Command:", command(process).into()),
+        ("User:", text(process, "/status/user").into()),
+        ("Restart Policy:", text(process, "/spec/restartPolicy").into()),
+        ("Depends On:", depends.join(", ").into()),
+        ("Schedule:", process.pointer("/spec/schedule").map(schedule).unwrap_or_default().into()),
+        ("Output:", text(process, "/spec/output").into()),
     ]
 }
 
@@ -90,36 +91,36 @@ fn schedule(schedule: &Value) -> String {
 }
 
 /// What it is doing, as `kubectl describe` has a container's state.
-fn state(process: &Value, now: f64, lines: &mut Vec<String>) {
+fn state(process: &Value, now: f64, lines: &mut Vec<Line>) {
     let phase = text(process, "/status/phase");
-    lines.push(format!("{:<18}{phase}", "State:"));
+    lines.push(format!("{:<18}{phase}", "State:").into());
     let mut said = vec![
-        ("Reason:", text(process, "/status/reason").to_string()),
-        ("Message:", text(process, "/status/message").to_string()),
-        ("Says:", text(process, "/status/says").to_string()),
+        ("Reason:", Piece::of(text(process, "/status/reason"), object::tint(process))),
+        ("Message:", text(process, "/status/message").into()),
+        ("Says:", text(process, "/status/says").into()),
     ];
     if let Some(pid) = number(process, "/status/pid") {
-        said.push(("PID:", pid.to_string()));
+        said.push(("PID:", pid.to_string().into()));
     }
     if phase != "Waiting" {
-        said.push(("Started:", when(process, "/status/startedAt", now)));
+        said.push(("Started:", when(process, "/status/startedAt", now).into()));
     }
     if let Some(next) = until(process, "/status/nextStartAt", now) {
-        said.push(("Next Start:", format!("in {next}")));
+        said.push(("Next Start:", format!("in {next}").into()));
     }
     lines.extend(pairs("  ", said));
 }
 
-fn last_state(process: &Value, now: f64, lines: &mut Vec<String>) {
+fn last_state(process: &Value, now: f64, lines: &mut Vec<Line>) {
     let Some(end) = process.pointer("/status/lastState") else { return };
-    lines.push(format!("{:<18}Terminated", "Last State:"));
+    lines.push(format!("{:<18}Terminated", "Last State:").into());
     let lasted = number(end, "/lastedSeconds").map(|lasted| format!("{lasted:.3} s")).unwrap_or_default();
     let said = vec![
-        ("Reason:", text(end, "/reason").to_string()),
-        ("Message:", text(end, "/message").to_string()),
-        ("Exit Code:", number(end, "/exitCode").map(|code| code.to_string()).unwrap_or_default()),
-        ("Lasted:", lasted),
-        ("Finished:", when(end, "/finishedAt", now)),
+        ("Reason:", text(end, "/reason").into()),
+        ("Message:", text(end, "/message").into()),
+        ("Exit Code:", number(end, "/exitCode").map(|code| code.to_string()).unwrap_or_default().into()),
+        ("Lasted:", lasted.into()),
+        ("Finished:", when(end, "/finishedAt", now).into()),
     ];
     lines.extend(pairs("  ", said));
 }
@@ -131,16 +132,19 @@ fn when(object: &Value, place: &str, now: f64) -> String {
 
 fn more(process: &Value, now: f64) -> Vec<Pair> {
     let status = |place: &str| number(process, place).map(|number| number.to_string()).unwrap_or_default();
-    let ready = if object::holds(process, "/status/ready") { "True" } else { "False" };
+    let ready = match object::holds(process, "/status/ready") {
+        true => Piece::from("True"),
+        false => Piece::of("False", object::tint(process)),
+    };
     let some = |text: String| if text == "0" { String::new() } else { text };
     let mut said = vec![
-        ("Ready:", ready.to_string()),
-        ("Restart Count:", status("/status/restarts")),
-        ("Start Failures:", some(status("/status/startFailures"))),
-        ("Kills:", some(status("/status/kills"))),
-        ("Heartbeat:", heartbeat(process, now)),
-        ("Last Schedule:", when(process, "/status/schedule/lastScheduledAt", now)),
-        ("Last Success:", when(process, "/status/schedule/lastSuccessAt", now)),
+        ("Ready:", ready),
+        ("Restart Count:", status("/status/restarts").into()),
+        ("Start Failures:", some(status("/status/startFailures")).into()),
+        ("Kills:", some(status("/status/kills")).into()),
+        ("Heartbeat:", heartbeat(process, now).into()),
+        ("Last Schedule:", when(process, "/status/schedule/lastScheduledAt", now).into()),
+        ("Last Success:", when(process, "/status/schedule/lastSuccessAt", now).into()),
     ];
     for (kind, key) in
         [("Startup", "Startup:"), ("Liveness", "Liveness:"), ("Readiness", "Readiness:"), ("HttpCheck", "HTTP Check:")]
@@ -148,7 +152,7 @@ fn more(process: &Value, now: f64) -> Vec<Pair> {
         let of_kind = |probe: &&Value| text(probe, "/type") == kind;
         let asked = list(process, "/spec/probes").iter().find(of_kind);
         let shown = list(process, "/status/probes").iter().find(of_kind);
-        said.push((key, asked.map(|asked| probe(asked, shown, now)).unwrap_or_default()));
+        said.push((key, asked.map(|asked| probe(asked, shown, now)).unwrap_or_default().into()));
     }
     said
 }
@@ -183,14 +187,14 @@ fn probe(asked: &Value, shown: Option<&Value>, now: f64) -> String {
 }
 
 /// Keys and what is said of them; nothing where there is nothing to say.
-fn pairs(margin: &str, said: Vec<Pair>) -> Vec<String> {
+fn pairs(margin: &str, said: Vec<Pair>) -> Vec<Line> {
     let width = 18 - margin.len();
-    let some = said.into_iter().filter(|(_, value)| !value.is_empty());
-    some.map(|(key, value)| format!("{margin}{key:<width$}{value}")).collect()
+    let some = said.into_iter().filter(|(_, value)| !value.text.is_empty());
+    some.map(|(key, value)| Line::from(value).behind(format!("{margin}{key:<width$}"))).collect()
 }
 
-fn below(lines: &mut Vec<String>, rows: Vec<Row>) {
-    lines.extend(Table::default().lines(&rows).into_iter().map(|line| format!("  {line}")));
+fn below(lines: &mut Vec<Line>, rows: Vec<Row>) {
+    lines.extend(Table::default().lines(&rows).into_iter().map(|line| line.behind("  ")));
 }
 
 #[cfg(test)]
@@ -250,6 +254,7 @@ Events:
   Type      Reason      Age                 Message
   ----      ------      ----                -------
   Warning   Unhealthy   10s (x3 over 58s)   Startup probe failed";
-        assert_eq!(described(&process, &[&event], 70.0).join("\n"), expected);
+        let lines = described(&process, &[&event], 70.0);
+        assert_eq!(lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), expected);
     }
 }

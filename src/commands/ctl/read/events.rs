@@ -6,6 +6,7 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object::{self, ago, list, number, text};
 use super::out::Out;
+use super::paint::{Piece, Tint};
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Whom};
 use crate::cli::EventsArgs;
@@ -30,7 +31,7 @@ pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> 
         return out.lines(&table.lines(&head.into_iter().chain(rows).collect::<Vec<_>>()));
     }
     // So wide that most of what follows stands below it.
-    table.lines(&[["119s (x10 over 10m)", "Warning", "Unhealthy", "process/", ""].map(str::to_string).to_vec()]);
+    table.lines(&[["119s (x10 over 10m)", "Warning", "Unhealthy", "process/", ""].map(Piece::from).to_vec()]);
     out.lines(&table.lines(&head))?;
     let mut lines = monitor.lines("/v1/events?watch=true")?;
     while let Some((_, event)) = lines.told(None)? {
@@ -58,19 +59,21 @@ fn names(monitor: Monitor<'_>, all: &Value, asked: &[String]) -> Result<Vec<Stri
 }
 
 fn row(event: &Value, now: f64) -> Row {
-    vec![
-        seen(event, now),
-        text(event, "/type").to_string(),
-        text(event, "/reason").to_string(),
-        format!("process/{}", text(event, "/process")),
-        text(event, "/message").to_string(),
-    ]
+    let [kind, reason] = kind(event);
+    let object = format!("process/{}", text(event, "/process"));
+    vec![seen(event, now).into(), kind, reason, object.into(), text(event, "/message").into()]
 }
 
 /// An event, for [`describe`](super::describe).
 pub(super) fn described(event: &Value, now: f64) -> Row {
-    let [kind, reason, message] = ["/type", "/reason", "/message"].map(|place| text(event, place).to_string());
-    vec![kind, reason, seen(event, now), message]
+    let [kind, reason] = kind(event);
+    vec![kind, reason, seen(event, now).into(), text(event, "/message").into()]
+}
+
+/// Its type and its reason.
+fn kind(event: &Value) -> [Piece; 2] {
+    let tint = if text(event, "/type") == "Warning" { Tint::Warning } else { Tint::Plain };
+    ["/type", "/reason"].map(|place| Piece::of(text(event, place), tint))
 }
 
 /// `2m`, or `2m (x5 over 10m)`.
@@ -102,6 +105,7 @@ mod tests {
 LAST SEEN             TYPE      REASON    OBJECT        MESSAGE
 2m10s                 Normal    Started   process/web   it is new
 30s (x5 over 2m10s)   Warning   BackOff   process/a b   exit code 3";
-        assert_eq!(Table::default().lines(&with_head(HEAD, rows)).join("\n"), expected);
+        let lines = Table::default().lines(&with_head(HEAD, rows));
+        assert_eq!(lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), expected);
     }
 }

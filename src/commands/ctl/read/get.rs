@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::error::Trouble;
 use super::monitor::{Lines, Monitor};
 use super::out::Out;
+use super::paint::Piece;
 use super::path::Template;
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Shown, Whom};
@@ -127,7 +128,7 @@ impl Watched<'_> {
 
 fn changed(kind: &str, process: &Value, breadth: Breadth) -> Row {
     match kind {
-        "DELETED" => [object::name(process), "0/1", "Deleted"].map(str::to_string).to_vec(),
+        "DELETED" => [object::name(process), "0/1", "Deleted"].map(Piece::from).to_vec(),
         _ => row(process, breadth, object::now()),
     }
 }
@@ -171,22 +172,25 @@ fn row(process: &Value, breadth: Breadth, now: f64) -> Row {
     let ready = if object::holds(process, "/status/ready") { "1/1" } else { "0/1" };
     let age = object::ago(process, "/status/startedAt", now);
     let mut row = vec![
-        object::name(process).to_string(),
-        ready.to_string(),
-        object::status(process),
-        restarts(process, now),
-        or_none(age.map(|age| age.to_string())),
+        object::name(process).into(),
+        ready.into(),
+        Piece::of(object::status(process), object::tint(process)),
+        restarts(process, now).into(),
+        or_none(age.map(|age| age.to_string())).into(),
     ];
     match breadth {
         Breadth::Plain => {}
-        Breadth::Wide => row.extend([
-            or_none(object::number(process, "/status/pid").map(|pid| pid.to_string())),
-            or_none(object::number(process, "/status/lastState/exitCode").map(|code| code.to_string())),
-            or_none(object::ago(process, "/status/schedule/lastScheduledAt", now).map(|last| last.to_string())),
-            or_none(object::until(process, "/status/nextStartAt", now).map(|next| next.to_string())),
-            or_none(Some(object::text(process, "/status/message").to_string())),
-            command(process),
-        ]),
+        Breadth::Wide => row.extend(
+            [
+                or_none(object::number(process, "/status/pid").map(|pid| pid.to_string())),
+                or_none(object::number(process, "/status/lastState/exitCode").map(|code| code.to_string())),
+                or_none(object::ago(process, "/status/schedule/lastScheduledAt", now).map(|last| last.to_string())),
+                or_none(object::until(process, "/status/nextStartAt", now).map(|next| next.to_string())),
+                or_none(Some(object::text(process, "/status/message").to_string())),
+                command(process),
+            ]
+            .map(Piece::from),
+        ),
     }
     row
 }
@@ -231,7 +235,8 @@ mod tests {
 
     fn shown(breadth: Breadth) -> String {
         let rows = processes().iter().map(|process| row(process, breadth, 120.0)).collect();
-        Table::default().lines(&with_head(head(breadth), rows)).join("\n")
+        let lines = Table::default().lines(&with_head(head(breadth), rows));
+        lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod logs;
 mod monitor;
 pub(super) mod object;
 mod out;
+mod paint;
 mod path;
 mod table;
 mod top;
@@ -24,6 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::out::Out;
+use self::paint::Palette;
 use crate::cli::ReadVerb;
 
 /// Shows what is asked for; says on stderr why not.
@@ -31,7 +33,7 @@ use crate::cli::ReadVerb;
 /// Exit status 0: shown, or what was waited for is so; 1: not; 2: the command line makes no sense.
 pub(super) fn run(messages: &Path, verb: &ReadVerb) -> ExitCode {
     let monitor = Monitor::of(messages);
-    let mut out = Out::default();
+    let mut out = Out::new(Palette::of(verb.color()));
     let shown = match verb {
         ReadVerb::Get(args) => get::get(monitor, args, &mut out),
         ReadVerb::Describe(args) => describe::describe(monitor, args, &mut out),

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::paint::Tint;
 use crate::model::Span;
 
 /// What stands at a place, such as `/status/pid`; empty where that is no text.
@@ -46,6 +47,16 @@ pub(super) fn status(process: &Value) -> String {
         ("", _) if phase.is_empty() => "Unknown".to_string(),
         ("", _) => phase.to_string(),
         (reason, _) => reason.to_string(),
+    }
+}
+
+/// Whether its status wants to be looked at.
+pub(super) fn tint(process: &Value) -> Tint {
+    match (text(process, "/status/reason"), holds(process, "/status/ready")) {
+        ("Scheduled", _) if status(process) != "Scheduled" => Tint::Trouble,
+        (_, true) | ("Scheduled" | "Suspended", _) => Tint::Plain,
+        ("" | "DependencyNotReady" | "Terminating" | "Stopped", false) => Tint::Warning,
+        (_, false) => Tint::Trouble,
     }
 }
 

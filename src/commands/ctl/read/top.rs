@@ -12,7 +12,8 @@ use super::get::or_none;
 use super::monitor::Monitor;
 use super::object::{self, list, number};
 use super::out::Out;
-use super::table::{Row, Table, cut, with_head};
+use super::paint::{Line, Piece};
+use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Whom};
 use crate::cli::TopArgs;
 use crate::model::sort_by;
@@ -20,8 +21,6 @@ use crate::model::sort_by;
 /// How often it is drawn anew.
 const PERIOD: Duration = Duration::from_secs(2);
 const HEAD: &[&str] = &["NAME", "STATUS", "CPU(cores)", "CPU TIME", "MEMORY(bytes)", "THREADS", "FDS"];
-/// Where a terminal begins, and all below it gone.
-const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// What was used by when: the time of the look, in seconds since 1970, and processor seconds by name.
 #[derive(Default)]
@@ -50,16 +49,14 @@ pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result
         sort_by(&mut found, |one, other| before.weight(other).cmp(&before.weight(one)));
         let rows = with_head(HEAD, found.into_iter().map(|process| row(process, &before)).collect());
         let (Width(columns), Height(lines)) = terminal_size().unwrap_or((Width(80), Height(24)));
-        out.text(CLEAR)?;
-        out.text(&screen(&Table::default().lines(&rows), columns.into(), lines.into()))?;
-        out.flush()?;
+        out.screen(&screen(&Table::default().lines(&rows), columns.into(), lines.into()))?;
         sleep(PERIOD);
     }
 }
 
-/// As much as a terminal has room for, with nothing below the last line that it would scroll for.
-fn screen(lines: &[String], columns: usize, rows: usize) -> String {
-    lines.iter().take(rows).map(|line| cut(line, columns)).collect::<Vec<_>>().join("\r\n")
+/// As much as a terminal has room for.
+fn screen(lines: &[Line], columns: usize, rows: usize) -> Vec<Line> {
+    lines.iter().take(rows).map(|line| line.cut(columns)).collect()
 }
 
 impl Before {
@@ -100,13 +97,13 @@ fn row(process: &Value, before: &Before) -> Row {
     let rate = of(&before.rates, object::name(process)).map(|rate| format!("{rate:.0}m"));
     let whole = |place| or_none(number(process, place).map(|number| number.to_string()));
     vec![
-        object::name(process).to_string(),
-        object::status(process),
-        or_none(rate),
-        or_none(number(process, "/status/usage/cpuSeconds").map(|seconds| format!("{seconds:.2}s"))),
-        or_none(number(process, "/status/usage/residentBytes").map(bytes)),
-        whole("/status/usage/threads"),
-        whole("/status/usage/openFds"),
+        object::name(process).into(),
+        Piece::of(object::status(process), object::tint(process)),
+        or_none(rate).into(),
+        or_none(number(process, "/status/usage/cpuSeconds").map(|seconds| format!("{seconds:.2}s"))).into(),
+        or_none(number(process, "/status/usage/residentBytes").map(bytes)).into(),
+        whole("/status/usage/threads").into(),
+        whole("/status/usage/openFds").into(),
     ]
 }
 
@@ -121,7 +118,7 @@ fn bytes(bytes: f64) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Before, HEAD, Table, row, screen, with_head};
+    use super::{Before, HEAD, Line, Table, row, screen, with_head};
     use crate::commands::ctl::read::object;
 
     fn colony(at: &str, seconds: f64) -> Value {
@@ -144,8 +141,9 @@ mod tests {
 NAME   STATUS      CPU(cores)   CPU TIME   MEMORY(bytes)   THREADS   FDS
 web    Running     250m         2.25s      3Mi             4         9
 日本   Suspended   <none>       <none>     <none>          <none>    <none>";
-        assert_eq!(lines.join("\n"), expected);
+        let text = |lines: &[Line]| lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert_eq!(text(&lines), expected);
         let narrow = screen(&lines, 40, 2);
-        assert_eq!(narrow, "NAME   STATUS      CPU(cores)   CPU TIME\r\nweb    Running     250m         2.25s   ");
+        assert_eq!(text(&narrow), "NAME   STATUS      CPU(cores)   CPU TIME\nweb    Running     250m         2.25s   ");
     }
 }

@@ -6,6 +6,7 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object::{self, ago, holds, list, name, number, text, until};
 use super::out::Out;
+use super::paint::{Line, Piece};
 use super::whom::{Detail, Whom};
 use crate::cli::WhyArgs;
 use crate::model::{WaitView, shell_word};
@@ -23,26 +24,34 @@ pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result
 }
 
 /// Says it of one, and then of whom it waits for; of each once.
-fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v str>, lines: &mut Vec<String>) {
+fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v str>, lines: &mut Vec<Line>) {
     if told.contains(&name(process)) {
         return;
     }
     told.push(name(process));
-    lines.extend(sentences(process, now));
+    lines.extend(sentences(process, now).into_iter().map(|sentence| painted(process, sentence)));
     let waits_for = list(process, "/status/waitsFor");
     for (index, wait) in waits_for.iter().enumerate() {
         let (on, message) = (text(wait, "/name"), text(wait, "/message"));
         // Of the first the sentences above tell.
         if index > 0 {
-            lines.push(format!("{} is {message}.", name(process)));
+            lines.push(painted(process, format!("{} is {message}.", name(process))));
         }
         match list(all, "/items").iter().find(|other| name(other) == on) {
             Some(other) => explain(other, all, now, told, lines),
-            None => lines.push(format!("{on}: no file describes it.")),
+            None => lines.push(format!("{on}: no file describes it.").into()),
         }
     }
     if waits_for.len() == WaitView::MOST {
-        lines.push(format!("{} may wait for more than these {}.", name(process), WaitView::MOST));
+        lines.push(format!("{} may wait for more than these {}.", name(process), WaitView::MOST).into());
+    }
+}
+
+/// Its name stands out where something is wrong with it.
+fn painted(process: &Value, sentence: String) -> Line {
+    match sentence.strip_prefix(name(process)) {
+        Some(rest) => Line::from(rest).behind(Piece::of(name(process), object::tint(process))),
+        None => sentence.into(),
     }
 }
 
@@ -177,7 +186,7 @@ mod tests {
         let all = json!({"items": items});
         let mut lines = Vec::new();
         explain(&list(&all, "/items")[0], &all, 100.0, &mut Vec::new(), &mut lines);
-        lines.join("\n")
+        lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
