@@ -53,6 +53,7 @@ impl Server {
                             (Question::Events(_, answer), Some(_)) => drop(answer.send(Vec::new())),
                             (Question::Sample(told), Some(_)) => drop(told),
                             (Question::Log(_, answer), Some(_)) => drop(answer.send(LogAnswer::NoProcess)),
+                            (Question::Verdict(_, answer), Some(_)) => drop(answer.send(None)),
                             (question, None) => unanswered.push(question),
                         }
                     }

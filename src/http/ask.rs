@@ -24,6 +24,8 @@ pub enum Question {
     Sample(oneshot::Sender<()>),
     /// What a process has printed.
     Log(LogAsked, oneshot::Sender<LogAnswer>),
+    /// Why a message of this text would be refused, if it would be.
+    Verdict(String, oneshot::Sender<Option<String>>),
 }
 
 /// The way to ask the loop.
@@ -62,6 +64,14 @@ impl Ask {
     /// As [`Ask::snapshot`].
     pub async fn log(&self, asked: LogAsked) -> Result<LogAnswer, Stuck> {
         self.ask(|answer| Question::Log(asked, answer)).await
+    }
+
+    /// Why a message of this text would be refused, if it would be.
+    ///
+    /// # Errors
+    /// As [`Ask::snapshot`].
+    pub async fn verdict(&self, message: String) -> Result<Option<String>, Stuck> {
+        self.ask(|answer| Question::Verdict(message, answer)).await
     }
 
     /// The colony as it is now.

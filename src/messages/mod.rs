@@ -33,6 +33,7 @@ mod write;
 
 pub use claimed::is_claimed;
 pub use inbox::Inbox;
+pub use parse::request;
 pub use work::{Delivered, Rejected, Work};
-pub use write::{Error, write};
+pub use write::{Error, text, write};
 pub(crate) use write::{publish_over, sync_directory};

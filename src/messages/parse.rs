@@ -20,6 +20,18 @@ pub(super) enum Parsed {
     Refused(String),
 }
 
+/// The request that a text is, or why it is none.
+///
+/// # Errors
+/// As a message of this text would be refused.
+pub fn request(text: &str) -> Result<Request, String> {
+    match parse(text.as_bytes()) {
+        Parsed::Request(request) => Ok(request),
+        Parsed::Incomplete => Err("it is not complete".to_string()),
+        Parsed::Refused(why) => Err(why),
+    }
+}
+
 /// Parses a message. Keys that no request has are passed over, as NColony does.
 pub(super) fn parse(text: &[u8]) -> Parsed {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);

@@ -70,7 +70,8 @@ pub fn write(dir: &Path, request: &Request) -> Result<PathBuf, Error> {
     Err(Error::Full(dir.to_path_buf()))
 }
 
-fn text(request: &Request) -> String {
+/// The text of a message that asks for this.
+pub fn text(request: &Request) -> String {
     let kind = request.kind();
     let value: Value = match request {
         Request::Restart(name) | Request::Stop(name) | Request::Start(name) | Request::Trigger(name) => {

@@ -325,6 +325,7 @@ fn answer(supervisor: &mut Supervisor, question: Question) {
         Question::Snapshot(answer) => drop(answer.send(supervisor.snapshot(clocks()))),
         Question::Events(asked, answer) => drop(answer.send(supervisor.host.events.answer(&asked))),
         Question::Log(asked, answer) => drop(answer.send(supervisor.log(&asked))),
+        Question::Verdict(message, answer) => drop(answer.send(supervisor.verdict(&message))),
     }
 }
 

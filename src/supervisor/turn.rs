@@ -8,7 +8,7 @@ use super::farewell::{Farewell, Step};
 use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
-use super::orders::{Known, Order};
+use super::orders::{Known, Order, orders};
 use super::schedules::Schedules;
 use super::termination::Termination;
 use super::upward::{self, Upward};
@@ -495,6 +495,12 @@ impl Supervisor {
                 Order::Signal(name, run, signal) => self.host.pass_on(&name, run, signal),
             }
         }
+    }
+
+    /// Why a message of this text would be refused now, if it would be.
+    pub(super) fn verdict(&self, message: &str) -> Option<String> {
+        let known = Known { desired: &self.desired, observed: &self.observed, config: &self.config };
+        crate::messages::request(message).and_then(|request| orders(&request, &known)).err()
     }
 
     /// Whether what is desired is still read: not once the end was asked for.

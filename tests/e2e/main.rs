@@ -18,6 +18,7 @@ mod endings;
 mod environment;
 mod events;
 mod exits;
+mod foreseen;
 mod health;
 mod heartbeat;
 mod hooks;

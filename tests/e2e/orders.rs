@@ -175,7 +175,7 @@ fn a_schedule_is_triggered_and_one_that_a_message_stopped_is_not() {
     ctl(&colony, &["stop", "nightly"]);
     wait_state(&colony, "nightly", "stopped");
     assert_eq!(colony.get("/healthz").0, 503);
-    ctl(&colony, &["trigger", "nightly"]);
+    colony.message("a", r#"{"type": "TRIGGER", "name": "nightly"}"#);
     colony.wait_log("nightly cannot be triggered: a message has stopped it; START it first");
     ctl(&colony, &["start", "nightly"]);
     wait_state(&colony, "nightly", "pending");

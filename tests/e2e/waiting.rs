@@ -99,8 +99,8 @@ fn each_message_is_waited_for_until_its_effect_is_to_be_seen() {
     assert!(!lives(run), "another run has begun");
     let told = succeeds(&colony, &["stop", "web", "--persist", "--wait"]);
     assert_eq!(told, "process/web suspended\nprocess/web condition met\n");
-    // The monitor refuses what cannot be: a signal to a process that is down.
-    assert_eq!(succeeds(&colony, &["signal", "web", "HUP"]), "process/web signal requested\n", "nobody waits");
+    let told = fails(&colony, &["signal", "web", "HUP"]);
+    assert!(told.ends_with("web is not running, and nothing was sent\n"), "{told}");
     let told = succeeds(&colony, &["start", "web", "--persist", "--wait"]);
     assert_eq!(told, "process/web resumed\nprocess/web condition met\n");
 }

@@ -136,7 +136,12 @@ fn each(
 }
 
 /// Says what was asked, and waits for it, if somebody wants to.
-fn asked(names: &[Name], what: Asked, awaiting: Option<Awaiting<'_>>, sent: &[PathBuf]) -> Result<(), Error> {
+fn asked(
+    names: &[Name],
+    what: Asked,
+    awaiting: Option<Awaiting<'_>>,
+    sent: &[(Request, PathBuf)],
+) -> Result<(), Error> {
     for name in names {
         super::say(name, what.words[0], false);
     }
@@ -146,12 +151,15 @@ fn asked(names: &[Name], what: Asked, awaiting: Option<Awaiting<'_>>, sent: &[Pa
     awaiting.until(&goals, what.words[1], Meanwhile::Crashes(BTreeSet::new()))
 }
 
-fn send(ctl: &CtlArgs, requests: &[Request], what: Asked) -> Result<Vec<PathBuf>, Error> {
+/// Writes all of these, or none where the monitor would refuse one; returns where.
+fn send(ctl: &CtlArgs, requests: &[Request], what: Asked) -> Result<Vec<(Request, PathBuf)>, Error> {
     let dir = &ctl.messages;
     files::directory(dir, "--messages")?;
     match what.listener {
         Listener::Any => monitor::note_of_absence(dir, "one that starts later drops this"),
         Listener::Ours => monitor::is_there(dir)?,
     }
-    requests.iter().map(|request| messages::write(dir, request).map_err(Error::Message)).collect()
+    monitor::would_obey(ctl, requests)?;
+    let write = |request: &Request| Ok((request.clone(), messages::write(dir, request).map_err(Error::Message)?));
+    requests.iter().map(write).collect()
 }

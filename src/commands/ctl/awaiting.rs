@@ -1,6 +1,7 @@
 //! `--wait` and `rollout status`: looking at what the monitor tells until it is so, or the time is over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::error::Error;
 use super::monitor;
 use super::read::Monitor;
 use crate::cli::{CtlArgs, WaitFlags};
-use crate::model::Name;
+use crate::model::{Name, Request};
 
 /// From one look to the next at least; a look that takes its time is given more.
 const SOONEST: Duration = Duration::from_millis(50);
@@ -65,15 +66,16 @@ impl<'a> Awaiting<'a> {
         self.before.pointer("/items").and_then(Value::as_array).into_iter().flatten()
     }
 
-    /// Waits until the monitor has taken these messages. One that it sets aside was refused.
-    pub(super) fn taken(&self, messages: &[PathBuf]) -> Result<(), Error> {
-        for path in messages {
+    /// Waits until the monitor has taken these messages. One that it sets aside was refused, which is told, and so need not
+    /// stay.
+    pub(super) fn taken(&self, messages: &[(Request, PathBuf)]) -> Result<(), Error> {
+        for (request, path) in messages {
             while path.symlink_metadata().is_ok() {
                 self.pause(Duration::ZERO).ok_or(Error::NotTaken)?;
             }
             let aside = format!(".rejected-{}", path.file_name().unwrap_or_default().to_string_lossy());
-            if path.with_file_name(aside).symlink_metadata().is_ok() {
-                return Err(Error::SetAside);
+            if fs::remove_file(path.with_file_name(aside)).is_ok() {
+                return Err(Error::SetAside { why: monitor::refusal(self.messages, request).ok().flatten() });
             }
         }
         Ok(())
@@ -131,4 +133,27 @@ impl Meanwhile {
 
 fn look(messages: &Path) -> Result<Value, Error> {
     Monitor::of(messages).get("/v1/processes").map_err(Error::Trouble)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::Value;
+
+    use super::Awaiting;
+    use crate::commands::ctl::error::Error;
+    use crate::model::Request;
+
+    #[test]
+    fn a_message_that_was_refused_after_all_is_an_error_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let awaiting = Awaiting { messages: dir.path(), before: Value::Null, by: None };
+        let sent = [(Request::RestartAll, dir.path().join("000Message.1"))];
+        assert!(awaiting.taken(&sent).is_ok(), "it was taken");
+        let aside = dir.path().join(".rejected-000Message.1");
+        fs::write(&aside, "{}").expect("a file");
+        assert!(matches!(awaiting.taken(&sent), Err(Error::SetAside { why: None })), "nobody tells why");
+        assert!(!aside.exists());
+    }
 }

@@ -66,8 +66,12 @@ pub(super) enum Error {
     Trouble(Trouble),
     /// The monitor has not taken a message in time.
     NotTaken,
-    /// The monitor has refused a message.
-    SetAside,
+    /// The monitor would refuse a message.
+    WouldRefuse { why: String },
+    /// The monitor has refused a message that it would have taken a moment before.
+    SetAside { why: Option<String> },
+    /// The monitor runs the files of another directory.
+    OtherConfig { messages: PathBuf, config: PathBuf, theirs: PathBuf },
     /// It will not be so.
     Failed { name: String, why: String },
     /// It is not so yet.
@@ -132,7 +136,15 @@ impl fmt::Display for Error {
             Error::NoSchedule { name } => write!(f, "process {name:?} has no schedule"),
             Error::Trouble(trouble) => write!(f, "{trouble}"),
             Error::NotTaken => f.write_str("timed out: the monitor has not taken what it was asked"),
-            Error::SetAside => f.write_str("the monitor has refused what it was asked; its log says why"),
+            Error::WouldRefuse { why } => write!(f, "the monitor would refuse that, and is not asked: {why}"),
+            Error::SetAside { why } => {
+                let why = why.as_deref().unwrap_or("its log says why");
+                write!(f, "the monitor has refused what it was asked: {why}")
+            }
+            Error::OtherConfig { messages, config, theirs } => {
+                let [messages, config, theirs] = [messages, config, theirs].map(|path| path.display());
+                write!(f, "the monitor that takes messages in {messages} runs the files of {theirs}, not of {config}")
+            }
             Error::Failed { name, why } => write!(f, "process/{name} is not as it is to be: {why}"),
             Error::TimedOut { name, how } => write!(f, "timed out waiting for process/{name}: {how}"),
             Error::NoMonitor { dir } => write!(f, "no monitor takes messages in {}; nothing is asked", dir.display()),
@@ -182,7 +194,9 @@ impl std::error::Error for Error {
             | Error::NoMonitor { .. }
             | Error::Trouble(_)
             | Error::NotTaken
-            | Error::SetAside
+            | Error::WouldRefuse { .. }
+            | Error::SetAside { .. }
+            | Error::OtherConfig { .. }
             | Error::Failed { .. }
             | Error::TimedOut { .. } => None,
         }
@@ -217,6 +231,10 @@ impl Error {
             Error::Failed { name, .. } | Error::TimedOut { name, .. } => {
                 Some(format!("ncolony ctl why {}", shell_word(name)))
             }
+            Error::OtherConfig { theirs, .. } => {
+                let theirs = shell_word(&theirs.to_string_lossy());
+                Some(format!("pass --config {theirs}, or as --messages the directory of the monitor that you mean"))
+            }
             Error::NoMonitor { .. } => {
                 Some("a monitor that starts later drops what is older than itself; is --messages right?".to_string())
             }
@@ -242,7 +260,8 @@ impl Error {
             | Error::Write { .. }
             | Error::Delete { .. }
             | Error::NotTaken
-            | Error::SetAside
+            | Error::WouldRefuse { .. }
+            | Error::SetAside { .. }
             | Error::Message(_) => None,
         }
     }

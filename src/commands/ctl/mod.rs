@@ -56,6 +56,9 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
 }
 
 fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
+    if uses_config(&args.verb) {
+        monitor::watches(args)?;
+    }
     match &args.verb {
         CtlVerb::Read(verb) => return Ok(read::run(&args.messages, verb)),
         CtlVerb::Add(add) => add::add(&args.config, add)?,
@@ -78,16 +81,38 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
             return Ok(check::run(&CheckArgs { path: path.clone().unwrap_or_else(|| args.config.clone()) }));
         }
         CtlVerb::Explain(explain) => return Ok(documents::explain(explain)),
-        CtlVerb::RestartAll => send(&args.messages, &Request::RestartAll)?,
+        CtlVerb::RestartAll => send(args, &Request::RestartAll)?,
         CtlVerb::RestartGroup(group) if group.group.is_empty() => return Err(Error::NoGroup),
-        CtlVerb::RestartGroup(group) => send(&args.messages, &Request::RestartGroup(group.group.clone()))?,
+        CtlVerb::RestartGroup(group) => send(args, &Request::RestartGroup(group.group.clone()))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn send(dir: &Path, request: &Request) -> Result<(), Error> {
-    files::directory(dir, "--messages")?;
-    messages::write(dir, request).map(drop).map_err(Error::Message)
+/// Whether a verb reads or writes the directory of process files as that of a monitor.
+fn uses_config(verb: &CtlVerb) -> bool {
+    match verb {
+        CtlVerb::Read(_) | CtlVerb::Check(_) | CtlVerb::Explain(_) | CtlVerb::RestartAll | CtlVerb::RestartGroup(_) => {
+            false
+        }
+        CtlVerb::Add(_)
+        | CtlVerb::Remove(_)
+        | CtlVerb::Apply(_)
+        | CtlVerb::Diff(_)
+        | CtlVerb::Delete(_)
+        | CtlVerb::Scale(_)
+        | CtlVerb::Restart(_)
+        | CtlVerb::Rollout(_)
+        | CtlVerb::Stop(_)
+        | CtlVerb::Start(_)
+        | CtlVerb::Trigger(_)
+        | CtlVerb::Signal(_) => true,
+    }
+}
+
+fn send(ctl: &CtlArgs, request: &Request) -> Result<(), Error> {
+    files::directory(&ctl.messages, "--messages")?;
+    monitor::would_obey(ctl, std::slice::from_ref(request))?;
+    messages::write(&ctl.messages, request).map(drop).map_err(Error::Message)
 }
 
 /// Says what became of a process, as kubectl does.

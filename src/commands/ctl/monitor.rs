@@ -1,13 +1,28 @@
 //! Whether there is a monitor that would hear of it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::error::Error;
+use super::read::{Monitor, Trouble, object::text, quoted};
+use crate::cli::CtlArgs;
 use crate::http::SOCKET;
 use crate::messages;
+use crate::model::Request;
+
+/// By then a monitor has read what was written right before. It hears of it at once.
+pub(super) const NOTICED: Duration = Duration::from_millis(300);
+/// What can be done without an answer is not put off for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What was written so long ago has been read by any monitor that is not held up.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether a monitor of this program is at work on a directory of messages. NColony's leaves no sign.
 enum Presence {
@@ -28,6 +43,75 @@ fn presence(dir: &Path) -> Presence {
 /// Whether somebody answers there; of file systems without locks that is the only sign.
 fn listens(dir: &Path) -> bool {
     UnixStream::connect(dir.join(SOCKET)).is_ok()
+}
+
+/// Looks whether the monitor of these messages, if one answers, runs the files of this directory. Whoever is wrong would
+/// change what nobody reads, and ask for what is not known.
+pub(super) fn watches(ctl: &CtlArgs) -> Result<(), Error> {
+    match theirs(&ctl.messages) {
+        Some(theirs) if is_another(&theirs, &ctl.config) => {
+            let theirs = theirs.canonicalize().unwrap_or(theirs);
+            Err(Error::OtherConfig { messages: ctl.messages.clone(), config: ctl.config.clone(), theirs })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The directory of process files that the monitor tells, as this process finds it. In another PID namespace it has no
+/// number here, and its paths are another's.
+fn theirs(messages: &Path) -> Option<PathBuf> {
+    let socket = UnixStream::connect(messages.join(SOCKET)).ok()?;
+    let pid = getsockopt(&socket, PeerCredentials).ok()?.pid();
+    let version = match Monitor::of(messages).within(PATIENCE).get("/v1/version") {
+        Ok(version) if pid > 0 => version,
+        Err(Trouble::Silent) => {
+            super::note("note: the monitor does not answer: its loop may hang");
+            return None;
+        }
+        Ok(_) | Err(_) => return None,
+    };
+    let dir = text(&version, "/config/directory");
+    Some(match dir.strip_prefix('/') {
+        Some(below) => PathBuf::from(format!("/proc/{pid}/root")).join(below),
+        None => PathBuf::from(format!("/proc/{pid}/cwd")).join(dir),
+    })
+}
+
+/// Whether these are two directories. What cannot be looked at may be one.
+fn is_another(one: &Path, other: &Path) -> bool {
+    let ident = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    matches!((ident(one), ident(other)), (Ok(one), Ok(other)) if one != other)
+}
+
+/// Looks whether the monitor would obey all of these, if one answers: what it refuses stays beside its messages, and its log
+/// alone says why.
+pub(super) fn would_obey(ctl: &CtlArgs, requests: &[Request]) -> Result<(), Error> {
+    let begun = Instant::now();
+    for request in requests {
+        loop {
+            match refusal(&ctl.messages, request) {
+                Ok(None) => break,
+                // It may not have read yet what was written right before.
+                Ok(Some(_)) if is_fresh(&ctl.config) && begun.elapsed() < FRESH => thread::sleep(FRESH / 20),
+                Ok(Some(why)) => return Err(Error::WouldRefuse { why }),
+                // Nobody tells, or an older monitor that cannot.
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Why the monitor would refuse it now, if it would.
+pub(super) fn refusal(messages: &Path, request: &Request) -> Result<Option<String>, Trouble> {
+    let path = format!("/v1/verdict?message={}", quoted(&messages::text(request)));
+    let verdict = Monitor::of(messages).within(PATIENCE).get(&path)?;
+    Ok(Some(text(&verdict, "/message").to_string()).filter(|why| !why.is_empty()))
+}
+
+fn is_fresh(dir: &Path) -> bool {
+    let changed = fs::metadata(dir).and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < FRESH))
 }
 
 /// An error where nobody would hear: for what only this program's monitor understands.

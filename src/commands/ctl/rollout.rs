@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
 
 use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
+use super::monitor::NOTICED;
 use super::{ask, files};
 use crate::cli::{CtlArgs, StatusArgs};
 use crate::model::Name;
-
-/// What was written right before is seen by then: the monitor hears of it at once.
-const NOTICED: Duration = Duration::from_millis(300);
 
 /// Waits until each is as its file wants it; says how each is whenever that changes.
 pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 //! | `/v1/processes/NAME` | `Process` | `watch`, `usage` |
 //! | `/v1/processes/NAME/log` | the lines that it has printed, as text | `tailLines`, `sinceSeconds`, `follow`, `previous`, `timestamps` |
 //! | `/v1/events` | `List` of `Event`, the last at the end | `watch`, `process` |
+//! | `/v1/verdict` | `Verdict`: whether a message of this text would be obeyed now; nothing is done | `message` |
 //!
 //! Every object has `kind` and `apiVersion`, `ncolony/v1`; whoever finds another one there is too old to read it. A `List`
 //! has `items`; one of processes has `takenAt`, and `sampledAt`, when it was looked at what they use. What cannot be answered is a `Status`, with `status` (`Failure`), `reason`, `message` and `code`. Times are RFC 3339 in UTC, spans
@@ -35,7 +36,8 @@
 //!   `unknown`), `output` (`bytes`, `droppedBytes`), `usage` (`cpuSeconds`, `residentBytes`, `threads`, `openFds`)
 //!
 //! An `Event`: `process`, `type`, `reason`, `message`, `count`, `firstAt`, `lastAt`. A `Version`: `version`, `pid`, `phase`,
-//! `startedAt`, `takenAt`, `config` (`directory`, `generation`, `loadedAt`, `error`, `refused`: `file`, `message`).
+//! `startedAt`, `takenAt`, `config` (`directory`, `generation`, `loadedAt`, `error`, `refused`: `file`, `message`). A `Verdict`:
+//! `message`, why it would be refused.
 
 mod json;
 mod object;
@@ -56,6 +58,7 @@ enum Wanted {
     Processes(Option<Name>),
     Log(Name),
     Events,
+    Verdict,
 }
 
 /// How it is asked for.
@@ -70,6 +73,7 @@ struct Parameters {
     tail: Option<usize>,
     since: Option<f64>,
     process: Option<Name>,
+    message: Option<String>,
 }
 
 /// Why there is no other answer.
@@ -117,6 +121,7 @@ fn resource(path: &str) -> Result<Wanted, Refusal> {
     match parts[..] {
         ["version"] => Ok(Wanted::Version),
         ["events"] => Ok(Wanted::Events),
+        ["verdict"] => Ok(Wanted::Verdict),
         ["processes"] => Ok(Wanted::Processes(None)),
         ["processes", one] => Ok(Wanted::Processes(Some(name(one)?))),
         ["processes", one, "log"] => Ok(Wanted::Log(name(one)?)),
@@ -148,6 +153,7 @@ fn parameters(text: Option<&str>) -> Result<Parameters, Refusal> {
                 parameters.since = Some(seconds.ok_or_else(|| bad("a number of seconds"))?);
             }
             "process" => parameters.process = Some(Name::parse(&value).map_err(|_| bad("a process's name"))?),
+            "message" => parameters.message = Some(value),
             _ => return Err(bad("no such parameter")),
         }
     }
@@ -184,6 +190,7 @@ mod tests {
             ("/v1/version", Some(Wanted::Version)),
             ("/v1/events", Some(Wanted::Events)),
             ("/v1/processes", Some(Wanted::Processes(None))),
+            ("/v1/verdict", Some(Wanted::Verdict)),
             ("/v1/processes/w%C3%B6rk%20er", Some(Wanted::Processes(Some(name("wörk er"))))),
             ("/v1/processes/web/log", Some(Wanted::Log(name("web")))),
             ("/v1/processes/", None),

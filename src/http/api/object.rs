@@ -48,6 +48,13 @@ pub(super) fn list_head(snapshot: Option<&Snapshot>) -> String {
     json.into_text()
 }
 
+/// Why a message would be refused; empty: it would not.
+pub(super) fn verdict(why: &str) -> String {
+    let mut json = Json::default();
+    head(&mut json, "Verdict").some_text("message", why).close('}');
+    json.into_text()
+}
+
 /// Why there is no other answer.
 pub(super) fn refusal(code: u16, reason: &str, message: &str) -> String {
     let mut json = Json::default();

@@ -26,6 +26,10 @@ pub(super) async fn answer(ask: &Ask, wanted: Wanted, parameters: Parameters) ->
         Wanted::Processes(name) => processes(ask, name, &parameters).await,
         Wanted::Events => events(ask, parameters).await,
         Wanted::Log(name) => log(ask, name, parameters).await,
+        Wanted::Verdict => {
+            let why = ask.verdict(parameters.message.unwrap_or_default()).await?;
+            Ok(json(StatusCode::OK, Content::Text(object::verdict(&why.unwrap_or_default()) + "\n")))
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod why;
 mod yaml;
 
 pub(super) use error::Trouble;
-pub(super) use monitor::Monitor;
+pub(super) use monitor::{Monitor, quoted};
 
 use std::path::Path;
 use std::process::ExitCode;

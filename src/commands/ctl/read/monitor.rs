@@ -24,6 +24,7 @@ const VERSION: &str = "ncolony/v1";
 #[derive(Clone, Copy)]
 pub(in crate::commands::ctl) struct Monitor<'a> {
     messages: &'a Path,
+    patience: Duration,
 }
 
 /// An answer that comes line by line.
@@ -31,13 +32,18 @@ pub(super) struct Lines(BufReader<UnixStream>);
 
 impl<'a> Monitor<'a> {
     pub(in crate::commands::ctl) fn of(messages: &'a Path) -> Monitor<'a> {
-        Monitor { messages }
+        Monitor { messages, patience: PATIENCE }
+    }
+
+    /// The same, for an answer without which it goes on, too.
+    pub(in crate::commands::ctl) fn within(self, patience: Duration) -> Monitor<'a> {
+        Monitor { patience, ..self }
     }
 
     /// The object at a path, such as `/v1/processes`.
     pub(in crate::commands::ctl) fn get(&self, path: &str) -> Result<Value, Trouble> {
         let mut body = Vec::new();
-        self.ask(path, Some(PATIENCE))?.0.read_to_end(&mut body).map_err(|error| ended(&error))?;
+        self.ask(path, Some(self.patience))?.0.read_to_end(&mut body).map_err(|error| ended(&error))?;
         let object: Value = serde_json::from_slice(&body).map_err(|_| Trouble::Ended)?;
         expect_version(&object)?;
         Ok(object)
@@ -52,7 +58,7 @@ impl<'a> Monitor<'a> {
         let mut stream = connect(self.messages)?;
         // Of 1.0, so that the body comes as it is, and not in chunks.
         let request = format!("GET {path} HTTP/1.0\r\nHost: ncolony\r\n\r\n");
-        let sent = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(request.as_bytes()));
+        let sent = stream.set_read_timeout(Some(self.patience)).and_then(|()| stream.write_all(request.as_bytes()));
         sent.map_err(|error| ended(&error))?;
         let mut lines = Lines(BufReader::with_capacity(64 * 1024, stream));
         let mut status = String::new();
@@ -126,7 +132,7 @@ impl Lines {
 }
 
 /// A name as a part of a path.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::commands::ctl) fn quoted(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {
         match byte {
