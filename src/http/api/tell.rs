@@ -17,6 +17,11 @@ use crate::model::{
 
 /// The shortest time between two looks for somebody who watches: a colony in turmoil is not looked at at every turn.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The same of a log that fills quickly: a buffer of 16 KiB then holds what comes in between of 1.6 MB a second. To look at each
+/// turn would cost the loop as much as all that it does for such a process.
+const BRISK: Duration = Duration::from_millis(10);
+/// So much in one look is quickly filled.
+const MUCH: usize = 4 * 1024;
 /// And so much longer for each process.
 const PAUSE_EACH: Duration = Duration::from_micros(100);
 
@@ -193,7 +198,7 @@ async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogT
             if !parameters.follow {
                 return;
             }
-            sleep(PAUSE).await;
+            sleep(pause_after(&told)).await;
             turned.await;
         }
         let next = LogAsked { from: LogFrom::After(told.next), ..asked.clone() };
@@ -206,9 +211,17 @@ async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogT
     out.flush().await;
 }
 
+/// How long to leave a log alone of which this was found.
+fn pause_after(told: &LogTold) -> Duration {
+    let bytes: usize = told.lines.iter().map(|line| line.text.len() + 1).sum();
+    if told.skipped > 0 || bytes > MUCH { BRISK } else { PAUSE }
+}
+
 async fn say_lines(out: &mut Out, told: &LogTold, parameters: &Parameters) {
     if told.skipped > 0 {
-        out.say(&format!("… {} bytes are left out: they came faster than they were read\n", told.skipped)).await;
+        // Whoever is slow, the process that prints, the loop or the reader.
+        let why = "more was printed in between than is kept (--log-buffer)";
+        out.say(&format!("… {} bytes are left out: {why}\n", told.skipped)).await;
     }
     let mut stamp = String::new();
     let mut stamped = Wall::default();
@@ -222,5 +235,25 @@ async fn say_lines(out: &mut Out, told: &LogTold, parameters: &Parameters) {
         }
         out.say(text).await;
         out.say("\n").await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BRISK, MUCH, PAUSE, pause_after};
+    use crate::model::{LogLine, LogTold, Wall};
+
+    #[test]
+    fn a_log_that_fills_quickly_is_looked_at_more_often() {
+        let line = |text: String| LogLine { at: Wall::default(), text };
+        let told = |lines: usize, skipped| LogTold {
+            lines: (0..lines).map(|_| line("x".repeat(99))).collect(),
+            skipped,
+            ..LogTold::default()
+        };
+        assert_eq!(pause_after(&told(0, 0)), PAUSE);
+        assert_eq!(pause_after(&told(MUCH / 100, 0)), PAUSE);
+        assert_eq!(pause_after(&told(MUCH / 100 + 1, 0)), BRISK);
+        assert_eq!(pause_after(&told(1, 1)), BRISK, "some were missed");
     }
 }
