@@ -110,6 +110,15 @@ fn web() -> Request {
 }
 
 #[test]
+fn a_name_that_is_added_and_removed_may_have_its_kind_before_it() {
+    let places = Places::new();
+    places.succeeds(&["add", "process/web", "--cmd", "nginx"]);
+    assert_eq!(names(&places.config()), ["web".to_string()].into());
+    places.succeeds(&["remove", "process/web"]);
+    assert_eq!(names(&places.config()), BTreeSet::new());
+}
+
+#[test]
 fn add_writes_the_file_whole_and_add_again_changes_it() {
     let places = Places::new();
     places.succeeds(&["add", "web", "--cmd", "/bin/sleep", "--arg", "60"]);

@@ -19,7 +19,10 @@ pub use change::{
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
-pub use read::{ChoiceArgs, Color, ColorArgs, DescribeArgs, EventsArgs, GetArgs, LogsArgs, TopArgs, WaitArgs, WhyArgs};
+pub use read::{
+    CONDITIONS, ChoiceArgs, Color, ColorArgs, DescribeArgs, EventsArgs, FORMATS, GetArgs, LogsArgs, TopArgs, WaitArgs,
+    WhyArgs,
+};
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
@@ -306,7 +309,7 @@ pub struct AddArgs {
     pub env: Vec<String>,
 
     /// A variable taken from the monitor's environment; may be repeated
-    #[arg(long = "env-inherit", value_name = "NAME")]
+    #[arg(long = "env-inherit", value_name = "VARIABLE")]
     pub env_inherit: Vec<String>,
 
     /// The user to run as

@@ -16,6 +16,11 @@ pub struct ChoiceArgs {
     pub selector: Option<String>,
 }
 
+/// What `get -o` takes.
+pub const FORMATS: &[&str] = &["wide", "json", "yaml", "name", "jsonpath="];
+/// What may be true of a process, or false.
+pub const CONDITIONS: &[&str] = &["Ready", "Started", "Updated", "ConfigValid"];
+
 /// When there are colours.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub enum Color {
@@ -159,9 +164,9 @@ pub struct WaitArgs {
 /// `ncolony ctl why`
 #[derive(Args, Clone, Debug)]
 pub struct WhyArgs {
-    /// The process's name
-    #[arg(value_name = "NAME")]
-    pub name: String,
+    /// Names of processes, or of files with replicas
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
 
     /// How
     #[command(flatten)]

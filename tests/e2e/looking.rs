@@ -91,12 +91,12 @@ fn get_lists_processes_as_kubectl_does_and_finds_them_by_name_and_group() {
         (&["get", "-l", "group=front", "-o", "jsonpath={.items[*].metadata.name}"], "größe 日本 web", 0),
         (&["get", "größe 日本", "-o", "jsonpath={.status.phase}"], "Running", 0),
         (&["get", "job", "-o", "jsonpath={.status.lastState.exitCode}"], "3", 0),
-        (&["get", "-l", "group=none"], "No resources found", 0),
+        (&["get", "-l", "group=none"], "No resources found\nno process is of the group \"none\"", 0),
         (&["get", "wbe"], "error: process \"wbe\" not found\ndid you mean \"web\"?", 1),
         (&["get", "-o", "name", "web", "nobody"], "process/web\nerror: process \"nobody\" not found", 1),
         (
             &["get", "-o", "xml"],
-            "error: there is no output format \"xml\"; expected wide, json, yaml, name or jsonpath=TEMPLATE",
+            "error: there is no output format \"xml\"; expected wide, json, yaml, name, jsonpath=",
             2,
         ),
     ];
@@ -179,6 +179,83 @@ fn a_name_is_taken_as_it_is_printed() {
         assert_eq!(status, 0, "{verb}: {text}");
         assert!(!text.contains("api"), "{verb}: {text}");
     }
+}
+
+#[test]
+fn what_kubectls_fingers_type_is_understood() {
+    let colony = Colony::with(&[("web", STEADY), ("api", r#"{"args": ["sleep", "1000"]}"#)]);
+    ready(&colony, "web");
+    ready(&colony, "api");
+    let all = "api 1/1 Running 0 ~\nweb 1/1 Running 0 ~";
+    let rows: [(&[&str], &str); 8] = [
+        (&["get", "processes"], all),
+        (&["get", "proc"], all),
+        (&["get", "process", "web"], "web 1/1 Running 0 ~"),
+        (&["get", "process/web", "process/api"], "web 1/1 Running 0 ~\napi 1/1 Running 0 ~"),
+        (&["get", "process", "-l", "group=front"], "web 1/1 Running 0 ~"),
+        (&["get", "process", "web", "-o", "jsonpath={.kind}"], "Process"),
+        (&["wait", "process", "web", "--for=condition=Ready"], "process/web condition met"),
+        (&["wait", "processes", "-l", "group=front", "--for=condition=ready"], "process/web condition met"),
+    ];
+    for (words, expected) in rows {
+        let words: Vec<&str> = words.iter().copied().chain((words[0] == "get").then_some("--no-headers")).collect();
+        assert_eq!((steady(&show(&colony, &words).0).as_str(), show(&colony, &words).1), (expected, 0), "{words:?}");
+    }
+    for verb in ["describe", "logs", "why", "top", "events"] {
+        let (text, status) = show(&colony, &[verb, "process", "web"]);
+        assert!(status == 0 && !text.contains("api"), "{verb}: {text}");
+    }
+    let (events, status) = show(&colony, &["get", "events"]);
+    assert!(events.starts_with("LAST SEEN ") && events.contains("process/web") && status == 0, "{events}");
+    let (events, _) = show(&colony, &["get", "ev", "web", "--no-headers"]);
+    assert!(events.contains("process/web") && !events.contains("process/api"), "{events}");
+    assert_eq!(show(&colony, &["get", "events", "-o", "json"]).1, 2);
+    assert_eq!(show(&colony, &["logs", "process"]).1, 2, "whose?");
+    let (text, status) = show(&colony, &["get", "process", "wbe"]);
+    assert_eq!((text.as_str(), status), ("error: process \"wbe\" not found\n  did you mean \"web\"?\n", 1));
+    // Who is called so is meant.
+    colony.write("events", STEADY);
+    colony.write("process", STEADY);
+    colony.wait("both", || show(&colony, &["get"]).0.contains("process").then_some(()));
+    assert_eq!(show(&colony, &["get", "-o", "name", "events"]).0, "process/events\n");
+    assert_eq!(show(&colony, &["get", "-o", "name", "process", "web"]).0, "process/process\nprocess/web\n");
+}
+
+#[test]
+fn a_word_that_is_none_of_those_that_it_may_be_gets_a_suggestion() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let formats = "expected wide, json, yaml, name, jsonpath=";
+    let conditions = "expected Ready, Started, Updated, ConfigValid";
+    let rows: [(&[&str], String, i32); 8] = [
+        (&["get", "-o", "jsno"], format!("there is no output format \"jsno\"; {formats}\n  did you mean \"json\"?"), 2),
+        (&["get", "-o", "YAML"], format!("there is no output format \"YAML\"; {formats}\n  did you mean \"yaml\"?"), 2),
+        (&["get", "-o", "xml"], format!("there is no output format \"xml\"; {formats}"), 2),
+        (
+            &["wait", "web", "--for=condition=Raedy"],
+            format!("there is no condition \"Raedy\"; {conditions}\n  did you mean \"Ready\"?"),
+            2,
+        ),
+        (
+            &["wait", "web", "--for=condition=Ready=Fasle"],
+            "there is no status of a condition \"Fasle\"; expected True, False\n  did you mean \"False\"?".into(),
+            2,
+        ),
+        (
+            &["logs", "-l", "gruop=front"],
+            "there is no label \"gruop\"; expected group\n  did you mean \"group\"?".into(),
+            2,
+        ),
+        (&["get", "-l", "app=web"], "there is no label \"app\"; expected group".into(), 2),
+        (&["get", "-l", "group"], "\"group\" selects nothing: expected group=GROUP or group!=GROUP".into(), 2),
+    ];
+    for (words, expected, code) in rows {
+        assert_eq!(show(&colony, words), (format!("error: {expected}\n"), code), "{words:?}");
+    }
+    let none = "No resources found\n  no process is of the group \"fornt\"; did you mean \"front\"?\n";
+    assert_eq!(show(&colony, &["get", "-l", "group=fornt"]), (none.to_string(), 0));
+    let waited = show(&colony, &["wait", "-l", "group=fornt", "--for=condition=Ready"]);
+    assert_eq!(waited, (none.to_string(), 1), "nobody is ready");
 }
 
 #[test]

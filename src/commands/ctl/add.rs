@@ -13,7 +13,7 @@ use crate::messages::sync_directory;
 
 /// Writes the file of a process. It is called NAME, as NColony's is.
 pub(super) fn add(dir: &Path, args: &AddArgs) -> Result<(), Error> {
-    let name = args.name.get();
+    let name = files::bare(args.name.get());
     let text = text(args)?;
     validate(name, &text)?;
     files::directory(dir, "--config")?;

@@ -62,7 +62,7 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
     match &args.verb {
         CtlVerb::Read(verb) => return Ok(read::run(&args.messages, verb)),
         CtlVerb::Add(add) => add::add(&args.config, add)?,
-        CtlVerb::Remove(name) => files::remove(&args.config, name.get())?,
+        CtlVerb::Remove(name) => files::remove(&args.config, files::bare(name.get()))?,
         CtlVerb::Apply(apply) => change::apply(args, apply)?,
         CtlVerb::Diff(diff) if change::diff(args, diff)? => return Ok(ExitCode::FAILURE),
         CtlVerb::Diff(_) => {}

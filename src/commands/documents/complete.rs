@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::cli::{CONFIG_DIR, Shell};
+use crate::cli::{CONDITIONS, CONFIG_DIR, FORMATS, Shell};
 use crate::commands::ctl;
 use crate::config::{self, Defaults, Directory, Trust};
 use crate::model::{Moment, Signal, sort_by};
@@ -23,9 +23,12 @@ pub(super) fn answer(mut root: Command, shell: Shell, words: &[String]) -> Strin
     let words = whole(shell, words);
     let (last, before) = words.split_last().map_or(("", [].as_slice()), |(last, before)| (last.as_str(), before));
     let place = Place::of(&root, before);
-    let Answer { words: found, more } = place.answer(last, shell);
+    let Answer { words: found, more } = place.answer(last);
+    // Bash goes on behind the last "=".
+    let kept = if shell == Shell::Bash { last.rfind('=').map_or(0, |at| at + 1) } else { 0 };
     let mut out = String::new();
     for (word, meaning) in found {
+        let word = word.get(kept..).unwrap_or_default();
         // A name may hold anything but control characters; to quote it is the shell's part.
         let meaning = if meaning.is_empty() { meaning } else { format!("\t{meaning}") };
         out.push_str(&format!("{word}{meaning}\n"));
@@ -43,7 +46,7 @@ fn whole(shell: Shell, words: &[String]) -> Vec<String> {
     let mut joins = false;
     for word in words {
         match whole.last_mut() {
-            Some(last) if word == "=" && last.starts_with("--") => {
+            Some(last) if word == "=" => {
                 last.push('=');
                 joins = true;
             }
@@ -116,15 +119,15 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn answer(&self, last: &str, shell: Shell) -> Answer {
+    fn answer(&self, last: &str) -> Answer {
         if let Some(option) = self.open {
             return self.values(option, last, "");
         }
         if let Some((name, value)) = last.split_once('=').filter(|_| last.starts_with("--")) {
-            let prefix = if shell == Shell::Bash { String::new() } else { format!("{name}=") };
             let option = option(self.command, name);
-            return option
-                .map_or(Answer { words: Vec::new(), more: "nothing" }, |arg| self.values(arg, value, &prefix));
+            return option.map_or(Answer { words: Vec::new(), more: "nothing" }, |arg| {
+                self.values(arg, value, &format!("{name}="))
+            });
         }
         if last.starts_with('-') && !self.ended {
             let options = self.command.get_arguments().filter(|arg| !arg.is_hide_set());
@@ -155,6 +158,9 @@ impl<'a> Place<'a> {
             "GROUP" => plain(groups(&self.config)),
             "SIGNAL" | "SIG" => plain((1..32).filter_map(Signal::from_raw).map(short).collect()),
             "KEY" => plain(config::paths()),
+            "FORMAT" if arg.get_id() == "output" => words(FORMATS, ""),
+            "SELECTOR" => plain(groups(&self.config).iter().map(|group| format!("group={group}")).collect()),
+            "WHAT" => words(CONDITIONS, "condition=").into_iter().chain(words(&["delete", "jsonpath="], "")).collect(),
             _ => {
                 let values = arg.get_possible_values();
                 values.iter().map(|value| (value.get_name().to_string(), meaning(value.get_help()))).collect()
@@ -191,6 +197,10 @@ fn is_many(arg: &Arg) -> bool {
 
 fn plain(words: Vec<String>) -> Vec<(String, String)> {
     words.into_iter().map(|word| (word, String::new())).collect()
+}
+
+fn words(all: &[&str], prefix: &str) -> Vec<(String, String)> {
+    all.iter().map(|word| (format!("{prefix}{word}"), String::new())).collect()
 }
 
 fn short(signal: Signal) -> String {
@@ -250,6 +260,11 @@ mod tests {
             (&["ctl", "explain", "livenessProbe.per"], "livenessProbe.periodSeconds :nothing"),
             (&["ctl", "signal", "web", "US"], "USR1 USR2 :nothing"),
             (&["completion", ""], "bash zsh fish :nothing"),
+            (&["ctl", "get", "-o", "j"], "json jsonpath= :nothing"),
+            (&["ctl", "get", "--output=w"], "--output=wide :nothing"),
+            (&["ctl", "get", "--color", "a"], "auto always :nothing"),
+            (&["ctl", "wait", "--for", "condition=Re"], "condition=Ready :nothing"),
+            (&["ctl", "wait", "--for=d"], "--for=delete :nothing"),
             (&["check", "x"], ":files"),
             (&["nonsense", "more", ""], ":nothing"),
             (&["__comp"], ":nothing"),
@@ -277,7 +292,14 @@ mod tests {
             of(Shell::Zsh, &["ctl", "--config", &config, "rollout", "restart", "--group=f"]),
             "--group=fronts :nothing"
         );
+        assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "get", "-l", "group=f"]), "group=fronts :nothing");
         // As bash has it: parted at "=", and quoted.
+        assert_eq!(of(Shell::Bash, &["ctl", "--config", &config, "get", "-l", "group", "=", "f"]), "fronts :nothing");
+        assert_eq!(of(Shell::Bash, &["ctl", "wait", "--for", "=", "condition", "=", "U"]), "Updated :nothing");
+        assert_eq!(
+            of(Shell::Bash, &["ctl", "wait", "--for", "=", "cond"]),
+            "condition=Ready condition=Started condition=Updated condition=ConfigValid :nothing"
+        );
         assert_eq!(
             of(Shell::Bash, &["ctl", "--config", "=", &config, "rollout", "restart", "--group", "=", "f"]),
             "fronts :nothing"

@@ -15,7 +15,7 @@ use crate::cli::DescribeArgs;
 
 /// Describes each.
 pub(super) fn describe(monitor: Monitor<'_>, args: &DescribeArgs, out: &mut Out) -> Result<(), Trouble> {
-    let whom = Whom::of(&args.whom)?;
+    let mut whom = Whom::of(&args.whom)?;
     let (processes, shown) = whom.now(monitor, Detail::Full)?;
     let all = monitor.get("/v1/events")?;
     for (index, process) in whom.among(&processes).0.into_iter().enumerate() {

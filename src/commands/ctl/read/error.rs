@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::model::nearest;
+
 /// Why nothing could be shown.
 #[derive(Debug)]
 pub(in crate::commands::ctl) enum Trouble {
@@ -29,6 +31,8 @@ pub(in crate::commands::ctl) enum Trouble {
     Refused(String),
     /// The command line asks for something that makes no sense.
     Usage(String),
+    /// It has a word that is none of those that it may have.
+    Unknown(Unknown),
     /// What was waited for did not come.
     TimedOut(Vec<String>),
     /// Some of what was asked for was shown; the rest was told of.
@@ -39,7 +43,20 @@ pub(in crate::commands::ctl) enum Trouble {
     Output(io::Error),
 }
 
+/// A word that is none of those that are expected.
+#[derive(Debug)]
+pub(in crate::commands::ctl) struct Unknown {
+    what: &'static str,
+    word: String,
+    expected: &'static [&'static str],
+}
+
 impl Trouble {
+    /// There is no such `what`.
+    pub(super) fn unknown(what: &'static str, word: &str, expected: &'static [&'static str]) -> Trouble {
+        Trouble::Unknown(Unknown { what, word: word.to_string(), expected })
+    }
+
     /// What to do, where there is something to be said.
     pub(in crate::commands::ctl) fn advice(&self) -> Option<String> {
         match self {
@@ -50,6 +67,10 @@ impl Trouble {
             Trouble::Forbidden(_) => Some("ask as root, or as the user that the monitor runs as".to_string()),
             Trouble::OtherVersion(_) => Some("use the ncolony that the monitor was started from".to_string()),
             Trouble::NotFound(_, Some(nearest)) => Some(format!("did you mean {nearest:?}?")),
+            Trouble::Unknown(Unknown { word, expected, .. }) => {
+                let nearest = nearest_caseless(word, expected)?;
+                Some(format!("did you mean {:?}?", nearest.trim_end_matches('=')))
+            }
             Trouble::Silent => Some("its loop may hang: see /livez".to_string()),
             Trouble::NotFound(_, None)
             | Trouble::NoPrevious(_)
@@ -78,6 +99,9 @@ impl fmt::Display for Trouble {
             Trouble::NotFound(name, _) => write!(f, "process {name:?} not found"),
             Trouble::NoPrevious(name) => write!(f, "previous run of {name:?} not found"),
             Trouble::Refused(why) | Trouble::Usage(why) => f.write_str(why),
+            Trouble::Unknown(Unknown { what, word, expected }) => {
+                write!(f, "there is no {what} {word:?}; expected {}", expected.join(", "))
+            }
             Trouble::TimedOut(names) => {
                 let all: Vec<String> = names.iter().map(|name| format!("process/{name}")).collect();
                 write!(f, "timed out waiting for the condition on {}", all.join(", "))
@@ -87,4 +111,10 @@ impl fmt::Display for Trouble {
             Trouble::Output(error) => write!(f, "cannot write: {error}"),
         }
     }
+}
+
+/// As these words are short, and seldom mistyped but in their case, that does not count.
+fn nearest_caseless<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
+    let same = all.iter().find(|one| one.eq_ignore_ascii_case(word));
+    same.copied().or_else(|| nearest(word, all.iter().copied()))
 }

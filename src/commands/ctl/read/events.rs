@@ -51,8 +51,11 @@ fn names(monitor: Monitor<'_>, all: &Value, asked: &[String]) -> Result<Vec<Stri
     let (mut names, unknown): (Vec<String>, Vec<String>) =
         asked.iter().map(|name| files::bare(name).to_string()).partition(|name| is_known(&name));
     if !unknown.is_empty() {
-        let whom = Whom::named(&unknown);
+        let mut whom = Whom::named(&unknown);
         let (processes, _) = whom.now(monitor, Detail::Brief)?;
+        if whom.is_everybody() {
+            return Ok(names);
+        }
         names.extend(whom.among(&processes).0.into_iter().map(|process| object::name(process).to_string()));
     }
     Ok(names)

@@ -11,8 +11,8 @@ use super::paint::Piece;
 use super::path::Template;
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Shown, Whom};
-use super::{object, yaml};
-use crate::cli::GetArgs;
+use super::{events, object, yaml};
+use crate::cli::{EventsArgs, FORMATS, GetArgs};
 
 /// How it is printed.
 enum Format {
@@ -39,9 +39,12 @@ struct Watched<'w> {
 /// Prints processes.
 pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
     let format = format(args.output.as_deref())?;
-    let whom = Whom::of(&args.whom)?;
+    let mut whom = Whom::of(&args.whom)?;
+    if whom.is_for_events(monitor)? {
+        return events::events(monitor, &as_events(args)?, out);
+    }
     if args.watch {
-        return watch(monitor, &whom, &format, args, out);
+        return watch(monitor, &mut whom, &format, args, out);
     }
     let detail = match &format {
         Format::Table(Breadth::Plain) | Format::Name => Detail::Brief,
@@ -50,7 +53,7 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
     let (list, shown) = whom.now(monitor, detail)?;
     let (found, _) = whom.among(&list);
     if found.is_empty() && shown == Shown::All && !matches!(format, Format::Json | Format::Yaml) {
-        super::super::note("No resources found");
+        whom.tell_of_none(&list);
         return Ok(());
     }
     match &format {
@@ -70,8 +73,23 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
     shown.outcome()
 }
 
+/// `get events`, as kubectl has it.
+fn as_events(args: &GetArgs) -> Result<EventsArgs, Trouble> {
+    if args.output.is_some() || args.whom.selector.is_some() {
+        return Err(Trouble::Usage("events take neither -o nor -l".to_string()));
+    }
+    let names = args.whom.names.iter().skip(1).cloned().collect();
+    Ok(EventsArgs { names, watch: args.watch, no_headers: args.no_headers, color: args.color })
+}
+
 /// Prints those that there are, and then each that changes, as long as the monitor lives.
-fn watch(monitor: Monitor<'_>, whom: &Whom<'_>, format: &Format, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
+fn watch(
+    monitor: Monitor<'_>,
+    whom: &mut Whom<'_>,
+    format: &Format,
+    args: &GetArgs,
+    out: &mut Out,
+) -> Result<(), Trouble> {
     // Whom there is not is said at once.
     whom.now(monitor, Detail::Brief)?;
     let mut lines = monitor.lines("/v1/processes?watch=true")?;
@@ -142,10 +160,7 @@ fn format(text: Option<&str>) -> Result<Format, Trouble> {
         Some("name") => Ok(Format::Name),
         Some(other) => match other.strip_prefix("jsonpath=") {
             Some(template) => Ok(Format::Path(Template::parse(template).map_err(Trouble::Usage)?)),
-            None => {
-                let all = "wide, json, yaml, name or jsonpath=TEMPLATE";
-                Err(Trouble::Usage(format!("there is no output format {other:?}; expected {all}")))
-            }
+            None => Err(Trouble::unknown("output format", other, FORMATS)),
         },
     }
 }

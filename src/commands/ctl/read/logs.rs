@@ -15,7 +15,7 @@ use crate::cli::LogsArgs;
 
 /// Prints what processes have printed.
 pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Result<(), Trouble> {
-    let whom = Whom::of_some(&args.whom)?;
+    let mut whom = Whom::of_some(&args.whom)?;
     let (list, shown) = whom.now(monitor, Detail::Brief)?;
     let found = whom.among(&list).0.into_iter();
     let (there, missing): (Vec<&Value>, Vec<&Value>) = found.partition(|process| has_run(process, args));

@@ -52,7 +52,7 @@ pub(super) fn run(messages: &Path, verb: &ReadVerb) -> ExitCode {
         Err(Trouble::Partly) => ExitCode::FAILURE,
         Err(trouble) => {
             tell(&trouble);
-            if let Trouble::Usage(_) = trouble { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if let Trouble::Usage(_) | Trouble::Unknown(_) = trouble { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -33,7 +33,7 @@ struct Before {
 
 /// Prints what processes use: on a terminal again and again, those that use most first; elsewhere once, in the order of names.
 pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result<(), Trouble> {
-    let whom = Whom::of(&args.whom)?;
+    let mut whom = Whom::of(&args.whom)?;
     let is_live = std::io::stdout().is_terminal();
     let mut before = Before::default();
     whom.now(monitor, Detail::Brief)?;

@@ -10,7 +10,7 @@ use super::object::{self, list, text};
 use super::out::Out;
 use super::path::{Path, plain};
 use super::whom::{Whom, explained};
-use crate::cli::WaitArgs;
+use crate::cli::{CONDITIONS, WaitArgs};
 
 /// What is waited for.
 #[derive(Debug, PartialEq)]
@@ -18,7 +18,7 @@ enum Goal {
     /// There is no such process any more.
     Gone,
     /// A condition has this status.
-    Condition(String, String),
+    Condition(&'static str, &'static str),
     /// What stands there is this; `None`: something does.
     Value(Path, Option<String>),
 }
@@ -26,10 +26,15 @@ enum Goal {
 /// Waits until all are as they should be.
 pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Result<(), Trouble> {
     let goal = Goal::parse(&args.what)?;
-    let whom = Whom::of_some(&args.whom)?;
+    let mut whom = Whom::of_some(&args.whom)?;
     let by = Instant::now() + args.timeout;
     let list = monitor.get("/v1/processes?brief=true")?;
+    whom.know(&list)?;
     let (found, missing) = whom.among(&list);
+    if found.is_empty() && missing.is_empty() && goal != Goal::Gone {
+        whom.tell_of_none(&list);
+        return Err(Trouble::Partly);
+    }
     for trouble in missing {
         match (&goal, trouble) {
             // Who is not there is gone.
@@ -58,6 +63,12 @@ pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Resu
     Ok(())
 }
 
+/// A word, whatever its case, as it is written.
+fn one_of(what: &'static str, word: &str, all: &'static [&'static str]) -> Result<&'static str, Trouble> {
+    let known = all.iter().find(|one| one.eq_ignore_ascii_case(word));
+    known.copied().ok_or_else(|| Trouble::unknown(what, word, all))
+}
+
 fn met(out: &mut Out, name: &str) -> Result<(), Trouble> {
     out.line(&format!("process/{name} condition met"))?;
     out.flush()
@@ -73,7 +84,8 @@ impl Goal {
             None if text == "delete" => Ok(Goal::Gone),
             Some(("condition", condition)) if !condition.is_empty() => {
                 let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
-                Ok(Goal::Condition(kind.to_string(), status.to_string()))
+                let kind = one_of("condition", kind, CONDITIONS)?;
+                Ok(Goal::Condition(kind, one_of("status of a condition", status, &["True", "False"])?))
             }
             Some(("jsonpath", path)) if !path.is_empty() => {
                 // Behind the brace that closes the path, and not within it.
@@ -90,10 +102,9 @@ impl Goal {
     fn is_met(&self, process: &Value) -> bool {
         match self {
             Goal::Gone => false,
-            Goal::Condition(kind, status) => list(process, "/status/conditions").iter().any(|condition| {
-                text(condition, "/type").eq_ignore_ascii_case(kind)
-                    && text(condition, "/status").eq_ignore_ascii_case(status)
-            }),
+            Goal::Condition(kind, status) => list(process, "/status/conditions")
+                .iter()
+                .any(|condition| text(condition, "/type") == *kind && text(condition, "/status") == *status),
             Goal::Value(path, None) => !path.values(process).is_empty(),
             Goal::Value(path, Some(value)) => path.values(process).into_iter().any(|found| plain(found) == *value),
         }
@@ -116,7 +127,6 @@ mod tests {
             ("condition=Ready=False", false),
             ("condition=Updated", false),
             ("condition=Updated=False", true),
-            ("condition=Nothing", false),
             ("delete", false),
             ("jsonpath={.status.phase}=Running", true),
             ("jsonpath='{.status.phase}'=Running", false),
@@ -130,7 +140,18 @@ mod tests {
             let met = Goal::parse(text).map(|goal| goal.is_met(&process)).unwrap_or(false);
             assert_eq!(met, expected, "{text}");
         }
-        for bad in ["", "Ready", "condition=", "condition", "jsonpath=", "jsonpath={.a", "deleted", "deleted=x"] {
+        for bad in [
+            "condition=Nothing",
+            "condition=Ready=Yes",
+            "",
+            "Ready",
+            "condition=",
+            "condition",
+            "jsonpath=",
+            "jsonpath={.a",
+            "deleted",
+            "deleted=x",
+        ] {
             assert!(Goal::parse(bad).is_err(), "{bad}");
         }
     }

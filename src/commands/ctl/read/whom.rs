@@ -13,7 +13,21 @@ use crate::model::nearest;
 pub(super) struct Whom<'a> {
     names: Vec<&'a str>,
     terms: Vec<Term<'a>>,
+    everybody: Everybody,
 }
+
+/// What it means that nobody is named.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Everybody {
+    #[default]
+    Meant,
+    Forgotten,
+}
+
+/// What kubectl's users write before names, apart.
+const KINDS: [&str; 4] = ["process", "processes", "proc", "procs"];
+/// And where they want events.
+const EVENTS: [&str; 3] = ["events", "event", "ev"];
 
 /// A part of a selector.
 enum Term<'a> {
@@ -29,15 +43,57 @@ impl<'a> Whom<'a> {
 
     /// Those of these names.
     pub(super) fn named(names: &'a [String]) -> Whom<'a> {
-        Whom { names: names.iter().map(|name| files::bare(name)).collect(), terms: Vec::new() }
+        Whom {
+            names: names.iter().map(|name| files::bare(name)).collect(),
+            terms: Vec::new(),
+            everybody: Everybody::Meant,
+        }
     }
 
     /// The same, of whom there must be one at least.
     pub(super) fn of_some(args: &'a ChoiceArgs) -> Result<Whom<'a>, Trouble> {
-        match args.names.is_empty() && args.selector.is_none() {
-            true => Err(Trouble::Usage("whose? give a NAME or -l group=GROUP".to_string())),
-            false => Whom::of(args),
+        let whom = Whom { everybody: Everybody::Forgotten, ..Whom::of(args)? };
+        whom.check()?;
+        Ok(whom)
+    }
+
+    fn check(&self) -> Result<(), Trouble> {
+        match (self.is_everybody(), self.everybody) {
+            (true, Everybody::Forgotten) => Err(Trouble::Usage("whose? give a NAME or -l group=GROUP".to_string())),
+            (true, Everybody::Meant) | (false, _) => Ok(()),
         }
+    }
+
+    /// Learns who there is: the first word may be the kind, as in `get process web`, if it is nobody's name.
+    ///
+    /// # Errors
+    /// If no other word is there, and some must be named.
+    pub(super) fn know(&mut self, list: &Value) -> Result<(), Trouble> {
+        if self.begins_with(&KINDS, list) {
+            self.names.remove(0);
+        }
+        self.check()
+    }
+
+    /// Whether it is about what has happened, and nobody is called so.
+    ///
+    /// # Errors
+    /// If the monitor does not say who there is.
+    pub(super) fn is_for_events(&self, monitor: Monitor<'_>) -> Result<bool, Trouble> {
+        match self.names.first() {
+            Some(word) if EVENTS.contains(word) => Ok(self.begins_with(&EVENTS, &monitor.get(BRIEF)?)),
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    fn begins_with(&self, words: &[&str], list: &Value) -> bool {
+        let is_name = |word| object::list(list, "/items").iter().any(|process| is_called(process, word));
+        self.names.first().is_some_and(|word| words.contains(word) && !is_name(word))
+    }
+
+    /// Whether nobody is named, nor chosen.
+    pub(super) fn is_everybody(&self) -> bool {
+        self.names.is_empty() && self.terms.is_empty()
     }
 
     /// Whether it is about one that was named.
@@ -71,15 +127,34 @@ impl<'a> Whom<'a> {
         (found, missing)
     }
 
+    /// Says that it is about nobody, and about whom it may have been meant to be.
+    pub(super) fn tell_of_none(&self, list: &Value) {
+        let all = object::list(list, "/items").iter().flat_map(|process| object::list(process, "/metadata/groups"));
+        let groups: Vec<&str> = all.filter_map(Value::as_str).collect();
+        let nearest = |term: &Term<'_>| match term {
+            Term::In(group) if !groups.contains(group) => {
+                let meant = nearest(group, groups.iter().copied());
+                Some(format!(
+                    "no process is of the group {group:?}{}",
+                    meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default()
+                ))
+            }
+            Term::In(_) | Term::NotIn(_) => None,
+        };
+        let advice: String = self.terms.iter().filter_map(nearest).map(|text| format!("\n  {text}")).collect();
+        crate::commands::ctl::note(&format!("No resources found{advice}"));
+    }
+
     /// Those that there are now. What is missing is told of.
     ///
     /// # Errors
     /// If there is none of those that are named.
-    pub(super) fn now(&self, monitor: Monitor<'_>, detail: Detail) -> Result<(Value, Shown), Trouble> {
+    pub(super) fn now(&mut self, monitor: Monitor<'_>, detail: Detail) -> Result<(Value, Shown), Trouble> {
         let list = monitor.get(match detail {
-            Detail::Brief => "/v1/processes?brief=true",
+            Detail::Brief => BRIEF,
             Detail::Full => "/v1/processes",
         })?;
+        self.know(&list)?;
         let (found, missing) = self.among(&list);
         let is_none = found.is_empty();
         let mut missing = missing.into_iter().map(|trouble| explained(monitor, trouble));
@@ -97,6 +172,9 @@ impl<'a> Whom<'a> {
         Ok((list, shown))
     }
 }
+
+/// The way to a list of all that tells who there is.
+const BRIEF: &str = "/v1/processes?brief=true";
 
 /// How much is to be known of each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,7 +244,10 @@ fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
         match (key.trim(), value.trim(), is_not) {
             ("group", group, false) if !group.is_empty() => Ok(Term::In(group)),
             ("group", group, true) if !group.is_empty() => Ok(Term::NotIn(group)),
-            _ => Err(Trouble::Usage(format!("{text:?} selects nothing: expected group=GROUP or group!=GROUP"))),
+            ("" | "group", _, _) => {
+                Err(Trouble::Usage(format!("{text:?} selects nothing: expected group=GROUP or group!=GROUP")))
+            }
+            (label, _, _) => Err(Trouble::unknown("label", label, &["group"])),
         }
     };
     selector.split(',').map(term).collect()

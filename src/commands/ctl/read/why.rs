@@ -13,14 +13,14 @@ use crate::model::{WaitView, shell_word};
 
 /// Says why processes are as they are, down to the last cause.
 pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
-    let names = [args.name.clone()];
-    let whom = Whom::named(&names);
-    let (all, _) = whom.now(monitor, Detail::Full)?;
+    let mut whom = Whom::named(&args.names);
+    let (all, shown) = whom.now(monitor, Detail::Full)?;
     let (found, _) = whom.among(&all);
     let mut told = Vec::new();
     let mut lines = Vec::new();
     found.into_iter().for_each(|process| explain(process, &all, object::now(), &mut told, &mut lines));
-    out.lines(&lines)
+    out.lines(&lines)?;
+    shown.outcome()
 }
 
 /// Says it of one, and then of whom it waits for; of each once.
