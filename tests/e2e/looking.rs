@@ -7,10 +7,11 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Colony, Setup, can, wait_for};
+use crate::support::{Colony, PATIENCE, Setup, can, wait_for};
 
 fn ctl(messages: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
@@ -49,8 +50,12 @@ impl Going {
         Going(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary"))
     }
 
+    /// What it prints, until it ends or has printed nothing for so long that nobody waits any more.
     fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
-        BufReader::new(self.0.stdout.take().expect("a pipe")).lines().map_while(Result::ok)
+        let lines = BufReader::new(self.0.stdout.take().expect("a pipe")).lines();
+        let (to, from) = sync_channel(64);
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| to.send(line)));
+        std::iter::from_fn(move || from.recv_timeout(PATIENCE).ok())
     }
 }
 
@@ -168,6 +173,24 @@ fn who_watches_one_hears_of_no_others_end() {
         ready(&colony, "web");
         colony.wait("api again", || show(&colony, &["get", "api"]).0.contains("Running").then_some(()));
     }
+}
+
+#[test]
+fn who_watches_a_group_is_told_who_leaves_it_and_who_comes_back() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let mut going = Going::start(ctl(&colony.path("messages"), &["get", "-w", "-l", "group=front", "--no-headers"]));
+    let mut lines = going.lines().map(|line| steady(&line));
+    let mut expect = |expected: &str| {
+        assert!(lines.any(|line| line == expected), "{expected}");
+    };
+    expect("web 1/1 Running 0 ~");
+    colony.write("web", r#"{"args": ["sleep", "1000"], "group": ["back"]}"#);
+    expect("web 1/1 Unselected 0 ~");
+    colony.write("web", STEADY);
+    expect("web 1/1 Running 0 ~");
+    colony.remove("web");
+    expect("web 0/1 Deleted");
 }
 
 #[test]

@@ -36,6 +36,19 @@ struct Watched<'w> {
     told: BTreeSet<String>,
 }
 
+/// What has become of one that is watched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Change {
+    /// It is there, as it is now.
+    News,
+    /// It is not what was asked for any more, such as one of a group.
+    Left,
+    Gone,
+}
+
+/// Where in a row its status stands.
+const STATUS: usize = 2;
+
 /// Prints processes.
 pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result<(), Trouble> {
     let format = format(args.output.as_deref())?;
@@ -98,7 +111,7 @@ fn watch(
     if let (Format::Table(breadth), false) = (format, args.no_headers) {
         let head: Vec<Row> = with_head(head(*breadth), Vec::new());
         let first = together(&mut lines, &mut watched)?;
-        let rows = first.iter().map(|(kind, process)| changed(kind, process, *breadth));
+        let rows = first.iter().map(|(change, process)| changed(*change, process, *breadth));
         out.lines(&table.lines(&head.into_iter().chain(rows).collect::<Vec<_>>()))?;
     }
     loop {
@@ -106,7 +119,7 @@ fn watch(
         let told = together(&mut lines, &mut watched)?;
         match format {
             Format::Table(breadth) => {
-                let rows: Vec<Row> = told.iter().map(|(kind, process)| changed(kind, process, *breadth)).collect();
+                let rows: Vec<Row> = told.iter().map(|(change, process)| changed(*change, process, *breadth)).collect();
                 out.lines(&table.lines(&rows))?;
             }
             Format::Json | Format::Yaml | Format::Name | Format::Path(_) => {
@@ -117,12 +130,12 @@ fn watch(
 }
 
 /// What is told at once.
-fn together(lines: &mut Lines, watched: &mut Watched<'_>) -> Result<Vec<(String, Value)>, Trouble> {
+fn together(lines: &mut Lines, watched: &mut Watched<'_>) -> Result<Vec<(Change, Value)>, Trouble> {
     let mut all = Vec::new();
     loop {
         let (kind, process) = lines.told(None)?.ok_or(Trouble::Ended)?;
-        if watched.concerns(&kind, &process) {
-            all.push((kind, process));
+        if let Some(change) = watched.change(&kind, &process) {
+            all.push((change, process));
         }
         if !lines.has_more() {
             return Ok(all);
@@ -131,23 +144,30 @@ fn together(lines: &mut Lines, watched: &mut Watched<'_>) -> Result<Vec<(String,
 }
 
 impl Watched<'_> {
-    /// Whether it was asked for. Of one that is gone nothing is known but its name: it was, if it was told of before.
-    fn concerns(&mut self, kind: &str, process: &Value) -> bool {
-        if kind == "DELETED" {
-            return self.told.remove(object::name(process));
+    /// What has become of it, if it was asked for. Of one that is gone nothing is known but its name: it was, if it was
+    /// told of before.
+    fn change(&mut self, kind: &str, process: &Value) -> Option<Change> {
+        let name = object::name(process);
+        match (kind == "DELETED", self.whom.is(process)) {
+            (true, _) => self.told.remove(name).then_some(Change::Gone),
+            (false, false) => self.told.remove(name).then_some(Change::Left),
+            (false, true) => {
+                self.told.insert(name.to_string());
+                Some(Change::News)
+            }
         }
-        let is_asked = self.whom.is(process);
-        if is_asked {
-            self.told.insert(object::name(process).to_string());
-        }
-        is_asked
     }
 }
 
-fn changed(kind: &str, process: &Value, breadth: Breadth) -> Row {
-    match kind {
-        "DELETED" => [object::name(process), "0/1", "Deleted"].map(Piece::from).to_vec(),
-        _ => row(process, breadth, object::now()),
+fn changed(change: Change, process: &Value, breadth: Breadth) -> Row {
+    match change {
+        Change::News => row(process, breadth, object::now()),
+        Change::Gone => [object::name(process), "0/1", "Deleted"].map(Piece::from).to_vec(),
+        Change::Left => {
+            let mut row = row(process, breadth, object::now());
+            row[STATUS] = "Unselected".into();
+            row
+        }
     }
 }
 
@@ -280,11 +300,11 @@ api           0/1     Running            0            <none>";
             let whom = Whom::of(&args).expect("whom");
             let mut watched = Watched { whom: &whom, told: BTreeSet::new() };
             for process in [&web, &api] {
-                watched.concerns("ADDED", process);
+                watched.change("ADDED", process);
             }
             let gone = ["web-0", "other", "api", "web-0"].map(|name| json!({"metadata": {"name": name}}));
             let told: Vec<&str> =
-                gone.iter().filter(|gone| watched.concerns("DELETED", gone)).map(super::object::name).collect();
+                gone.iter().filter(|gone| watched.change("DELETED", gone).is_some()).map(super::object::name).collect();
             assert_eq!(told.join(" "), expected);
         }
     }
