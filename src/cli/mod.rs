@@ -26,6 +26,8 @@ pub use read::{
 
 /// Where process files are looked for when no flag says so.
 pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
+/// The variable of the environment that says so.
+pub const CONFIG_VARIABLE: &str = "NCOLONY_RUN_CONFIG";
 /// Where messages are looked for when no flag says so.
 pub const MESSAGES_DIR: &str = "/run/ncolony/messages";
 /// The port of `/metrics` and the health checks.
@@ -84,7 +86,7 @@ pub enum Command {
 #[command(allow_negative_numbers = true)] // so that `-t -5` is told what is wrong with it
 pub struct RunArgs {
     /// Directory with a file per process
-    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, env = "NCOLONY_RUN_CONFIG")]
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, env = CONFIG_VARIABLE)]
     pub config: PathBuf,
 
     /// Directory for messages: a file per request, deleted once handled
@@ -180,7 +182,7 @@ pub struct DemoArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     /// Directory of process files, or one process file
-    #[arg(value_name = "DIR|FILE", default_value = CONFIG_DIR)]
+    #[arg(value_name = "DIR|FILE", default_value = CONFIG_DIR, env = CONFIG_VARIABLE)]
     pub path: PathBuf,
 }
 
@@ -196,11 +198,11 @@ pub struct ReaperArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
     /// The monitor's directory for messages
-    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, global = true)]
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = "NCOLONY_RUN_MESSAGES", global = true)]
     pub messages: PathBuf,
 
     /// The monitor's directory of process files
-    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, global = true)]
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR, env = CONFIG_VARIABLE, global = true)]
     pub config: PathBuf,
 
     /// What to do.

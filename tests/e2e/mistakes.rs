@@ -199,3 +199,25 @@ fn a_program_that_only_the_monitors_path_has_is_found_by_a_process_without_one()
     colony.wait("its word", || colony.stdout().contains("[web] found").then_some(()));
     assert!(!colony.stdout().contains(text(&bin)), "the variable itself is not inherited: {}", colony.stdout());
 }
+
+#[test]
+fn what_a_container_gives_the_monitor_by_its_environment_is_found_by_ctl_and_check() {
+    let colony = Setup::new().file("web", r#"{"args": ["sleep", "1000"]}"#).start();
+    colony.wait_pid("web", None);
+    let (config, messages) = (colony.path("config"), colony.path("messages"));
+    let run = |config: &Path, line: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+        command.env("NCOLONY_RUN_CONFIG", config).env("NCOLONY_RUN_MESSAGES", &messages);
+        let output = command.args(line).output().expect("the binary starts");
+        let [out, told] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{line:?}: {told}");
+        out
+    };
+    assert_eq!(run(&config, &["ctl", "get", "-o", "name"]), "process/web\n");
+    assert_eq!(run(&config, &["ctl", "restart", "web"]), "process/web restart requested\n");
+    assert_eq!(run(&config, &["check"]), "1 process file is good\n");
+    assert!(run(&config, &["__complete", "bash", "--", "ctl", "stop", ""]).starts_with("web\n"));
+    let nowhere = Path::new("/nowhere");
+    let told = run(nowhere, &["ctl", "stop", "web", "--config", text(&config)]);
+    assert_eq!(told, "process/web stop requested\n", "a flag counts for more");
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::cli::{CONDITIONS, CONFIG_DIR, FORMATS, Shell};
+use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, Shell};
 use crate::commands::ctl;
 use crate::config::{self, Defaults, Directory, Trust};
 use crate::model::{Moment, Signal, sort_by};
@@ -86,7 +86,8 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(root: &'a Command, words: &[String]) -> Place<'a> {
-        let mut place = Place { command: root, open: None, count: 0, ended: false, config: PathBuf::from(CONFIG_DIR) };
+        let config = std::env::var_os(CONFIG_VARIABLE).map_or_else(|| PathBuf::from(CONFIG_DIR), PathBuf::from);
+        let mut place = Place { command: root, open: None, count: 0, ended: false, config };
         for word in words {
             place.pass(word);
         }
