@@ -614,6 +614,71 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn who_prints_to_head_ends_well_whatever_the_verb() {
+    let colony = Colony::with(&[("web", r#"{"args": ["sh", "-c", "seq 2000; exec sleep 1000"]}"#)]);
+    colony.wait_stdout("2000");
+    ready(&colony, "web");
+    for words in [&["get"][..], &["describe"], &["events"], &["top"], &["why", "web"], &["logs", "web"]] {
+        let mut command = ctl(&colony.path("messages"), words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("our child");
+        assert_eq!(
+            (String::from_utf8_lossy(&output.stderr).as_ref(), output.status.code()),
+            ("", Some(0)),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_needs_quoting_is_known_to_every_verb() {
+    let name = r#"-a "b" %41?#&\ 'c'"#;
+    let file = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
+    let colony = Colony::with(&[(name, file)]);
+    colony.wait_stdout("said");
+    let rows: [(&[&str], String); 7] = [
+        (&["wait", "--for=condition=Ready", "--", name], format!("process/{name} condition met\n")),
+        (&["get", "-o", "name", "--", name], format!("process/{name}\n")),
+        (&["get", "-o", "jsonpath={.metadata.name}", &format!("process/{name}")], format!("{name}\n")),
+        (&["logs", "--", name], "said\n".to_string()),
+        (&["why", "--", name], format!("{name} is ready")),
+        (&["describe", "--", name], format!("Name:             {name}\n")),
+        (&["events", "--no-headers", "--", name], format!("process/{name}   it is new\n")),
+    ];
+    for (words, expected) in rows {
+        let (text, status) = show(&colony, words);
+        assert!(text.contains(&expected) && status == 0, "{words:?}: {text}");
+    }
+    // One that is followed, and goes.
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "--", name]));
+    let mut lines = going.lines();
+    assert_eq!(lines.next().as_deref(), Some("said"));
+    colony.remove(name);
+    assert_eq!(lines.next(), None);
+    let mut said = String::new();
+    going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!(said, format!("process {name:?} is gone\n"));
+}
+
+#[test]
+fn one_that_vanishes_while_it_is_waited_for_is_an_error_at_once() {
+    let never = r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["false"]}}}"#;
+    let colony = Colony::with(&[("web", STEADY), ("slow", never)]);
+    ready(&colony, "web");
+    let words = ["wait", "--for=condition=Ready", "web", "slow", "--timeout=1h"];
+    let mut going = Going::start(ctl(&colony.path("messages"), &words));
+    let mut lines = going.lines();
+    assert_eq!(lines.next().as_deref(), Some("process/web condition met"));
+    colony.remove("slow");
+    assert_eq!(lines.next(), None);
+    let mut said = String::new();
+    going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    let status = going.0.wait().expect("our child").code();
+    assert_eq!((said.as_str(), status), ("error: process \"slow\" not found\n", Some(1)));
+}
+
+#[test]
 fn a_flood_that_is_followed_and_a_reader_that_is_stuck_cost_a_bounded_amount() {
     let script = "import sys\nline = b'x' * 99 + b'\\n'\nwhile True: sys.stdout.buffer.write(line * 5000)";
     let flood = serde_json::json!({"args": ["python3", "-c", script], "env": {"PATH": "/usr/bin:/bin"}});

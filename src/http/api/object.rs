@@ -108,6 +108,10 @@ pub(super) fn process(view: &ProcessView) -> String {
     begin(&mut json, view);
     // By two clocks, and so never twice the same.
     json.time("nextStartAt", view.next_start);
+    if view.scheduled {
+        json.open("schedule", '{').time("lastScheduledAt", view.last_scheduled);
+        json.time("lastSuccessAt", view.last_success).number("missed", view.missed).close('}');
+    }
     if let Some(heartbeat) = &view.heartbeat {
         json.open("heartbeat", '{').time("lastBeatAt", heartbeat.last).seconds("timeoutSeconds", heartbeat.timeout);
         json.number("misses", heartbeat.misses).close('}');
@@ -148,10 +152,6 @@ fn begin(json: &mut Json, view: &ProcessView) {
     starts(json, view);
     json.number("startFailures", view.start_failures).number("kills", view.kills);
     json.text("user", &view.user.as_ref().map(ToString::to_string).unwrap_or_default());
-    if view.scheduled {
-        json.open("schedule", '{').time("lastScheduledAt", view.last_scheduled);
-        json.time("lastSuccessAt", view.last_success).number("missed", view.missed).close('}');
-    }
     view.last_end.iter().for_each(|end| last_state(json, end));
     json.some_text("fileError", view.file_error.as_deref().unwrap_or_default());
     conditions(json, view);
@@ -473,6 +473,7 @@ mod tests {
         let mut later = talkative();
         later.log_bytes = [7, 7];
         later.next_start = Some(ahead(5));
+        later.last_scheduled = Some(ago(5));
         later.heartbeat = None;
         assert_eq!(steady(&talkative()), steady(&later));
         later.restarts += 1;

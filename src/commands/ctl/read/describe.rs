@@ -93,9 +93,12 @@ fn schedule(schedule: &Value) -> String {
 /// What it is doing, as `kubectl describe` has a container's state.
 fn state(process: &Value, now: f64, lines: &mut Vec<Line>) {
     let phase = text(process, "/status/phase");
+    let reason = text(process, "/status/reason");
+    // What is wrong with a schedule is how its last run ended.
+    let tint = if reason == "Scheduled" { Tint::Plain } else { object::tint(process) };
     lines.push(format!("{:<18}{phase}", "State:").into());
     let mut said = vec![
-        ("Reason:", Piece::of(text(process, "/status/reason"), object::tint(process))),
+        ("Reason:", Piece::of(reason, tint)),
         ("Message:", text(process, "/status/message").into()),
         ("Says:", text(process, "/status/says").into()),
     ];
@@ -113,10 +116,11 @@ fn state(process: &Value, now: f64, lines: &mut Vec<Line>) {
 
 fn last_state(process: &Value, now: f64, lines: &mut Vec<Line>) {
     let Some(end) = process.pointer("/status/lastState") else { return };
+    let tint = if object::tint(process) == Tint::Trouble { Tint::Trouble } else { Tint::Plain };
     lines.push(format!("{:<18}Terminated", "Last State:").into());
     let lasted = number(end, "/lastedSeconds").map(|lasted| format!("{lasted:.3} s")).unwrap_or_default();
     let said = vec![
-        ("Reason:", text(end, "/reason").into()),
+        ("Reason:", Piece::of(text(end, "/reason"), tint)),
         ("Message:", text(end, "/message").into()),
         ("Exit Code:", number(end, "/exitCode").map(|code| code.to_string()).unwrap_or_default().into()),
         ("Lasted:", lasted.into()),
