@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
 use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, run, scheduler};
+use ncolony::model::nearest;
 use ncolony::{process, supervisor};
 
 fn main() -> ExitCode {
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
         return reaper::run(Guise::Ncolony, words.into_iter().skip(2), mask);
     }
     process::look_names_up_in_files();
-    match Cli::parse_from(spelled_out(words)).command {
+    let words = spelled_out(words);
+    match Cli::try_parse_from(&words).unwrap_or_else(|error| advised(error, &words).exit()).command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
@@ -50,6 +53,22 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
         Some(command) => ["ncolony".into(), command].into_iter().chain(words.into_iter().skip(1)).collect(),
         None => words,
     }
+}
+
+/// What was meant by a word that is no subcommand: kubectl's verbs are those of `ncolony ctl`.
+fn advised(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let root = Cli::command();
+    let is_first = words.get(1).is_some_and(|first| first == word.as_str());
+    let programs = root.get_subcommands().filter(|_| is_first).map(|program| program.get_name());
+    let verbs = root.find_subcommand("ctl").into_iter().flat_map(|ctl| ctl.get_subcommands());
+    let meant = match nearest(word, programs.chain(verbs.map(|verb| verb.get_name()))) {
+        Some(verb) if is_first && root.find_subcommand(verb).is_none() => format!("ctl {verb}"),
+        Some(name) => name.to_string(),
+        None => return error,
+    };
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant]));
+    error
 }
 
 fn with_signals(program: impl FnOnce() -> ExitCode) -> ExitCode {

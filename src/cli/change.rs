@@ -73,6 +73,10 @@ pub struct DeleteArgs {
     #[command(flatten)]
     pub names: NamesArgs,
 
+    /// Those that a process file, or a directory of them, describes: by the files' names; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR", conflicts_with_all = ["names", "name_option", "selector", "all"])]
+    pub files: Vec<PathBuf>,
+
     /// Be content where there is no such process
     #[arg(long)]
     pub ignore_not_found: bool,
@@ -126,22 +130,35 @@ pub struct OutageArgs {
     pub wait: WaitFlags,
 }
 
-/// Names of processes, as arguments or, as NColony's older scripts have it, as an option.
+/// Processes, by their names (as arguments or, as NColony's older scripts have it, as an option) or by their groups.
 #[derive(Args, Clone, Debug)]
 pub struct NamesArgs {
     /// The processes' names
-    #[arg(value_name = "NAME", required_unless_present = "name_option")]
+    #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 
     /// The process's name
     #[arg(long = "name", value_name = "NAME", id = "name_option", hide = true, conflicts_with = "names")]
     pub name_option: Option<String>,
+
+    /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["names", "name_option"])]
+    pub selector: Option<String>,
+
+    /// All that there are files of
+    #[arg(long, conflicts_with_all = ["names", "name_option", "selector"])]
+    pub all: bool,
 }
 
 impl NamesArgs {
     /// The names, whichever way they were given, as they are written.
     pub fn get(&self) -> Vec<&str> {
         self.names.iter().chain(&self.name_option).map(String::as_str).collect()
+    }
+
+    /// Whether they are named one by one.
+    pub fn is_by_name(&self) -> bool {
+        self.selector.is_none() && !self.all
     }
 }
 
@@ -178,12 +195,12 @@ pub enum RolloutVerb {
 #[derive(Args, Clone, Debug)]
 pub struct WhomArgs {
     /// The processes' names
-    #[arg(value_name = "NAME", required_unless_present = "group")]
+    #[arg(value_name = "NAME", required_unless_present = "groups")]
     pub names: Vec<String>,
 
-    /// All processes of a group, as the key "group" of their files names it
-    #[arg(long, value_name = "GROUP", conflicts_with = "names")]
-    pub group: Option<String>,
+    /// All processes of a group, as the key "group" of their files names it; may be repeated
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "names")]
+    pub groups: Vec<String>,
 
     /// `--wait`
     #[command(flatten)]
@@ -197,9 +214,9 @@ pub struct StatusArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 
-    /// All processes of a group, as the key "group" of their files names it
-    #[arg(long, value_name = "GROUP", conflicts_with = "names")]
-    pub group: Option<String>,
+    /// All processes of a group, as the key "group" of their files names it; may be repeated
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "names")]
+    pub groups: Vec<String>,
 
     /// How long to wait; 0 for as long as it takes
     // The time after which a Deployment's rollout counts as failed.

@@ -275,7 +275,7 @@ pub enum CtlVerb {
     Start(OutageArgs),
     /// Run processes that have a schedule now, besides it
     Trigger(AskArgs),
-    /// Send a signal to the main process of one process, once
+    /// Send a signal to the main process of one process, or of a group's, once
     Signal(SignalArgs),
     /// Explain the keys of a process file, one at a time
     Explain(ExplainArgs),
@@ -363,14 +363,40 @@ pub struct GroupArgs {
 
 /// `ncolony ctl signal`
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "ncolony ctl signal [OPTIONS] <NAME|-l SELECTOR|--all> <SIGNAL>")]
 pub struct SignalArgs {
     /// The process's name
     #[arg(value_name = "NAME")]
-    pub name: String,
+    pub name: Option<String>,
 
     /// The signal, such as HUP, SIGUSR1, RTMIN+3 or 15
     #[arg(value_name = "SIGNAL")]
-    pub signal: String,
+    pub signal: Option<String>,
+
+    /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "signal")]
+    pub selector: Option<String>,
+
+    /// All that there are files of
+    #[arg(long, conflicts_with_all = ["signal", "selector"])]
+    pub all: bool,
+}
+
+impl SignalArgs {
+    /// Whom, and the signal: the only word where nobody is named.
+    pub fn get(&self) -> Option<(NamesArgs, &str)> {
+        let whom = |name: Option<&String>| NamesArgs {
+            names: name.cloned().into_iter().collect(),
+            name_option: None,
+            selector: self.selector.clone(),
+            all: self.all,
+        };
+        match (&self.name, &self.signal, self.selector.is_some() || self.all) {
+            (Some(name), Some(signal), false) => Some((whom(Some(name)), signal)),
+            (Some(signal), None, true) => Some((whom(None), signal)),
+            (_, _, _) => None,
+        }
+    }
 }
 
 impl NameArgs {

@@ -44,7 +44,10 @@ pub fn rehearse(dir: &Path, changes: &[Change<'_>], defaults: &Defaults) -> Resu
         entries.suppose(change.file, change.text);
     }
     let mut rehearsal = Rehearsal::default();
-    for diagnostic in said(&entries).into_iter().filter(|diagnostic| !before.contains(diagnostic)) {
+    // Which name is nearest may change by another's file.
+    let about = |told: &Diagnostic| (told.file.clone(), told.place, told.what.clone(), told.message.clone());
+    let known: Vec<_> = before.iter().map(about).collect();
+    for diagnostic in said(&entries).into_iter().filter(|diagnostic| !known.contains(&about(diagnostic))) {
         match diagnostic.severity {
             Severity::Error => rehearsal.refused.push(diagnostic),
             Severity::Warning => rehearsal.warned.push(diagnostic),
@@ -118,5 +121,11 @@ mod tests {
     fn a_directory_that_is_none_is_an_error() {
         let told = rehearse(std::path::Path::new("/nowhere"), &[], &Defaults::STANDARD).expect_err("no directory");
         assert!(told.starts_with("cannot open /nowhere"), "{told}");
+    }
+
+    #[test]
+    fn what_is_wrong_already_is_not_repeated_where_another_name_is_nearest() {
+        let files = [("web.yaml", "args: [a]\ndependsOn: [db]\n"), ("dba", "args: [a]\n")];
+        assert_eq!(tried(&files, &[("dba", None)]), (vec![], vec![]));
     }
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
-use super::{files, monitor};
-use crate::cli::{AskArgs, CtlArgs, OutageArgs, SignalArgs, WaitFlags, WhomArgs};
+use super::read::Trouble;
+use super::{files, monitor, whom};
+use crate::cli::{AskArgs, CtlArgs, NamesArgs, OutageArgs, SignalArgs, WaitFlags, WhomArgs};
 use crate::config::{self, Defaults, Directory, Trust};
 use crate::messages;
-use crate::model::{Moment, Name, Request, Signal, nearest};
+use crate::model::{Moment, Name, ProcessSpec, Request, Signal};
 
 /// What is asked, and what comes of it.
 #[derive(Clone, Copy)]
@@ -42,47 +43,45 @@ const SIGNAL: Asked = Asked { listener: Listener::Ours, words: ["signal requeste
 
 /// `restart`
 pub(super) fn restart(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    each(ctl, &args.names.get(), RESTART, &Request::Restart, Some(&args.wait))
+    each(ctl, &args.names, RESTART, &Request::Restart, Some(&args.wait))
 }
 
 /// `rollout restart`
-pub(super) fn rollout(ctl: &CtlArgs, whom: &WhomArgs) -> Result<(), Error> {
-    let Some(group) = &whom.group else {
-        let names: Vec<&str> = whom.names.iter().map(String::as_str).collect();
-        return each(ctl, &names, RESTART, &Request::Restart, Some(&whom.wait));
-    };
-    let members = members(ctl, group)?;
-    let awaiting = Awaiting::begin(ctl, &whom.wait)?;
-    let sent = send(ctl, &[Request::RestartGroup(group.clone())], RESTART)?;
+pub(super) fn rollout(ctl: &CtlArgs, args: &WhomArgs) -> Result<(), Error> {
+    if args.groups.is_empty() {
+        let called = args.names.iter().map(|name| files::called(&ctl.config, files::bare(name)));
+        return to(ctl, called.collect::<Result<_, Error>>()?, RESTART, &Request::Restart, Some(&args.wait));
+    }
+    let members = members(ctl, &args.groups)?;
+    let awaiting = Awaiting::begin(ctl, &args.wait)?;
+    let requests: Vec<Request> = args.groups.iter().map(|group| Request::RestartGroup(group.clone())).collect();
+    let sent = send(ctl, &requests, RESTART)?;
     // What is down, for good or by a message, is left alone.
     let restarted = members.iter().filter(|name| awaiting.as_ref().is_none_or(|awaiting| awaiting.was_up(name)));
     let restarted: Vec<Name> = restarted.cloned().collect();
     asked(&restarted, RESTART, awaiting, &sent)
 }
 
-/// The processes of a group, as their files have it.
-pub(super) fn members(ctl: &CtlArgs, group: &str) -> Result<Vec<Name>, Error> {
+/// The processes of these groups, none of which is empty, as their files have it.
+pub(super) fn members(ctl: &CtlArgs, groups: &[String]) -> Result<Vec<Name>, Error> {
     files::directory(&ctl.config, "--config")?;
     let scan = Directory::new(&ctl.config, Defaults::STANDARD, Trust::default()).scan(Moment::ZERO);
     if let Some(why) = scan.dir_error {
         return Err(Error::Unlisted(why));
     }
-    let is_member = |groups: &[String]| groups.iter().any(|other| other == group);
-    let members: Vec<Name> =
-        scan.processes.iter().filter(|(_, spec)| is_member(&spec.groups)).map(|(name, _)| name.clone()).collect();
-    if members.is_empty() {
-        let groups = scan.processes.values().flat_map(|spec| &spec.groups).map(String::as_str);
-        let nearest = nearest(group, groups).map(str::to_string);
-        return Err(Error::UnknownGroup { group: group.to_string(), nearest });
+    let of = |spec: &ProcessSpec, group: &String| spec.groups.contains(group);
+    if let Some(group) = groups.iter().find(|group| !scan.processes.values().any(|spec| of(spec, group))) {
+        return Err(whom::unknown(group, scan.processes.values().flat_map(|spec| &spec.groups)));
     }
-    Ok(members)
+    let is_member = |spec: &ProcessSpec| groups.iter().any(|group| of(spec, group));
+    Ok(scan.processes.iter().filter(|(_, spec)| is_member(spec)).map(|(name, _)| name.clone()).collect())
 }
 
 /// `stop`
 pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
         true => super::change::suspend(ctl, args, "true", "suspended"),
-        false => each(ctl, &args.names.get(), STOP, &Request::Stop, Some(&args.wait)),
+        false => each(ctl, &args.names, STOP, &Request::Stop, Some(&args.wait)),
     }
 }
 
@@ -90,14 +89,15 @@ pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
 pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
         true => super::change::suspend(ctl, args, "false", "resumed"),
-        false => each(ctl, &args.names.get(), START, &Request::Start, Some(&args.wait)),
+        false => each(ctl, &args.names, START, &Request::Start, Some(&args.wait)),
     }
 }
 
 /// `trigger`
 pub(super) fn trigger(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    args.names.get().iter().try_for_each(|name| has_schedule(ctl, files::bare(name)))?;
-    each(ctl, &args.names.get(), TRIGGER, &Request::Trigger, Some(&args.wait))
+    let called = whom::chosen(&ctl.config, &args.names, files::called)?;
+    called.iter().try_for_each(|name| has_schedule(ctl, name.as_str()))?;
+    to(ctl, called, TRIGGER, &Request::Trigger, Some(&args.wait))
 }
 
 /// A file that cannot be read now may have been good, and what came of it be in force: then the monitor knows.
@@ -113,22 +113,32 @@ fn has_schedule(ctl: &CtlArgs, name: &str) -> Result<(), Error> {
 
 /// `signal`
 pub(super) fn signal(ctl: &CtlArgs, args: &SignalArgs) -> Result<(), Error> {
-    let unknown = || Error::Signal { text: args.signal.clone(), nearest: Signal::misspelt(&args.signal) };
-    let signal = Signal::parse(&args.signal).ok_or_else(unknown)?;
-    each(ctl, &[&*args.name], SIGNAL, &|name| Request::Signal(name, signal), None)
+    let Some((whom, text)) = args.get() else {
+        let usage = "whom, and by which signal? give NAME SIGNAL, or -l group=GROUP or --all and a SIGNAL";
+        return Err(Error::Trouble(Trouble::Usage(usage.to_string())));
+    };
+    let unknown = || Error::Signal { text: text.to_string(), nearest: Signal::misspelt(text) };
+    let signal = Signal::parse(text).ok_or_else(unknown)?;
+    each(ctl, &whom, SIGNAL, &|name| Request::Signal(name, signal), None)
 }
 
 fn each(
     ctl: &CtlArgs,
-    names: &[&str],
+    names: &NamesArgs,
     what: Asked,
     request: &dyn Fn(Name) -> Request,
     wait: Option<&WaitFlags>,
 ) -> Result<(), Error> {
-    let mut called: Vec<Name> = Vec::new();
-    for name in names {
-        called.push(files::called(&ctl.config, files::bare(name))?);
-    }
+    to(ctl, whom::chosen(&ctl.config, names, files::called)?, what, request, wait)
+}
+
+fn to(
+    ctl: &CtlArgs,
+    called: Vec<Name>,
+    what: Asked,
+    request: &dyn Fn(Name) -> Request,
+    wait: Option<&WaitFlags>,
+) -> Result<(), Error> {
     let awaiting = wait.map(|wait| Awaiting::begin(ctl, wait)).transpose()?.flatten();
     let requests: Vec<Request> = called.iter().map(|name| request(name.clone())).collect();
     let sent = send(ctl, &requests, what)?;

@@ -7,7 +7,7 @@ use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::steps::{self, Deed, Step};
-use super::{files, monitor, sources, unified};
+use super::{files, monitor, sources, unified, whom};
 use crate::cli::{ApplyArgs, CtlArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, OutageArgs, ScaleArgs, WaitFlags};
 use crate::config::{self, Change, Defaults};
 use crate::model::Name;
@@ -54,7 +54,8 @@ pub(super) fn suspend(ctl: &CtlArgs, args: &OutageArgs, value: &str, word: &str)
 }
 
 fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<Vec<Step>, Error> {
-    names.get().into_iter().map(|name| steps::of_key(&ctl.config, files::bare(name), key)).collect()
+    let names = whom::chosen(&ctl.config, names, files::described)?;
+    names.iter().map(|name| steps::of_key(&ctl.config, name, key)).collect()
 }
 
 fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: &WaitFlags) -> Result<(), Error> {
@@ -84,15 +85,7 @@ fn goal(step: &Step) -> Goal {
 /// `delete`: all of them, or none.
 pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
     let dir = &ctl.config;
-    let mut doomed: Vec<Name> = Vec::new();
-    for text in args.names.get() {
-        match files::described(dir, files::bare(text)) {
-            Ok(name) if doomed.contains(&name) => {}
-            Ok(name) => doomed.push(name),
-            Err(Error::Unknown { .. }) if args.ignore_not_found => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let doomed = doomed(dir, args)?;
     if !args.force {
         is_needed(dir, &doomed)?;
     }
@@ -112,6 +105,25 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
         monitor::note_of_absence(&ctl.messages, "the next one begins without them");
     }
     Ok(())
+}
+
+/// Whom `delete` is about, each once.
+fn doomed(dir: &Path, args: &DeleteArgs) -> Result<Vec<Name>, Error> {
+    let sources = sources::read(&args.files, None)?;
+    let named: Vec<&str> = args.names.get().into_iter().chain(sources.iter().map(|of| of.name.as_str())).collect();
+    if named.is_empty() {
+        return whom::chosen(dir, &args.names, files::described);
+    }
+    let mut doomed: Vec<Name> = Vec::new();
+    for text in named {
+        match files::described(dir, files::bare(text)) {
+            Ok(name) if doomed.contains(&name) => {}
+            Ok(name) => doomed.push(name),
+            Err(Error::Unknown { .. }) if args.ignore_not_found => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(doomed)
 }
 
 fn is_needed(dir: &Path, doomed: &[Name]) -> Result<(), Error> {

@@ -18,6 +18,7 @@ mod rollout;
 mod sources;
 mod steps;
 mod unified;
+mod whom;
 
 use std::error::Error as _;
 use std::io::Write as _;
@@ -25,25 +26,27 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::error::Error;
+use self::read::Trouble;
 use super::{check, documents};
 use crate::cli::{CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, RolloutVerb};
 use crate::messages;
 use crate::model::{Name, Request};
 
-/// `diff` could not tell.
+/// `diff` could not tell, or the command line makes no sense.
 const TROUBLE: u8 = 2;
 
 /// Does what `args` ask for; says on stdout what was done, and on stderr what went wrong.
 ///
 /// Exit status 0: done (for what the monitor does: asked for); 1: not done, and nothing changed. Of `diff`, 0: nothing
-/// differs; 1: something does; 2: it cannot be told.
+/// differs; 1: something does; 2: it cannot be told. Of all, 2: the command line makes no sense.
 pub fn run(args: &CtlArgs) -> ExitCode {
     let is_diff = matches!(args.verb, CtlVerb::Diff(_));
     match execute(args) {
         Ok(status) => status,
         Err(error) => {
             note(&explain(&error));
-            if is_diff { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
+            let makes_no_sense = matches!(error, Error::Trouble(Trouble::Usage(_)));
+            if is_diff || makes_no_sense { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::model::Name;
 pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
     let awaiting = Awaiting::at_most(ctl, Some(args.timeout).filter(|limit| !limit.is_zero()))?;
     thread::sleep(NOTICED);
-    let names: Vec<Name> = match &args.group {
-        Some(group) => ask::members(ctl, group)?,
-        None if args.names.is_empty() => awaiting.names().collect(),
-        None => {
+    let names: Vec<Name> = match (args.groups.is_empty(), args.names.is_empty()) {
+        (false, _) => ask::members(ctl, &args.groups)?,
+        (true, true) => awaiting.names().collect(),
+        (true, false) => {
             let called = |name: &String| files::called(&ctl.config, files::bare(name));
             args.names.iter().map(called).collect::<Result<_, Error>>()?
         }

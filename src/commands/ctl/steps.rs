@@ -93,8 +93,7 @@ pub(super) fn of_sources(dir: &Path, sources: Vec<Source>) -> Result<Vec<Step>, 
 }
 
 /// The step that sets a key of a process's file to a value, and leaves all else in it as it is.
-pub(super) fn of_key(dir: &Path, name: &str, (key, value): (&'static str, &str)) -> Result<Step, Error> {
-    let name = files::described(dir, name)?;
+pub(super) fn of_key(dir: &Path, name: &Name, (key, value): (&'static str, &str)) -> Result<Step, Error> {
     let Some(path) = files::one_of(dir, name.as_str())? else {
         return Err(files::unknown(dir, name.as_str()));
     };
@@ -110,7 +109,7 @@ pub(super) fn of_key(dir: &Path, name: &str, (key, value): (&'static str, &str))
             }
         },
     };
-    own(Step { name, old: Some(path.clone()), new: path, before, text })
+    own(Step { name: name.clone(), old: Some(path.clone()), new: path, before, text })
 }
 
 /// Whether the file says so already, if only by its silence.

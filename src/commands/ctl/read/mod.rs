@@ -20,6 +20,7 @@ mod yaml;
 
 pub(super) use error::Trouble;
 pub(super) use monitor::{Monitor, quoted};
+pub(super) use whom::{Term, terms};
 
 use std::path::Path;
 use std::process::ExitCode;

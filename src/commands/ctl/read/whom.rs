@@ -30,7 +30,7 @@ const KINDS: [&str; 4] = ["process", "processes", "proc", "procs"];
 const EVENTS: [&str; 3] = ["events", "event", "ev"];
 
 /// A part of a selector.
-enum Term<'a> {
+pub(in crate::commands::ctl) enum Term<'a> {
     In(&'a str),
     NotIn(&'a str),
 }
@@ -227,8 +227,12 @@ fn unknown(name: &str, all: &[Value]) -> Trouble {
 
 impl Term<'_> {
     fn is(&self, process: &Value) -> bool {
-        let is_in =
-            |group: &str| object::list(process, "/metadata/groups").iter().any(|one| one.as_str() == Some(group));
+        let groups = object::list(process, "/metadata/groups");
+        self.holds(|group| groups.iter().any(|one| one.as_str() == Some(group)))
+    }
+
+    /// Whether it is true of what is in these groups.
+    pub(in crate::commands::ctl) fn holds(&self, is_in: impl Fn(&str) -> bool) -> bool {
         match self {
             Term::In(group) => is_in(group),
             Term::NotIn(group) => !is_in(group),
@@ -236,7 +240,8 @@ impl Term<'_> {
     }
 }
 
-fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
+/// The parts of a selector, all of which are to be true.
+pub(in crate::commands::ctl) fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
     let term = |text| {
         let (key, value) = str::split_once(text, '=').unwrap_or((text, ""));
         let (key, is_not) = key.strip_suffix('!').map_or((key, false), |key| (key, true));

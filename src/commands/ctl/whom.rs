@@ -1,0 +1,62 @@
+//! Whom a verb that changes something is about: by name, or by what the files say, which needs no monitor.
+
+use std::path::Path;
+
+use super::error::Error;
+use super::files;
+use super::read::{Term, Trouble, terms};
+use crate::cli::NamesArgs;
+use crate::config::{self, Defaults};
+use crate::model::{Name, nearest};
+
+/// Those that are meant. What is named is found by `find`, and must be there.
+pub(super) fn chosen(
+    dir: &Path,
+    args: &NamesArgs,
+    find: fn(&Path, &str) -> Result<Name, Error>,
+) -> Result<Vec<Name>, Error> {
+    let named = args.get();
+    if named.is_empty() && args.is_by_name() {
+        return Err(Error::Trouble(Trouble::Usage("whom? give a NAME, -l group=GROUP or --all".to_string())));
+    }
+    files::directory(dir, "--config")?;
+    let chosen = match (&args.selector, args.all) {
+        (Some(selector), _) => selected(dir, selector)?,
+        (None, true) => files::all(dir).iter().map(|name| files::name(name)).collect::<Result<_, Error>>()?,
+        (None, false) => return named.into_iter().map(|name| find(dir, files::bare(name))).collect(),
+    };
+    if chosen.is_empty() {
+        super::note("No resources found");
+    }
+    Ok(chosen)
+}
+
+/// Those whose files say that they are of these groups.
+fn selected(dir: &Path, selector: &str) -> Result<Vec<Name>, Error> {
+    let terms = terms(selector).map_err(Error::Trouble)?;
+    let mut all: Vec<(Name, Vec<String>)> = Vec::new();
+    for name in files::all(dir) {
+        let text = files::one_of(dir, &name)?.map(|path| files::read(&path)).transpose()?.unwrap_or_default();
+        match config::parse(&name, &text, &Defaults::STANDARD) {
+            Ok(manifest) => all.push((files::name(&name)?, manifest.spec.groups.clone())),
+            Err(_) => super::note(&format!("note: of which groups {name} is cannot be told: its file is refused")),
+        }
+    }
+    let has = |groups: &[String], group: &str| groups.iter().any(|other| other == group);
+    for term in &terms {
+        match term {
+            Term::In(group) if !all.iter().any(|(_, groups)| has(groups, group)) => {
+                return Err(unknown(group, all.iter().flat_map(|(_, groups)| groups)));
+            }
+            Term::In(_) | Term::NotIn(_) => {}
+        }
+    }
+    let is_meant = |groups: &[String]| terms.iter().all(|term| term.holds(|group| has(groups, group)));
+    Ok(all.into_iter().filter(|(_, groups)| is_meant(groups)).map(|(name, _)| name).collect())
+}
+
+/// That nobody is of this group, and which is the nearest.
+pub(super) fn unknown<'a>(group: &str, groups: impl Iterator<Item = &'a String>) -> Error {
+    let nearest = nearest(group, groups.map(String::as_str)).map(str::to_string);
+    Error::UnknownGroup { group: group.to_string(), nearest }
+}
