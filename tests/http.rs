@@ -158,6 +158,7 @@ fn colony(processes: usize) -> Snapshot {
             dir: "/etc/ncolony/processes".to_string(),
             dir_error: None,
             errors: Vec::new(),
+            empty: Vec::new(),
             loaded: Some(Wall::from_nanos(1_790_000_599_000_000_000)),
             generation: 1,
         },

@@ -182,6 +182,11 @@ impl Directory {
         self.slots.error_of(name)
     }
 
+    /// The names of the files in force that describe nobody, as they ask for no replicas.
+    pub fn empty(&self) -> impl Iterator<Item = &Name> {
+        self.slots.empty()
+    }
+
     /// Why the first file is refused of which no version is in force, if there is one.
     pub fn unborn(&self) -> Option<String> {
         self.slots.unborn()

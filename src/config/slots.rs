@@ -99,6 +99,12 @@ impl Slots {
         self.by_name.get(replica.map_or(name, |replica| &replica.set))
     }
 
+    /// The files in force that ask for no replicas, by name.
+    pub(super) fn empty(&self) -> impl Iterator<Item = &Name> {
+        let is_empty = |slot: &Slot| slot.good.as_ref().is_some_and(|good| good.replicas == Some(0));
+        self.by_name.iter().filter(move |(_, slot)| is_empty(slot)).map(|(name, _)| name)
+    }
+
     pub(super) fn unborn(&self) -> Option<String> {
         let mut unborn = self.by_name.values().filter(|slot| slot.good.is_none());
         unborn.find_map(|slot| first_error(&slot.diagnostics)).map(Diagnostic::summary)

@@ -32,6 +32,7 @@ pub(super) fn colony(processes: Vec<ProcessView>) -> Snapshot {
             dir: "/etc/ncolony/processes".to_string(),
             dir_error: None,
             errors: Vec::new(),
+            empty: Vec::new(),
             loaded: Some(ago(1)),
             generation: 3,
         },

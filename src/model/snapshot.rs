@@ -296,6 +296,8 @@ pub struct ConfigView {
     pub dir_error: Option<String>,
     /// The files that are refused now.
     pub errors: Vec<FileError>,
+    /// The names of the files that describe nobody, as they ask for no replicas.
+    pub empty: Vec<Name>,
     /// When it was last read whole.
     pub loaded: Option<Wall>,
     /// How often what is desired has changed.

@@ -142,6 +142,11 @@ impl ConfigSide {
         if self.errors.is_empty() { None } else { self.directory.error_of(name) }
     }
 
+    /// The names of the files that describe nobody, as they ask for no replicas.
+    pub(super) fn empty(&self) -> impl Iterator<Item = &Name> {
+        self.directory.empty()
+    }
+
     /// Why a file is refused of which no version is in force, if there is one: what it describes cannot begin.
     pub(super) fn unborn(&self) -> Option<String> {
         self.directory.unborn()
@@ -153,6 +158,7 @@ impl ConfigSide {
             dir: self.dir.clone(),
             dir_error: self.dir_error.clone(),
             errors: self.errors.clone(),
+            empty: self.empty().cloned().collect(),
             loaded: self.loaded,
             generation: self.generation,
         }

@@ -81,6 +81,9 @@ impl Known<'_> {
         if self.config.error_of(name).is_some() {
             return Err(format!("{name} does not run, since its file is refused"));
         }
+        if self.config.empty().any(|empty| empty == name) {
+            return Err(format!("{name} has no replicas: its file asks for 0"));
+        }
         let sets = processes.values().filter_map(|spec| set_of(spec));
         Err(unknown("process", name.as_str(), processes.keys().chain(sets).map(Name::as_str)))
     }

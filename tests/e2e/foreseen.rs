@@ -122,3 +122,28 @@ fn a_monitor_that_hangs_is_asked_all_the_same() {
     assert_eq!(told, "note: the monitor does not answer: its loop may hang\n");
     colony.wait_log("(RESTART) is carried out");
 }
+
+#[test]
+fn of_a_file_without_replicas_it_is_said_that_it_has_none() {
+    let colony = Colony::with(&[("web", SLEEPER)]);
+    let config = colony.path("config");
+    let ok = |line: &[&str], expected: &str| {
+        let (status, out, told) = ctl(&colony, &config, line);
+        assert_eq!((status, out.as_str()), (Some(0), expected), "{line:?}: {told}");
+    };
+    ok(&["scale", "web", "--replicas=0", "--wait"], "process/web scaled\nprocess/web condition met\n");
+    ok(&["rollout", "status", "web"], "process/web successfully rolled out\n");
+    for (line, before) in [
+        (&["get", "web"][..], ""),
+        (&["describe", "web"], ""),
+        (&["why", "web"], ""),
+        (&["restart", "web"], "the monitor would refuse that, and is not asked: "),
+        (&["stop", "web", "--wait"], "the monitor would refuse that, and is not asked: "),
+    ] {
+        let (status, out, told) = ctl(&colony, &config, line);
+        assert_eq!((status, out.as_str()), (Some(1), ""), "{line:?}: {told}");
+        assert_eq!(told, format!("error: {before}web has no replicas: its file asks for 0\n"), "{line:?}");
+    }
+    ok(&["scale", "web", "--replicas=2", "--wait"], "process/web scaled\nprocess/web condition met\n");
+    ok(&["get", "web", "-o", "name"], "process/web-0\nprocess/web-1\n");
+}

@@ -7,7 +7,7 @@ use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::monitor::NOTICED;
-use super::{ask, files};
+use super::{ask, files, whom};
 use crate::cli::{CtlArgs, StatusArgs};
 use crate::model::Name;
 
@@ -23,6 +23,10 @@ pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
             args.names.iter().map(called).collect::<Result<_, Error>>()?
         }
     };
-    let goals: Vec<(Name, Goal)> = names.into_iter().map(|name| (name, Goal::Settled)).collect();
+    let goal = |name: &Name| match whom::replicas(&ctl.config, name) {
+        Some(0) => Goal::Gone,
+        Some(_) | None => Goal::Settled,
+    };
+    let goals: Vec<(Name, Goal)> = names.into_iter().map(|name| (name.clone(), goal(&name))).collect();
     awaiting.until(&goals, "successfully rolled out", Meanwhile::All(BTreeMap::new()))
 }

@@ -31,6 +31,12 @@ pub(super) fn chosen(
     Ok(chosen)
 }
 
+/// How many replicas its file asks for, if it does and can be read.
+pub(super) fn replicas(dir: &Path, name: &Name) -> Option<u32> {
+    let path = files::one_of(dir, name.as_str()).ok()??;
+    config::parse(name.as_str(), &files::read(&path).ok()?, &Defaults::STANDARD).ok()?.replicas
+}
+
 /// Those whose files say that they are of these groups.
 fn selected(dir: &Path, selector: &str) -> Result<Vec<Name>, Error> {
     let terms = terms(selector).map_err(Error::Trouble)?;

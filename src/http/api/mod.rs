@@ -36,7 +36,8 @@
 //!   `unknown`), `output` (`bytes`, `droppedBytes`), `usage` (`cpuSeconds`, `residentBytes`, `threads`, `openFds`)
 //!
 //! An `Event`: `process`, `type`, `reason`, `message`, `count`, `firstAt`, `lastAt`. A `Version`: `version`, `pid`, `phase`,
-//! `startedAt`, `takenAt`, `config` (`directory`, `generation`, `loadedAt`, `error`, `refused`: `file`, `message`). A `Verdict`:
+//! `startedAt`, `takenAt`, `config` (`directory`, `generation`, `loadedAt`, `error`, `refused`: `file`, `message`; `empty`, the names of
+//! files without replicas). A `Verdict`:
 //! `message`, why it would be refused.
 
 mod json;

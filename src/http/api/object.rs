@@ -21,6 +21,10 @@ pub(super) fn monitor(snapshot: &Snapshot) -> String {
     for refused in &snapshot.config.errors {
         json.open("", '{').text("file", &refused.file).text("message", &refused.summary).close('}');
     }
+    json.close(']').open("empty", '[');
+    for name in &snapshot.config.empty {
+        json.text("", name.as_str());
+    }
     json.close(']').close('}').close('}');
     json.into_text()
 }

@@ -202,11 +202,14 @@ impl Shown {
     }
 }
 
-/// A name that nobody has may be that of a file that is refused, and never was good.
+/// A name that nobody has may be that of a file without replicas, or of one that is refused and never was good.
 pub(super) fn explained(monitor: Monitor<'_>, trouble: Trouble) -> Trouble {
     let Trouble::NotFound(name, _) = &trouble else { return trouble };
     let Ok(version) = monitor.get("/v1/version") else { return trouble };
     let is_its = |refused: &&Value| files::stem(object::text(refused, "/file")) == name;
+    if object::list(&version, "/config/empty").iter().any(|empty| empty == name) {
+        return Trouble::Refused(format!("{name} has no replicas: its file asks for 0"));
+    }
     match object::list(&version, "/config/refused").iter().find(is_its) {
         Some(refused) => {
             let [file, message] = ["/file", "/message"].map(|place| object::text(refused, place));
