@@ -49,6 +49,25 @@ fn what_the_monitor_would_refuse_is_an_error_and_no_message() {
 }
 
 #[test]
+fn of_a_group_who_cannot_obey_is_left_alone_and_named() {
+    let off = "args: [sleep, '1000']\nsuspend: true\ngroup: [fronts, rest]\n";
+    let colony = Colony::with(&[("web", &format!("{SLEEPER}group: [fronts]\n")), ("off", off), ("db", SLEEPER)]);
+    let config = colony.path("config");
+    colony.wait_pid("web", None);
+    colony.wait_pid("db", None);
+    let left = "note: process/off is left alone: off is not running, and nothing was sent\n";
+    let signalled = ctl(&colony, &config, &["signal", "-l", "group=fronts", "CONT"]);
+    assert_eq!(signalled, (Some(0), "process/web signal requested\n".to_string(), left.to_string()));
+    let started = ctl(&colony, &config, &["start", "--all"]).1;
+    assert_eq!(started, "process/db start requested\nprocess/web start requested\n");
+    for line in [&["signal", "-l", "group=rest", "CONT"][..], &["start", "-l", "group=rest"]] {
+        let (status, out, told) = ctl(&colony, &config, line);
+        assert_eq!((status, out.as_str()), (Some(1), ""), "{line:?}: {told}");
+        assert!(told.starts_with("error: the monitor would refuse that"), "{line:?}: {told}");
+    }
+}
+
+#[test]
 fn what_was_added_right_before_is_known() {
     let colony = Colony::with(&[]);
     let config = colony.path("config");

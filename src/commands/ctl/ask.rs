@@ -95,8 +95,14 @@ pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
 
 /// `trigger`
 pub(super) fn trigger(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    let called = whom::chosen(&ctl.config, &args.names, files::called)?;
-    called.iter().try_for_each(|name| has_schedule(ctl, name.as_str()))?;
+    let mut called = whom::chosen(&ctl.config, &args.names, files::called)?;
+    let has_schedule = |name: &Name| has_schedule(ctl, name.as_str());
+    if args.names.is_by_name() || !called.iter().any(|name| has_schedule(name).is_ok()) {
+        called.iter().try_for_each(has_schedule)?;
+    } else {
+        called.retain(|name| has_schedule(name).is_ok());
+        monitor::leave_alone(ctl, &mut called, &Request::Trigger)?;
+    }
     to(ctl, called, TRIGGER, &Request::Trigger, Some(&args.wait))
 }
 
@@ -129,7 +135,12 @@ fn each(
     request: &dyn Fn(Name) -> Request,
     wait: Option<&WaitFlags>,
 ) -> Result<(), Error> {
-    to(ctl, whom::chosen(&ctl.config, names, files::called)?, what, request, wait)
+    let mut called = whom::chosen(&ctl.config, names, files::called)?;
+    if !names.is_by_name() {
+        // Of a group those are meant that it makes sense for.
+        monitor::leave_alone(ctl, &mut called, request)?;
+    }
+    to(ctl, called, what, request, wait)
 }
 
 fn to(

@@ -15,7 +15,7 @@ use super::read::{Monitor, Trouble, object::text, quoted};
 use crate::cli::CtlArgs;
 use crate::http::SOCKET;
 use crate::messages;
-use crate::model::Request;
+use crate::model::{Name, Request};
 
 /// By then a monitor has read what was written right before. It hears of it at once.
 pub(super) const NOTICED: Duration = Duration::from_millis(300);
@@ -98,6 +98,29 @@ pub(super) fn would_obey(ctl: &CtlArgs, requests: &[Request]) -> Result<(), Erro
                 Err(_) => return Ok(()),
             }
         }
+    }
+    Ok(())
+}
+
+/// Leaves out those of whom the monitor would refuse it, and says why; all of them are an error.
+pub(super) fn leave_alone(
+    ctl: &CtlArgs,
+    names: &mut Vec<Name>,
+    request: &dyn Fn(Name) -> Request,
+) -> Result<(), Error> {
+    let mut refused: Vec<(Name, String)> = Vec::new();
+    for name in names.iter() {
+        match refusal(&ctl.messages, &request(name.clone())) {
+            Ok(why) => refused.extend(why.map(|why| (name.clone(), why))),
+            Err(_) => return Ok(()),
+        }
+    }
+    if refused.len() == names.len() {
+        return refused.pop().map_or(Ok(()), |(_, why)| Err(Error::WouldRefuse { why }));
+    }
+    for (name, why) in refused {
+        super::note(&format!("note: process/{name} is left alone: {why}"));
+        names.retain(|other| *other != name);
     }
     Ok(())
 }
