@@ -776,6 +776,39 @@ fn on_a_narrow_terminal_a_live_table_is_cut_and_a_list_is_whole() {
 }
 
 #[test]
+fn a_key_ends_a_live_table_and_whatever_ends_it_leaves_the_terminal_as_it_was() {
+    let script = "
+import os, pty, signal, sys, termios
+how, words = sys.argv[1], sys.argv[2:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(words[0], words)
+signal.alarm(60)
+before = termios.tcgetattr(fd)
+seen = b''
+while b'web' not in seen:
+    seen += os.read(fd, 65536)
+# Once it is drawn, keys are taken one at a time, and not shown.
+assert not termios.tcgetattr(fd)[3] & (termios.ICANON | termios.ECHO), 'as it was'
+if how.startswith('key '):
+    os.write(fd, how[4:].encode())
+else:
+    os.kill(pid, int(how))
+status = os.waitpid(pid, 0)[1]
+print(os.waitstatus_to_exitcode(status), termios.tcgetattr(fd) == before)
+";
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let messages = colony.path("messages").display().to_string();
+    let rows = [("key q", "0"), ("key xxQ", "0"), ("key \x03", "-2"), ("15", "-15"), ("1", "-1")];
+    for (how, expected) in rows {
+        let mut command = Command::new("python3");
+        command.args(["-c", script, how, env!("CARGO_BIN_EXE_ncolony"), "ctl", "--messages", &messages, "top"]);
+        assert_eq!(run(command), (format!("{expected} True\n"), 0), "{how:?}");
+    }
+}
+
+#[test]
 fn there_are_colours_on_a_terminal_alone_and_the_words_are_the_same_without() {
     let crash = r#"{"args": ["sh", "-c", "exit 3"], "restartPolicy": "Never"}"#;
     let colony = Colony::with(&[("web", STEADY), ("crash", crash)]);

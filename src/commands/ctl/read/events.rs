@@ -32,14 +32,17 @@ pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> 
     }
     // So wide that most of what follows stands below it.
     table.lines(&[["119s (x10 over 10m)", "Warning", "Unhealthy", "process/", ""].map(Piece::from).to_vec()]);
-    out.lines(&table.lines(&head))?;
     let mut lines = monitor.lines("/v1/events?watch=true")?;
+    let mut rows = head;
     while let Some((_, event)) = lines.told(None)? {
         if is_asked(&event) {
-            out.lines(&table.lines(&[row(&event, object::now())]))?;
+            rows.push(row(&event, object::now()));
         }
+        // What comes together stands in columns of one width.
         if !lines.has_more() {
+            out.lines(&table.lines(&rows))?;
             out.flush()?;
+            rows.clear();
         }
     }
     Err(Trouble::Ended)

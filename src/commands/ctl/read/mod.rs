@@ -5,6 +5,7 @@ mod describe;
 mod error;
 mod events;
 mod get;
+mod keys;
 mod logs;
 mod monitor;
 pub(super) mod object;

@@ -1,7 +1,6 @@
 //! `ncolony ctl top`
 
 use std::io::IsTerminal as _;
-use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +8,7 @@ use terminal_size::{Height, Width, terminal_size};
 
 use super::error::Trouble;
 use super::get::or_none;
+use super::keys::{Keys, Pressed};
 use super::monitor::Monitor;
 use super::object::{self, list, number};
 use super::out::Out;
@@ -20,6 +20,8 @@ use crate::model::sort_by;
 
 /// How often it is drawn anew.
 const PERIOD: Duration = Duration::from_secs(2);
+/// The way to what all of them use.
+const USAGE: &str = "/v1/processes?usage=true";
 const HEAD: &[&str] = &["NAME", "STATUS", "CPU(cores)", "CPU TIME", "MEMORY(bytes)", "THREADS", "FDS"];
 
 /// What was used by when: the time of the look, in seconds since 1970, and processor seconds by name.
@@ -34,23 +36,35 @@ struct Before {
 /// Prints what processes use: on a terminal again and again, those that use most first; elsewhere once, in the order of names.
 pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result<(), Trouble> {
     let mut whom = Whom::of(&args.whom)?;
-    let is_live = std::io::stdout().is_terminal();
-    let mut before = Before::default();
     whom.now(monitor, Detail::Brief)?;
+    if std::io::stdout().is_terminal() {
+        let ended = live(monitor, &whom, out);
+        // What follows begins a line of its own.
+        out.text("\n")?;
+        return ended;
+    }
+    let all = monitor.get(USAGE)?;
+    let rows = whom.among(&all).0.into_iter().map(|process| row(process, &Before::default())).collect();
+    let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
+    out.lines(&Table::default().lines(&rows))
+}
+
+/// Draws it anew until a key ends it.
+fn live(monitor: Monitor<'_>, whom: &Whom<'_>, out: &mut Out) -> Result<(), Trouble> {
+    let mut keys = Keys::open();
+    let mut before = Before::default();
     loop {
-        let all = monitor.get("/v1/processes?usage=true")?;
+        let all = monitor.get(USAGE)?;
         before.look(&all);
         let (mut found, _) = whom.among(&all);
-        if !is_live {
-            let rows = found.into_iter().map(|process| row(process, &before)).collect();
-            let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
-            return out.lines(&Table::default().lines(&rows));
-        }
         sort_by(&mut found, |one, other| before.weight(other).cmp(&before.weight(one)));
         let rows = with_head(HEAD, found.into_iter().map(|process| row(process, &before)).collect());
         let (Width(columns), Height(lines)) = terminal_size().unwrap_or((Width(80), Height(24)));
         out.screen(&screen(&Table::default().lines(&rows), columns.into(), lines.into()))?;
-        sleep(PERIOD);
+        match keys.wait(PERIOD) {
+            Pressed::Nothing => {}
+            Pressed::Quit => return Ok(()),
+        }
     }
 }
 
