@@ -276,7 +276,9 @@ fn a_word_that_is_none_of_those_that_it_may_be_gets_a_suggestion() {
         assert_eq!(show(&colony, words), (format!("error: {expected}\n"), code), "{words:?}");
     }
     let none = "No resources found\n  no process is of the group \"fornt\"; did you mean \"front\"?\n";
-    assert_eq!(show(&colony, &["get", "-l", "group=fornt"]), (none.to_string(), 0));
+    for verb in ["get", "describe", "logs", "top"] {
+        assert_eq!(show(&colony, &[verb, "-l", "group=fornt"]), (none.to_string(), 0), "{verb}");
+    }
     let waited = show(&colony, &["wait", "-l", "group=fornt", "--for=condition=Ready"]);
     assert_eq!(waited, (none.to_string(), 1), "nobody is ready");
 }

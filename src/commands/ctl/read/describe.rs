@@ -17,8 +17,12 @@ use crate::cli::DescribeArgs;
 pub(super) fn describe(monitor: Monitor<'_>, args: &DescribeArgs, out: &mut Out) -> Result<(), Trouble> {
     let mut whom = Whom::of(&args.whom)?;
     let (processes, shown) = whom.now(monitor, Detail::Full)?;
+    let (found, _) = whom.among(&processes);
+    if found.is_empty() {
+        whom.tell_of_none(&processes);
+    }
     let all = monitor.get("/v1/events")?;
-    for (index, process) in whom.among(&processes).0.into_iter().enumerate() {
+    for (index, process) in found.into_iter().enumerate() {
         if index > 0 {
             out.text("\n\n")?;
         }

@@ -17,8 +17,11 @@ use crate::cli::LogsArgs;
 pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Result<(), Trouble> {
     let mut whom = Whom::of_some(&args.whom)?;
     let (list, shown) = whom.now(monitor, Detail::Brief)?;
-    let found = whom.among(&list).0.into_iter();
-    let (there, missing): (Vec<&Value>, Vec<&Value>) = found.partition(|process| has_run(process, args));
+    let (found, _) = whom.among(&list);
+    if found.is_empty() {
+        whom.tell_of_none(&list);
+    }
+    let (there, missing): (Vec<&Value>, Vec<&Value>) = found.into_iter().partition(|process| has_run(process, args));
     let shown = without_run(&missing, &there, shown)?;
     let names: Vec<&str> = there.into_iter().map(object::name).collect();
     let open = |name: &&str| monitor.lines(&request(name, args));

@@ -44,7 +44,12 @@ pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result
         return ended;
     }
     let all = monitor.get(USAGE)?;
-    let rows = whom.among(&all).0.into_iter().map(|process| row(process, &Before::default())).collect();
+    let (found, _) = whom.among(&all);
+    if found.is_empty() {
+        whom.tell_of_none(&all);
+        return Ok(());
+    }
+    let rows = found.into_iter().map(|process| row(process, &Before::default())).collect();
     let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
     out.lines(&Table::default().lines(&rows))
 }
