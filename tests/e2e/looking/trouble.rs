@@ -1,0 +1,225 @@
+//! Where things go wrong: no monitor or another one, readers that go away, names that need quoting, thousands of processes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use super::{Going, ctl, ready, run, show};
+use crate::support::{Colony, Setup, can};
+
+#[test]
+fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
+    let speaker = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
+    let never = r#"{"args": ["sleep", "1000"], "readinessProbe": {"exec": {"command": ["false"]}}}"#;
+    let colony = Colony::with(&[("web", speaker), ("slow", never)]);
+    ready(&colony, "web");
+    let verbs: [(&[&str], &str); 4] = [
+        (&["get", "-w"], "web "),
+        (&["events", "-w"], "process/web"),
+        (&["logs", "-f", "web"], "said"),
+        (&["wait", "--for=condition=Ready", "web", "slow"], "process/web condition met"),
+    ];
+    let start = |(words, answer): (&'static [&str], &str)| {
+        let mut going = Going::start(ctl(&colony.path("messages"), words));
+        let mut lines = going.lines();
+        assert!(lines.any(|line| line.contains(answer)), "{words:?}");
+        // Its end of the pipe is kept: nobody is to find that nobody reads.
+        (going, lines, words)
+    };
+    let going: Vec<_> = verbs.into_iter().map(start).collect();
+    let setup = colony.kill_monitor();
+    for (mut going, _lines, words) in going {
+        let mut said = String::new();
+        going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        let status = going.0.wait().expect("our child").code();
+        assert_eq!(
+            (said.as_str(), status),
+            ("error: the monitor has ended, or closed the connection\n", Some(1)),
+            "{words:?}"
+        );
+    }
+    let (text, status) = run(ctl(&setup.path("messages"), &["get"]));
+    assert!(text.contains("any more\n  the monitor that listened there was killed") && status == 1, "{text}");
+}
+
+#[test]
+fn without_a_monitor_the_error_says_where_it_was_looked_for_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for words in [
+        &["get"][..],
+        &["describe"],
+        &["logs", "web"],
+        &["events"],
+        &["top"],
+        &["wait", "web", "--for=delete"],
+        &["why", "web"],
+    ] {
+        let (text, status) = run(ctl(dir.path(), words));
+        let expected = format!(
+            "error: no monitor listens at {}\n  is --messages the directory that `ncolony run` was given, and does it run?\n",
+            dir.path().join(".ncolony.sock").display()
+        );
+        assert_eq!((text, status), (expected, 1), "{words:?}");
+    }
+}
+
+#[test]
+fn another_users_socket_is_an_error_that_says_so() {
+    if !can("ask as another user", nix::unistd::geteuid().is_root()) {
+        return;
+    }
+    let colony = Colony::with(&[]);
+    fs::set_permissions(colony.dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let binary = colony.path("ncolony");
+    fs::copy(env!("CARGO_BIN_EXE_ncolony"), &binary).expect("a copy");
+    let as_other = || {
+        let mut command = Command::new(&binary);
+        command.args(["ctl", "--messages"]).arg(colony.path("messages")).arg("get").uid(65534).gid(65534);
+        run(command)
+    };
+    let (text, status) = as_other();
+    assert!(
+        text.contains("is another user's\n  ask as root, or as the user that the monitor runs as") && status == 1,
+        "{text}"
+    );
+    let path = colony.path("messages").join(".ncolony.sock");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
+    let (text, status) = as_other();
+    assert_eq!(
+        (text.as_str(), status),
+        ("error: user 65534 may not ask this monitor: only root and its own user may\n", 1)
+    );
+}
+
+/// A monitor that gives this one answer to everybody.
+fn imposter(dir: &Path, answer: String) {
+    let listener = UnixListener::bind(dir.join(".ncolony.sock")).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let _ = reader.get_mut().write_all(answer.as_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_monitor_of_another_version_is_recognised() {
+    let rows = [
+        (
+            "HTTP/1.0 200 OK\r\n\r\n{\"apiVersion\": \"ncolony/v9\", \"items\": []}",
+            "it says \"ncolony/v9\", and this is \"ncolony/v1\"",
+        ),
+        (
+            "HTTP/1.0 404 Not Found\r\n\r\n{\"reason\": \"UnknownPath\", \"message\": \"this monitor, ncolony 9.0, knows no path \\\"/v1/processes\\\"\"}",
+            "ncolony 9.0, knows no path",
+        ),
+        ("HTTP/1.0 418 I'm a teapot\r\n\r\nshort and stout", "it answers otherwise than version 1"),
+    ];
+    for (answer, expected) in rows {
+        let dir = tempfile::tempdir().expect("a directory");
+        imposter(dir.path(), answer.to_string());
+        let (text, status) = run(ctl(dir.path(), &["get"]));
+        assert!(text.starts_with("error: the monitor is of another version: ") && text.contains(expected), "{text}");
+        assert!(text.contains("use the ncolony that the monitor was started from") && status == 1, "{text}");
+    }
+    for answer in ["", "HTTP/1.0 200 OK\r\n\r\n{\"apiVersion\": \"ncol", "garbage\r\n\r\n"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        imposter(dir.path(), answer.to_string());
+        let (text, status) = run(ctl(dir.path(), &["get"]));
+        assert_eq!(
+            (text.as_str(), status),
+            ("error: the monitor has ended, or closed the connection\n", 1),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let script: String = "while :; do echo line; done".into();
+    let colony = Colony::with(&[("web", &serde_json::json!({"args": ["sh", "-c", script]}).to_string())]);
+    ready(&colony, "web");
+    for words in [&["logs", "-f", "web"][..], &["get", "-w", "-o", "json"], &["get", "-o", "json"], &["events", "-w"]] {
+        let mut command = ctl(&colony.path("messages"), words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        drop(child.stdout.take());
+        // Something that changes, for whoever watches.
+        colony.message("hup", r#"{"type": "RESTART", "name": "web"}"#);
+        let output = child.wait_with_output().expect("our child");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+        assert!(output.status.success(), "{words:?}");
+    }
+}
+
+#[test]
+fn who_prints_to_head_ends_well_whatever_the_verb() {
+    let colony = Colony::with(&[("web", r#"{"args": ["sh", "-c", "seq 2000; exec sleep 1000"]}"#)]);
+    colony.wait_stdout("2000");
+    ready(&colony, "web");
+    for words in [&["get"][..], &["describe"], &["events"], &["top"], &["why", "web"], &["logs", "web"]] {
+        let mut command = ctl(&colony.path("messages"), words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("our child");
+        assert_eq!(
+            (String::from_utf8_lossy(&output.stderr).as_ref(), output.status.code()),
+            ("", Some(0)),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_needs_quoting_is_known_to_every_verb() {
+    let name = r#"-a "b" %41?#&\ 'c'"#;
+    let file = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
+    let colony = Colony::with(&[(name, file)]);
+    colony.wait_stdout("said");
+    let rows: [(&[&str], String); 7] = [
+        (&["wait", "--for=condition=Ready", "--", name], format!("process/{name} condition met\n")),
+        (&["get", "-o", "name", "--", name], format!("process/{name}\n")),
+        (&["get", "-o", "jsonpath={.metadata.name}", &format!("process/{name}")], format!("{name}\n")),
+        (&["logs", "--", name], "said\n".to_string()),
+        (&["why", "--", name], format!("{name} is ready")),
+        (&["describe", "--", name], format!("Name:             {name}\n")),
+        (&["events", "--no-headers", "--", name], format!("process/{name}   it is new\n")),
+    ];
+    for (words, expected) in rows {
+        let (text, status) = show(&colony, words);
+        assert!(text.contains(&expected) && status == 0, "{words:?}: {text}");
+    }
+    // One that is followed, and goes.
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "--", name]));
+    let mut lines = going.lines();
+    assert_eq!(lines.next().as_deref(), Some("said"));
+    colony.remove(name);
+    assert_eq!(lines.next(), None);
+    let mut said = String::new();
+    going.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!(said, format!("process {name:?} is gone\n"));
+}
+
+#[test]
+fn five_thousand_processes_are_shown() {
+    let setup = Setup::new().file("many.yaml", "args: [sleep, '1000']\nreplicas: 1000\nsuspend: true\n");
+    let setup = (1..5).fold(setup, |setup, n| {
+        setup.file(&format!("many{n}.yaml"), "args: [sleep, '1000']\nreplicas: 1000\nsuspend: true\n")
+    });
+    let colony = setup.start();
+    let (text, status) = colony.wait("all of them", || {
+        let (text, status) = show(&colony, &["get", "--no-headers"]);
+        (text.lines().count() == 5000).then_some((text, status))
+    });
+    assert_eq!(status, 0);
+    assert!(text.lines().all(|line| line.contains("Suspended")));
+    assert_eq!(show(&colony, &["get", "many4-999", "-o", "name"]).0, "process/many4-999\n");
+}
