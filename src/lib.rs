@@ -19,3 +19,4 @@ pub mod watch;
 
 /// The command line: a package of its own, built small.
 pub use ncolony_cli as cli;
+pub(crate) use ncolony_tls as tls;

@@ -8,7 +8,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
 use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, run, scheduler};
+use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, https_get, run, scheduler};
+use ncolony::health::https;
 use ncolony::model::nearest;
 use ncolony::{process, supervisor};
 
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
         return reaper::run(Guise::Ncolony, words.into_iter().skip(2), mask);
     }
     process::look_names_up_in_files();
+    if words.get(1).is_some_and(|word| word == https::PROGRAM) {
+        return https_get::run();
+    }
     let words = spelled_out(words);
     match Cli::try_parse_from(&words).unwrap_or_else(|error| advised(error, &words).exit()).command {
         Command::Run(args) => run::run(&args),

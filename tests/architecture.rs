@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The ground floor: nouns.
     ("model", &[]),
     ("cli", &[]),
+    ("tls", &[]),
     ("watch", &[]),
     ("failpoint", &[]),
     // The pure core.
@@ -18,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("messages", &["model"]),
     ("process", &["model"]),
-    ("health", &["model"]),
+    ("health", &["model", "tls"]),
     ("http", &["model", "cli", "failpoint"]),
     ("output", &["model"]),
     // Where they are joined.
@@ -44,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "model",
             "cli",
             "watch",
+            "failpoint",
             "reconcile",
             "config",
             "messages",

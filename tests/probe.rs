@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ncolony::health::{Outcome, Resolver, any_answer, grpc, http_get, tcp_socket};
-use ncolony::model::HttpGet;
+use ncolony::health::{Outcome, OverHttps, Resolver, Tls, grpc, tcp_socket};
+use ncolony::model::{HttpGet, Scheme};
 use nix::sys::socket::{Backlog, listen};
 use tokio::net::TcpSocket;
 
@@ -20,6 +20,16 @@ use tokio::net::TcpSocket;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For what has no verdict before its time is over.
 const SHORT: Duration = Duration::from_millis(400);
+
+/// [`ncolony::health::http_get`] without TLS.
+async fn http_get(resolver: &Resolver, what: &HttpGet, limit: Duration) -> Outcome {
+    ncolony::health::http_get(resolver, what, limit, Tls::Elsewhere).await.expect("it is asked by HTTP")
+}
+
+/// [`ncolony::health::any_answer`] without TLS.
+async fn any_answer(resolver: &Resolver, what: &HttpGet, limit: Duration) -> Outcome {
+    ncolony::health::any_answer(resolver, what, limit, Tls::Elsewhere).await.expect("it is asked by HTTP")
+}
 
 fn run<T>(asking: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -65,7 +75,7 @@ fn ends_after(stream: &mut TcpStream, bytes: &[u8]) {
 
 fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> HttpGet {
     let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    HttpGet { host: "127.0.0.1".into(), port, path: path.into(), headers }
+    HttpGet { scheme: Scheme::Http, host: "127.0.0.1".into(), port, path: path.into(), headers }
 }
 
 /// What a probe makes of an answer.
@@ -214,7 +224,8 @@ fn redirections_are_followed_on_the_same_host_and_others_are_success_with_a_warn
     );
 
     let warning = Outcome::Warning("Probe terminated redirects, Response body: there".into());
-    for away in ["http://elsewhere.invalid/", "//elsewhere.invalid/", "https://127.0.0.1/", "ftp://127.0.0.1/"] {
+    for away in ["http://elsewhere.invalid/", "//elsewhere.invalid/", "https://elsewhere.invalid/", "ftp://127.0.0.1/"]
+    {
         assert_eq!(to(away.into(), &[]), warning, "{away}");
     }
     assert_eq!(to("http://[::1".into(), &[]), failure("failed to parse Location header \"http://[::1\""));
@@ -442,4 +453,16 @@ fn noise_is_never_health() {
         });
         assert!(asked.iter().all(|outcome| matches!(outcome, Outcome::Failure(_))), "{round}: {asked:?}");
     }
+}
+
+#[test]
+fn a_process_that_must_not_speak_tls_does_not_follow_a_redirection_to_it() {
+    let (port, _told) = server(move |stream| {
+        write(stream, "HTTP/1.1 301 X\r\nLocation: https://127.0.0.1:1/\r\n\r\n");
+    });
+    let resolver = Resolver::default();
+    let mut what = get(port, "/", &[]);
+    assert_eq!(run(ncolony::health::http_get(&resolver, &what, PATIENCE, Tls::Elsewhere)), Err(OverHttps));
+    what.scheme = Scheme::Https;
+    assert_eq!(run(ncolony::health::any_answer(&resolver, &what, PATIENCE, Tls::Elsewhere)), Err(OverHttps));
 }

@@ -7,6 +7,7 @@ pub mod convert;
 pub mod ctl;
 pub mod demo;
 pub mod documents;
+pub mod https_get;
 mod pulse;
 pub mod reaper;
 pub mod run;

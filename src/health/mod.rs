@@ -4,6 +4,7 @@ mod beat;
 mod dial;
 mod h2;
 mod http;
+pub mod https;
 mod inbox;
 pub mod notify;
 mod own_heart;
@@ -13,6 +14,7 @@ mod stat;
 mod stop_get;
 
 pub use beat::{Beats, Heart, Listener, Look, Seen};
+pub use http::{OverHttps, Tls};
 pub use own_heart::{Heartless, OwnHeart};
 pub use probe::{Outcome, any_answer, grpc, http_get, tcp_socket};
 pub use resolver::Resolver;

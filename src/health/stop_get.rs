@@ -8,8 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Resolver;
 use super::dial::{authority, connect};
-use super::http::{Head, STOPPER, host_header, request};
-use super::inbox::Inbox;
+use super::http::{Head, OverHttps, STOPPER, Target, Tls, host_header, request, send};
 use crate::model::HttpGet;
 
 /// Why a request was no success.
@@ -21,6 +20,8 @@ pub enum GetError {
     Silent(Duration),
     /// There was none, for this reason.
     Broken(String),
+    /// It was not asked for.
+    OverHttps,
 }
 
 /// What is read of an answer's body, so that an honest server can finish its sentence: so many bytes, so long. The kubelet
@@ -32,16 +33,18 @@ const BODY_LIMIT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Everything else.
-pub async fn stop_get(resolver: &Resolver, what: &HttpGet, limit: Duration) -> Result<u16, GetError> {
+pub async fn stop_get(resolver: &Resolver, what: &HttpGet, limit: Duration, tls: Tls) -> Result<u16, GetError> {
+    tls.allows(what.scheme).map_err(|OverHttps| GetError::OverHttps)?;
     let until = Instant::now() + limit;
     timeout_at(until, exchange(resolver, what, until)).await.unwrap_or(Err(GetError::Silent(limit)))
 }
 
 async fn exchange(resolver: &Resolver, what: &HttpGet, until: Instant) -> Result<u16, GetError> {
     let cannot_connect = |error: super::dial::DialError| GetError::Broken(error.to_string());
-    let mut inbox = Inbox::new(connect(resolver, &what.host, what.port, until).await.map_err(cannot_connect)?);
+    let stream = connect(resolver, &what.host, what.port, until).await.map_err(cannot_connect)?;
     let host = host_header(what).map_or_else(|| authority(&what.host, what.port), str::to_string);
-    inbox.send(&request(what, &what.path, &host, STOPPER)).await.map_err(GetError::Broken)?;
+    let asked = request(what, &what.path, &host, STOPPER);
+    let mut inbox = send(stream, &Target::of(what), asked).await.map_err(GetError::Broken)?;
     let head = Head::read(&mut inbox).await.map_err(GetError::Broken)?;
     // Neither a body that never ends nor one that breaks off changes what was answered.
     let _ = timeout(BODY_LIMIT, head.body(&mut inbox, BODY_BYTES)).await;
@@ -54,6 +57,7 @@ impl fmt::Display for GetError {
             GetError::Status(status) => write!(f, "the answer was status {status}"),
             GetError::Silent(limit) => write!(f, "no answer within {:.1} s", limit.as_secs_f64()),
             GetError::Broken(why) => f.write_str(why),
+            GetError::OverHttps => f.write_str("it is asked for by HTTPS, which is not for this process"),
         }
     }
 }

@@ -56,7 +56,7 @@ pub use snapshot::{
 pub use span::Span;
 pub use spec::{
     Backoff, Birth, Concurrency, Fingerprint, Format, Heartbeat, HttpGet, Kill, Limits, OnFull, Output, PreStop,
-    ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Stop,
+    ProcessSpec, Replica, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Scheme, Stop,
 };
 pub use time::{Moment, Stamp, Wall};
 pub use usage::{CpuTime, Footprint, Usage};

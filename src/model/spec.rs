@@ -199,9 +199,44 @@ pub enum PreStop {
     Sleep(Duration),
 }
 
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Scheme {
+    /// As it is.
+    #[default]
+    Http,
+    /// Through TLS, whose certificates are not verified, as the kubelet has it.
+    Https,
+}
+
+impl Scheme {
+    /// As URLs begin.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// The port of a URL that names none.
+    pub fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+
+    /// What a URL begins with, in whatever case.
+    pub fn parse(text: &str) -> Option<Scheme> {
+        [Scheme::Http, Scheme::Https].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
+    }
+}
+
 /// `httpGet`, as in a Pod.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct HttpGet {
+    /// How it is asked.
+    pub scheme: Scheme,
     /// A name or an address; 127.0.0.1 unless the file says otherwise.
     pub host: String,
     /// The TCP port.

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 
 use libc::pid_t;
 
-use super::{Born, Children, Event, Role, tree};
+use super::{Born, Cgroup, Children, Event, Role, tree};
 use crate::model::{Birth, Exit, HelperId, Incarnation, Name, ProcessSpec, References, Signal, StartError};
 
 /// The helpers that have not been collected.
@@ -34,6 +34,8 @@ pub enum Purpose {
     Hook,
     /// The run is asked how it is: nothing of that outlives the answer.
     Probe,
+    /// A program of ours asks for the run, outside of it: not among its processes, and not within its limits.
+    Errand,
 }
 
 impl Helpers {
@@ -115,7 +117,6 @@ impl Children {
         argv: &[String],
         output: Option<[BorrowedFd<'_>; 2]>,
     ) -> Result<HelperId, StartError> {
-        let id = self.helpers.next();
         // As in a Pod, the environment's references are expanded and the hook's own are not.
         let argv = match spec.birth.references {
             References::Kept => argv.to_vec(),
@@ -125,11 +126,39 @@ impl Children {
         let birth = Birth { argv, sd_notify: None, ..spec.birth.clone() };
         let socket = self.runs.get(&run).and_then(|kin| kin.socket.clone());
         let probe = match purpose {
-            Purpose::Hook => None,
-            Purpose::Probe => Some(id),
+            Purpose::Probe => Some(self.helpers.next()),
+            Purpose::Hook | Purpose::Errand => None,
         };
-        let role = Role { probe, socket: socket.as_deref() };
-        let Born { pid, pidfd, .. } = self.launch(run, role, name, &birth, output, None)?;
+        let role = Role { probe, socket: socket.as_deref(), cgroup: Cgroup::Its };
+        self.launch_helper(run, purpose, role, name, &birth, output)
+    }
+
+    /// Starts a program of ours for a run, with nothing of the run but its mark. Returns when it is executed.
+    ///
+    /// # Errors
+    /// As those of [`Children::start_helper`].
+    pub fn start_errand(
+        &mut self,
+        run: Incarnation,
+        name: &Name,
+        birth: &Birth,
+        output: [BorrowedFd<'_>; 2],
+    ) -> Result<HelperId, StartError> {
+        let role = Role { probe: None, socket: None, cgroup: Cgroup::Ours };
+        self.launch_helper(run, Purpose::Errand, role, name, birth, Some(output))
+    }
+
+    fn launch_helper(
+        &mut self,
+        run: Incarnation,
+        purpose: Purpose,
+        role: Role<'_>,
+        name: &Name,
+        birth: &Birth,
+        output: Option<[BorrowedFd<'_>; 2]>,
+    ) -> Result<HelperId, StartError> {
+        let id = self.helpers.next();
+        let Born { pid, pidfd, .. } = self.launch(run, role, name, birth, output, None)?;
         self.helpers.last = id.get();
         self.helpers.by_pid.insert(pid, Helper { id, run, pid, purpose });
         self.exits.watch(pid, pidfd);

@@ -13,6 +13,7 @@ mod collecting;
 mod crowd;
 mod env_file;
 mod environment;
+pub mod errand;
 mod exits;
 mod explain;
 mod ghost;
@@ -142,6 +143,14 @@ struct Role<'a> {
     probe: Option<HelperId>,
     /// Where it says what it has to say for the run.
     socket: Option<&'a str>,
+    cgroup: Cgroup,
+}
+
+/// Whose limits it is within: the run's, or the monitor's own.
+#[derive(Clone, Copy)]
+enum Cgroup {
+    Its,
+    Ours,
 }
 
 /// Whom to signal.
@@ -231,7 +240,7 @@ impl Children {
     ) -> Result<(Incarnation, pid_t), StartError> {
         let run = self.next_run();
         self.cgroups.prepare(run, spec.birth.limits)?;
-        let role = Role { probe: None, socket: socket.as_deref() };
+        let role = Role { probe: None, socket: socket.as_deref(), cgroup: Cgroup::Its };
         let launched = self.launch(run, role, name, &spec.birth, output, announce);
         if launched.is_err() {
             self.cgroups.over(run);
@@ -259,7 +268,10 @@ impl Children {
         let marks = Marks { run: &mark, probe: probe.as_deref(), socket: role.socket };
         let mut prepared = birth::prepare(name, birth, &marks)?;
         let mut own_pid = prepared.own_pid.take();
-        let cgroup = self.cgroups.joined(run)?;
+        let cgroup = match role.cgroup {
+            Cgroup::Its => self.cgroups.joined(run)?,
+            Cgroup::Ours => None,
+        };
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let [out, err] = output.unwrap_or([stdout.as_fd(), stderr.as_fd()]);
         let mut plan = Blueprint {

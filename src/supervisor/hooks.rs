@@ -12,8 +12,11 @@ use super::Wakes;
 use super::events::{Level, Told};
 use super::host::Host;
 use super::telling::killing;
-use crate::health::{GetError, Resolver, stop_get};
-use crate::model::{Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, Reason, StartError};
+use crate::health::https::{Errand, How};
+use crate::health::{GetError, Outcome, Resolver, Tls, https, stop_get};
+use crate::model::{
+    Exit, Format, HelperId, HttpGet, Incarnation, Name, PreStop, ProcessSpec, Reason, Scheme, StartError,
+};
 use crate::process::{self, Purpose};
 use crate::reconcile::{Cut, Fact, Hook, HookEnd, Why};
 
@@ -38,6 +41,8 @@ struct Answer {
 enum Doing {
     Exec(HelperId),
     HttpGet(AbortHandle),
+    /// The process that asks by HTTPS.
+    Https(HelperId),
     /// The core counts the time.
     Sleep,
 }
@@ -59,7 +64,7 @@ impl Hooks {
         let (name, what) = (name.clone(), what.clone());
         let (answers, wakes, resolver) = (self.answers.0.clone(), Arc::clone(&self.wakes), self.resolver.clone());
         let asking = async move {
-            let result = stop_get(&resolver, &what, limit).await;
+            let result = stop_get(&resolver, &what, limit, Tls::Elsewhere).await;
             // Nobody listens any more when the loop has ended.
             let _ = answers.send(Answer { name, run, result });
             wakes.notify.notify_one();
@@ -108,6 +113,15 @@ impl Host {
                     return Hook::Over;
                 }
             },
+            PreStop::HttpGet(what) if what.scheme == Scheme::Https => {
+                match self.start_https(name, run, what, spec.stop.grace) {
+                    Ok(helper) => Doing::Https(helper),
+                    Err(error) => {
+                        self.tell_hook_failed(&PRE_STOP, name, run, &format!("cannot ask by HTTPS: {error}"));
+                        return Hook::Over;
+                    }
+                }
+            }
             PreStop::HttpGet(what) => Doing::HttpGet(self.hooks.ask(name, run, what, spec.stop.grace)),
             PreStop::Sleep(_) => Doing::Sleep,
         };
@@ -123,7 +137,7 @@ impl Host {
                 tracing::info!(process = %name, run = run.get(), "the preStop of {name} is ended with its main process");
             }
         }
-        if let Some(Doing::Exec(helper)) = self.hooks.under_way.get(&run) {
+        if let Some(Doing::Exec(helper) | Doing::Https(helper)) = self.hooks.under_way.get(&run) {
             self.children.end_helper(*helper);
         }
         self.hooks.forget(run);
@@ -160,13 +174,40 @@ impl Host {
         if self.hooks.post_starts.remove(&helper).is_some() {
             return Some(Fact::PostStartOver(name.clone(), run, self.tell_hook_end(&POST_START, name, run, exit)));
         }
+        // What asks by HTTPS is listened to until it ends.
+        let words = self.capture.answer(helper);
         match self.hooks.under_way.get(&run) {
-            Some(Doing::Exec(of)) if *of == helper => {}
-            Some(Doing::Exec(_) | Doing::HttpGet(_) | Doing::Sleep) | None => return None,
+            Some(Doing::Exec(of)) if *of == helper => _ = self.tell_hook_end(&PRE_STOP, name, run, exit),
+            Some(Doing::Https(of)) if *of == helper => self.tell_https(name, run, https::outcome(exit, &words)),
+            Some(Doing::Exec(_) | Doing::HttpGet(_) | Doing::Https(_) | Doing::Sleep) | None => return None,
         }
         self.hooks.under_way.remove(&run);
-        self.tell_hook_end(&PRE_STOP, name, run, exit);
         Some(Fact::PreStopOver(name.clone(), run))
+    }
+
+    fn tell_https(&mut self, name: &Name, run: Incarnation, outcome: Outcome) {
+        match outcome {
+            Outcome::Success | Outcome::Warning(_) => PRE_STOP.tell_success(name, run, "answered well"),
+            Outcome::Failure(why) | Outcome::Unknown(why) => self.tell_hook_failed(&PRE_STOP, name, run, &why),
+        }
+    }
+
+    /// Starts the process that asks by HTTPS.
+    fn start_https(
+        &mut self,
+        name: &Name,
+        run: Incarnation,
+        what: &HttpGet,
+        limit: Duration,
+    ) -> Result<HelperId, StartError> {
+        let errand = Errand { how: How::Stop, what: what.clone(), limit };
+        let helper = self.children.next_helper();
+        let pipe = self.capture.open_answer(helper).map_err(|error| process::no_output(&error))?;
+        let started = self.children.start_errand(run, name, &errand.birth(), [pipe.as_fd(); 2]);
+        if started.is_err() {
+            self.capture.answer(helper);
+        }
+        started
     }
 
     fn tell_hook_end(&mut self, kind: &Kind, name: &Name, run: Incarnation, exit: Exit) -> HookEnd {
@@ -210,7 +251,9 @@ impl Host {
 fn words(hook: &PreStop) -> String {
     match hook {
         PreStop::Exec(argv) => format!("exec {}", argv.first().map_or("", String::as_str)),
-        PreStop::HttpGet(what) => format!("httpGet from {} port {}", what.host, what.port),
+        PreStop::HttpGet(what) => {
+            format!("httpGet from {} port {} by {}", what.host, what.port, what.scheme.as_str().to_uppercase())
+        }
         PreStop::Sleep(span) => format!("sleep {} s", span.as_secs_f64()),
     }
 }

@@ -130,12 +130,24 @@ fn hooks_are_a_pods() {
     let of = |hook: &str| good(&format!("args: [a]\nlifecycle: {{preStop: {hook}}}")).stop.pre_stop.expect("a hook");
     assert_eq!(of("{exec: {command: [a, $(B)]}}"), PreStop::Exec(vec!["a".into(), "$(B)".into()]));
     assert_eq!(of("{sleep: {seconds: 1.5}}"), PreStop::Sleep(Duration::from_millis(1500)));
-    let plain = HttpGet { host: "127.0.0.1".into(), port: 80, path: "/".into(), headers: Vec::new() };
+    let plain = HttpGet {
+        scheme: ncolony::model::Scheme::Http,
+        host: "127.0.0.1".into(),
+        port: 80,
+        path: "/".into(),
+        headers: Vec::new(),
+    };
     assert_eq!(of("{httpGet: {port: 80}}"), PreStop::HttpGet(plain));
     let full = r#"{httpGet: {port: 65535, host: "::1", path: "/a?b=c", scheme: HTTP,
         httpHeaders: [{name: X-A, value: "b c"}, {name: X-A, value: ""}]}}"#;
     let headers = vec![("X-A".into(), "b c".into()), ("X-A".into(), String::new())];
-    let full_spec = HttpGet { host: "::1".into(), port: 65535, path: "/a?b=c".into(), headers };
+    let full_spec = HttpGet {
+        scheme: ncolony::model::Scheme::Http,
+        host: "::1".into(),
+        port: 65535,
+        path: "/a?b=c".into(),
+        headers,
+    };
     assert_eq!(of(full), PreStop::HttpGet(full_spec));
     assert_eq!(good("args: [a]\nlifecycle: {}").stop.pre_stop, None);
     let started = good("args: [a]\nlifecycle: {postStart: {exec: {command: [b, c]}}}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ncolony::config;
-use ncolony::model::{HttpGet, Notify, Probe, ProbeHandler, ProbeKind};
+use ncolony::model::{HttpGet, Notify, Probe, ProbeHandler, ProbeKind, Scheme};
 
 use super::DEFAULTS;
 use super::parse::{bad, good};
@@ -26,7 +26,7 @@ fn said(keys: &str) -> Vec<String> {
 }
 
 fn get(host: &str, port: u16, path: &str) -> HttpGet {
-    HttpGet { host: host.into(), port, path: path.into(), headers: Vec::new() }
+    HttpGet { scheme: Scheme::Http, host: host.into(), port, path: path.into(), headers: Vec::new() }
 }
 
 // The defaults of SetDefaults_Probe in pkg/apis/core/v1/defaults.go of Kubernetes.
@@ -122,6 +122,8 @@ fn an_http_check_is_as_the_original_has_it() {
         ("http://h?x", get("h", 80, "/?x")),
         ("http://[::1]:81/x", get("::1", 81, "/x")),
         ("HTTP://127.0.0.1/", get("127.0.0.1", 80, "/")),
+        ("https://h", HttpGet { scheme: Scheme::Https, ..get("h", 443, "/") }),
+        ("https://h:8443/x", HttpGet { scheme: Scheme::Https, ..get("h", 8443, "/x") }),
     ] {
         assert_eq!(check(url).handler, ProbeHandler::AnyAnswer(asked), "{url}");
     }
@@ -135,7 +137,8 @@ fn what_is_no_url_of_http_is_refused() {
         bad(format!("args: [a]\nncolony.httpcheck: {{url: \"{url}\", period: 1, timeout: 1, maxBad: 1, grace: 1}}"))
     };
     let expected =
-        ["web:2:26: ncolony.httpcheck.url: expected a URL, http://HOST:PORT/PATH, without user and password"];
+        ["web:2:26: ncolony.httpcheck.url: expected a URL, http://HOST:PORT/PATH or https://HOST:PORT/PATH, without \
+          user and password"];
     for url in ["", "h", "/x", "h:80", "http:", "http://", "http://h:x/", "http://h:0/", "http://h:65536/", "ftp://h/"]
     {
         assert_eq!(check(url), expected, "{url:?}");
@@ -143,7 +146,6 @@ fn what_is_no_url_of_http_is_refused() {
     for url in ["http://u:p@h/", "http://u@h/", "http:///x", "http://h:/", "http://:80/", "http://h /"] {
         assert_eq!(check(url), expected, "{url:?}");
     }
-    assert_eq!(check("https://h/"), ["web:2:26: ncolony.httpcheck.url: ncolony speaks no TLS, expected http://"]);
 }
 
 #[test]

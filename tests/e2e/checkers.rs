@@ -220,15 +220,15 @@ fn flags_may_be_cut_short_and_the_program_be_called_by_its_own_name() {
     let url = format!("http://{nobody}/");
     let check = json!({"url": url, "period": 0.1, "timeout": 1, "maxBad": 2, "grace": 1});
     stage.file("web", &json!({"args": ["x"], "ncolony.httpcheck": check}).to_string());
-    let tls = json!({"url": "https://web/", "period": 1, "timeout": 1, "maxBad": 2, "grace": 1});
-    stage.file("tls", &json!({"args": ["x"], "ncolony.httpcheck": tls}).to_string());
+    let ftp = json!({"url": "ftp://web/", "period": 1, "timeout": 1, "maxBad": 2, "grace": 1});
+    stage.file("ftp", &json!({"args": ["x"], "ncolony.httpcheck": ftp}).to_string());
     let mut command = Command::new(link);
     command.arg("--conf").arg(stage.path("config")).arg("--mess").arg(stage.path("messages")).args(["--fre", "0.1"]);
     command.env_remove("NCOLONY_CONFIG").stderr(File::create(stage.path("log")).expect("a file"));
     stage.checker = Some(command.spawn().expect("the binary starts"));
     stage.wait_restart("web");
     stage.wait_log("asked for a restart of web: it has not answered, 3 times in a row: cannot connect to 127.0.0.1:");
-    stage.wait_log("ncolony speaks no TLS");
+    stage.wait_log("expected a URL, http://HOST:PORT/PATH or https://HOST:PORT/PATH");
     assert!(lives(stage.pid()));
     stage.end(Signal::SIGTERM);
 }

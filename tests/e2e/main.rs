@@ -22,6 +22,7 @@ mod foreseen;
 mod health;
 mod heartbeat;
 mod hooks;
+mod https;
 mod interop;
 mod lifecycle;
 mod limits;

@@ -10,8 +10,10 @@ use tokio::task::AbortHandle;
 
 use super::{Checker, Subject};
 use crate::config::Check;
-use crate::health::{Outcome, Resolver, any_answer};
-use crate::model::{Name, Probe, ProbeHandler};
+use crate::health::https::{Errand, How, PROGRAM, VARIABLE};
+use crate::health::{Outcome, OverHttps, Resolver, Tls, any_answer, https};
+use crate::model::{HttpGet, Name, Probe, ProbeHandler};
+use crate::process::errand;
 
 /// Asks the servers of a colony.
 pub(super) struct Httpcheck {
@@ -64,7 +66,11 @@ impl Httpcheck {
         let (limit, resolver) = (probe.timeout, self.resolver.clone());
         let (tell, wakes) = (self.heard.0.clone(), Arc::clone(&self.wakes));
         let asking = async move {
-            let outcome = any_answer(&resolver, &what, limit).await;
+            let outcome = any_answer(&resolver, &what, limit, Tls::Elsewhere).await;
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                Err(OverHttps) => by_https(what, limit).await,
+            };
             // Nobody listens any more when the loop has ended.
             let _ = tell.send(Heard { name, question, outcome });
             wakes.notify_one();
@@ -116,6 +122,17 @@ impl Checker for Httpcheck {
     }
 }
 
+/// Asks by a process of its own, on a thread that waits for it.
+async fn by_https(what: HttpGet, limit: Duration) -> Outcome {
+    let told = Errand { how: How::Check, what, limit }.to_text();
+    let asked = tokio::task::spawn_blocking(move || errand::ask(PROGRAM, (VARIABLE, &told))).await;
+    match asked {
+        Ok(Ok((exit, words))) => https::outcome(exit, &words),
+        Ok(Err(error)) => Outcome::Unknown(format!("cannot start the process that asks by HTTPS: {error}")),
+        Err(_) => Outcome::Unknown("the process that asks by HTTPS was not waited for".to_string()),
+    }
+}
+
 impl Card {
     fn new(version: u64, probe: Probe, now: Instant) -> Card {
         let mut card = Card { version, probe, due_at: now, bad: 0, asking: None };
@@ -159,10 +176,11 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{Card, Outcome};
-    use crate::model::{HttpGet, Probe, ProbeHandler, ProbeKind};
+    use crate::model::{HttpGet, Probe, ProbeHandler, ProbeKind, Scheme};
 
     fn card(max_bad: u32, now: Instant) -> Card {
-        let what = HttpGet { host: "web".into(), port: 80, path: "/".into(), headers: Vec::new() };
+        let what =
+            HttpGet { scheme: Scheme::Http, host: "web".into(), port: 80, path: "/".into(), headers: Vec::new() };
         let probe = Probe {
             kind: ProbeKind::HttpCheck,
             handler: ProbeHandler::AnyAnswer(what),

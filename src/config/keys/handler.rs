@@ -8,7 +8,7 @@ use hyper::http::uri::PathAndQuery;
 use crate::config::decode::a_kind;
 use crate::config::node::{Node, Value};
 use crate::config::report::{Path, Report};
-use crate::model::HttpGet;
+use crate::model::{HttpGet, Scheme};
 
 /// `exec`: no shell, and no `$(VAR)`, as the kubelet has it.
 pub(in crate::config) fn exec(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Vec<String>> {
@@ -38,21 +38,20 @@ pub(in crate::config) fn exec(report: &mut Report<'_>, path: &Path<'_>, node: &N
 pub(in crate::config) fn http_get(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<HttpGet> {
     const KEYS: [&str; 5] = ["path", "port", "host", "scheme", "httpHeaders"];
     let (mut asked, mut port, mut host) = (Some("/".to_string()), None, Some(LOCAL.to_string()));
-    let (mut headers, mut is_http) = (Some(Vec::new()), true);
+    let (mut headers, mut scheme) = (Some(Vec::new()), Some(Scheme::Http));
     for entry in report.map(path, node, "a map with the key \"port\"")? {
         let (path, node) = (&path.key(&entry.key), &entry.node);
         match entry.key.as_str() {
             "path" => asked = target(report, path, node),
             "port" => port = port_number(report, path, node),
             "host" => host = host_name(report, path, node),
-            "scheme" => is_http = scheme(report, path, node),
+            "scheme" => scheme = report.word(path, node, &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]),
             "httpHeaders" => headers = http_headers(report, path, node),
             _ => report.unknown_key(path, entry, &KEYS),
         }
     }
     needs_port(report, path, node);
-    is_http.then_some(())?;
-    Some(HttpGet { host: host?, port: port?, path: asked?, headers: headers? })
+    Some(HttpGet { scheme: scheme?, host: host?, port: port?, path: asked?, headers: headers? })
 }
 
 /// Where a process of this container is found.
@@ -109,24 +108,6 @@ pub(super) fn host_name(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -
         report.error(path, node.span, "expected a host's name or address alone, without scheme, port or path");
     }
     is_good.then(|| text.to_string())
-}
-
-/// Whether it is HTTP; HTTPS is refused, not quietly asked for without the S.
-fn scheme(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> bool {
-    match &node.value {
-        Value::Text(text) if text == "HTTPS" => {
-            let help = "use exec with a client that speaks TLS, or a port that is for this container alone";
-            report.error_with_help(path, node.span, "ncolony speaks no TLS, expected HTTP", help);
-            false
-        }
-        Value::Text(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Odd(_)
-        | Value::List(_)
-        | Value::Map(_) => report.word(path, node, &[("HTTP", ())]).is_some(),
-    }
 }
 
 fn http_headers(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<Vec<(String, String)>> {

@@ -7,7 +7,7 @@ use hyper::Uri;
 use crate::config::decode::Least;
 use crate::config::node::Node;
 use crate::config::report::{Path, Report};
-use crate::model::{HttpGet, Probe, ProbeHandler, ProbeKind};
+use crate::model::{HttpGet, Probe, ProbeHandler, ProbeKind, Scheme};
 
 use super::born;
 
@@ -49,27 +49,23 @@ pub(in crate::config) fn http_check(report: &mut Report<'_>, path: &Path<'_>, no
 
 fn asked(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<HttpGet> {
     let text = report.text(path, node)?;
-    let uri = text.parse::<Uri>().ok();
-    let scheme = uri.as_ref().and_then(Uri::scheme_str);
-    if scheme == Some("https") {
-        let help = "an exec in livenessProbe may run a client that speaks TLS";
-        report.error_with_help(path, node.span, "ncolony speaks no TLS, expected http://", help);
-        return None;
-    }
-    let get = uri.as_ref().filter(|_| scheme == Some("http")).and_then(get);
+    let get = text.parse::<Uri>().ok().as_ref().and_then(get);
     if get.is_none() {
-        report.error(path, node.span, "expected a URL, http://HOST:PORT/PATH, without user and password");
+        let message = "expected a URL, http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user and password";
+        report.error(path, node.span, message);
     }
     get
 }
 
 fn get(uri: &Uri) -> Option<HttpGet> {
+    let scheme = Scheme::parse(uri.scheme_str()?)?;
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     // A port that is none is no port to `Uri`.
     let is_whole = authority.port().is_some() || authority.as_str() == authority.host();
-    let port = authority.port().map_or(Some(80), |port| Some(port.as_u16()).filter(|port| *port > 0));
+    let port = authority.port().map_or(Some(scheme.port()), |port| Some(port.as_u16()).filter(|port| *port > 0));
     let host = authority.host().trim_matches(['[', ']']);
     Some(HttpGet {
+        scheme,
         host: Some(host).filter(|host| is_whole && !host.is_empty())?.to_string(),
         port: port?,
         path: uri.path().to_string() + &uri.query().map(|query| format!("?{query}")).unwrap_or_default(),

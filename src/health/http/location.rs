@@ -1,10 +1,11 @@
 use hyper::Uri;
 
-use crate::model::HttpGet;
+use crate::model::{HttpGet, Scheme};
 
 /// What is asked for: of whom, and by which path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::health) struct Target {
+    pub(in crate::health) scheme: Scheme,
     /// A name or an address, without brackets.
     pub(in crate::health) host: String,
     pub(in crate::health) port: u16,
@@ -28,14 +29,14 @@ pub(in crate::health) enum Location {
 impl Target {
     /// What a file asks for.
     pub(in crate::health) fn of(what: &HttpGet) -> Target {
-        Target { host: what.host.clone(), port: what.port, path: what.path.clone() }
+        Target { scheme: what.scheme, host: what.host.clone(), port: what.port, path: what.path.clone() }
     }
 
     /// Where a `Location` leads from here; `None` for what is no URL.
     pub(in crate::health) fn follow(&self, location: &str) -> Option<Location> {
         let location = location.split('#').next().unwrap_or_default();
         if let Some(rest) = location.strip_prefix("//") {
-            return self.absolute(&format!("http://{rest}"));
+            return self.absolute(&format!("{}://{rest}", self.scheme.as_str()));
         }
         if has_scheme(location) {
             return self.absolute(location);
@@ -59,13 +60,14 @@ impl Target {
         let url: Uri = url.parse().ok()?;
         let host = url.host()?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let is_http = url.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-        if !is_http || !host.eq_ignore_ascii_case(&self.host) {
+        let scheme = url.scheme_str().and_then(Scheme::parse);
+        let Some(scheme) = scheme.filter(|_| host.eq_ignore_ascii_case(&self.host)) else {
             return Some(Location::Away);
-        }
+        };
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { flat(path) } else { format!("/{path}") };
-        let target = Target { host: host.to_string(), port: url.port_u16().unwrap_or(80), path };
+        let port = url.port_u16().unwrap_or(scheme.port());
+        let target = Target { scheme, host: host.to_string(), port, path };
         Some(Location::Here { target, is_relative: false })
     }
 
@@ -107,12 +109,16 @@ fn flat(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Location, Target};
+    use crate::model::Scheme;
 
     fn followed(location: &str) -> Option<(String, bool)> {
-        let from = Target { host: "web.local".into(), port: 8080, path: "/a/b/c?d=e".into() };
+        let from = Target { scheme: Scheme::Http, host: "web.local".into(), port: 8080, path: "/a/b/c?d=e".into() };
         match from.follow(location)? {
-            Location::Here { target, is_relative } => {
-                Some((format!("{}:{}{}", target.host, target.port, target.path), is_relative))
+            Location::Here { target: Target { scheme: Scheme::Http, host, port, path }, is_relative } => {
+                Some((format!("{host}:{port}{path}"), is_relative))
+            }
+            Location::Here { target: Target { scheme: Scheme::Https, host, port, path }, is_relative } => {
+                Some((format!("https {host}:{port}{path}"), is_relative))
             }
             Location::Away => Some(("away".into(), false)),
         }
@@ -137,7 +143,9 @@ mod tests {
             ("//web.local:83/x#y", "web.local:83/x", false),
             ("//other.local/x", "away", false),
             ("http://web.local.evil/x", "away", false),
-            ("https://web.local:8443/x", "away", false),
+            ("https://web.local:8443/x", "https web.local:8443/x", false),
+            ("HTTPS://web.local", "https web.local:443/", false),
+            ("https://other.local/x", "away", false),
             ("ftp://web.local/x", "away", false),
             ("mailto:x", "away", false),
         ];
@@ -147,9 +155,16 @@ mod tests {
         for none in ["http://", "http://[::1", "/a b", "/\u{7f}"] {
             assert_eq!(followed(none), None, "{none:?}");
         }
-        let six = Target { host: "::1".into(), port: 80, path: "/".into() };
-        let expected = Target { host: "::1".into(), port: 81, path: "/x".into() };
+        let six = Target { scheme: Scheme::Http, host: "::1".into(), port: 80, path: "/".into() };
+        let expected = Target { port: 81, path: "/x".into(), ..six.clone() };
         let expected = Location::Here { target: expected, is_relative: false };
         assert_eq!(six.follow("http://[::1]:81/x"), Some(expected));
+        let tls = Target { scheme: Scheme::Https, host: "web".into(), port: 8443, path: "/".into() };
+        for (location, scheme, port) in
+            [("/", Scheme::Https, 8443), ("//web/", Scheme::Https, 443), ("http://web/", Scheme::Http, 80)]
+        {
+            let Some(Location::Here { target, .. }) = tls.follow(location) else { panic!("{location}") };
+            assert_eq!(target, Target { scheme, port, ..tls.clone() }, "{location}");
+        }
     }
 }

@@ -3,10 +3,13 @@
 
 mod body;
 mod head;
+mod line;
 mod location;
 mod request;
 
 pub(super) use head::Head;
+pub(super) use line::{Line, send};
+pub use line::{OverHttps, Tls};
 pub(super) use location::{Location, Target};
 pub(super) use request::{PROBER, STOPPER, host_header, request};
 

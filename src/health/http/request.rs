@@ -43,11 +43,11 @@ pub(in crate::health) fn host_header(what: &HttpGet) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{PROBER, host_header, request};
-    use crate::model::HttpGet;
+    use crate::model::{HttpGet, Scheme};
 
     fn asked(headers: &[(&str, &str)]) -> (HttpGet, String) {
         let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let what = HttpGet { host: "127.0.0.1".into(), port: 80, path: "/".into(), headers };
+        let what = HttpGet { scheme: Scheme::Http, host: "127.0.0.1".into(), port: 80, path: "/".into(), headers };
         let text = request(&what, "/well?now", host_header(&what).unwrap_or("127.0.0.1:80"), PROBER);
         (what, String::from_utf8(text).expect("text"))
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Outcome;
 use crate::health::Resolver;
 use crate::health::dial::{DialError, authority, connect};
-use crate::health::http::{Head, Location, PROBER, Target, host_header, request};
+use crate::health::http::{Head, Line, Location, OverHttps, PROBER, Target, Tls, host_header, request, send};
 use crate::health::inbox::Inbox;
 use crate::model::{HttpGet, shown};
 
@@ -23,19 +23,25 @@ const SHOWN: usize = 200;
 const MOST_REDIRECTIONS: usize = 10;
 
 /// `httpGet`: whether the answer is one that says that all is well.
-pub async fn http_get(resolver: &Resolver, what: &HttpGet, limit: Duration) -> Outcome {
-    let probe = Probe::new(resolver, what, limit);
-    timeout_at(probe.until, probe.follow()).await.unwrap_or_else(|_| Outcome::Failure(probe.too_late(limit)))
+///
+/// # Errors
+/// It, or what it redirects to, is asked for by HTTPS, and that is not for this process.
+pub async fn http_get(resolver: &Resolver, what: &HttpGet, limit: Duration, tls: Tls) -> Result<Outcome, OverHttps> {
+    let probe = Probe::new(resolver, what, limit, tls);
+    timeout_at(probe.until, probe.follow()).await.unwrap_or_else(|_| Ok(Outcome::Failure(probe.too_late(limit))))
 }
 
 /// NColony's check: any answer will do, and is the process's word that it lives. No redirection is followed.
-pub async fn any_answer(resolver: &Resolver, what: &HttpGet, limit: Duration) -> Outcome {
-    let probe = Probe::new(resolver, what, limit);
+///
+/// # Errors
+/// It is asked for by HTTPS, and that is not for this process.
+pub async fn any_answer(resolver: &Resolver, what: &HttpGet, limit: Duration, tls: Tls) -> Result<Outcome, OverHttps> {
+    let probe = Probe::new(resolver, what, limit, tls);
     let target = Target::of(what);
     match timeout_at(probe.until, probe.ask(&target, probe.host(&target, true))).await {
-        Ok(Ok(_)) => Outcome::Success,
-        Ok(Err(outcome)) => outcome,
-        Err(_) => Outcome::Failure(probe.too_late(limit)),
+        Ok(Ok(_)) => Ok(Outcome::Success),
+        Ok(Err(known)) => known,
+        Err(_) => Ok(Outcome::Failure(probe.too_late(limit))),
     }
 }
 
@@ -44,6 +50,7 @@ struct Probe<'a> {
     resolver: &'a Resolver,
     what: &'a HttpGet,
     until: Instant,
+    tls: Tls,
     stage: Cell<Stage>,
 }
 
@@ -56,17 +63,17 @@ enum Stage {
 }
 
 impl Probe<'_> {
-    fn new<'a>(resolver: &'a Resolver, what: &'a HttpGet, limit: Duration) -> Probe<'a> {
-        Probe { resolver, what, until: Instant::now() + limit, stage: Cell::new(Stage::Connection) }
+    fn new<'a>(resolver: &'a Resolver, what: &'a HttpGet, limit: Duration, tls: Tls) -> Probe<'a> {
+        Probe { resolver, what, until: Instant::now() + limit, tls, stage: Cell::new(Stage::Connection) }
     }
 
-    async fn follow(&self) -> Outcome {
+    async fn follow(&self) -> Result<Outcome, OverHttps> {
         let mut target = Target::of(self.what);
         let mut keeps_host = true;
         for _ in 0..=MOST_REDIRECTIONS {
             let (head, inbox) = match self.ask(&target, self.host(&target, keeps_host)).await {
                 Ok(answered) => answered,
-                Err(outcome) => return outcome,
+                Err(known) => return known,
             };
             let location = head.location.as_deref().filter(|_| head.is_redirection());
             match location.map(|location| (location, target.follow(location))) {
@@ -76,26 +83,28 @@ impl Probe<'_> {
                 }
                 Some((location, None)) => {
                     let location = shown(location.as_bytes(), SHOWN);
-                    return Outcome::Failure(format!("failed to parse Location header \"{location}\""));
+                    return Ok(Outcome::Failure(format!("failed to parse Location header \"{location}\"")));
                 }
-                Some((_, Some(Location::Away))) | None => return self.judge(&head, inbox).await,
+                Some((_, Some(Location::Away))) | None => return Ok(self.judge(&head, inbox).await),
             }
         }
-        Outcome::Failure(format!("stopped after {MOST_REDIRECTIONS} redirects"))
+        Ok(Outcome::Failure(format!("stopped after {MOST_REDIRECTIONS} redirects")))
     }
 
-    /// Asks for this, and waits for the head of the answer.
-    async fn ask(&self, target: &Target, host: String) -> Result<(Head, Inbox<tokio::net::TcpStream>), Outcome> {
+    /// Asks for this, and waits for the head of the answer; or says what the probe comes to without one.
+    async fn ask(&self, target: &Target, host: String) -> Result<(Head, Inbox<Line>), Result<Outcome, OverHttps>> {
+        self.tls.allows(target.scheme).map_err(Err)?;
         self.stage.set(Stage::Connection);
-        let stream = connect(self.resolver, &target.host, target.port, self.until).await.map_err(outcome)?;
+        let stream = connect(self.resolver, &target.host, target.port, self.until).await;
+        let stream = stream.map_err(|error| Ok(outcome(error)))?;
         self.stage.set(Stage::Answer);
-        let mut inbox = Inbox::new(stream);
-        inbox.send(&request(self.what, &target.path, &host, PROBER)).await.map_err(Outcome::Failure)?;
-        let head = Head::read(&mut inbox).await.map_err(Outcome::Failure)?;
+        let broken = |why| Ok(Outcome::Failure(why));
+        let mut inbox = send(stream, target, request(self.what, &target.path, &host, PROBER)).await.map_err(broken)?;
+        let head = Head::read(&mut inbox).await.map_err(broken)?;
         Ok((head, inbox))
     }
 
-    async fn judge(&self, head: &Head, mut inbox: Inbox<tokio::net::TcpStream>) -> Outcome {
+    async fn judge(&self, head: &Head, mut inbox: Inbox<Line>) -> Outcome {
         self.stage.set(Stage::Body);
         let body = head.body(&mut inbox, BODY).await;
         match (head.status, body) {

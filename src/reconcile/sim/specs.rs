@@ -8,7 +8,7 @@ use super::scales;
 use super::timetable::every_minutes;
 use crate::model::{
     Backoff, Concurrency, Fingerprint, Heartbeat, HttpGet, Kill, Name, PreStop, Probe, ProbeHandler, ProbeKind,
-    ProcessSpec, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Signal, Stop,
+    ProcessSpec, Restart, RestartRule, Rhythm, RuleAction, RuleOperator, Schedule, Scheme, Signal, Stop,
 };
 
 pub(super) fn name_of(text: &str) -> Name {
@@ -112,7 +112,13 @@ fn probe(kind: ProbeKind, random: &mut Random) -> Probe {
 fn hook(random: &mut Random) -> PreStop {
     match random.below(3) {
         0 => PreStop::Exec(Vec::new()),
-        1 => PreStop::HttpGet(HttpGet { host: String::new(), port: 80, path: "/".into(), headers: Vec::new() }),
+        1 => PreStop::HttpGet(HttpGet {
+            scheme: Scheme::Http,
+            host: String::new(),
+            port: 80,
+            path: "/".into(),
+            headers: Vec::new(),
+        }),
         _ => PreStop::Sleep(random.span(20_000)),
     }
 }

@@ -1,9 +1,12 @@
 //! `exec`: a command in the surroundings of its run. Success is exit code 0; what it prints is no line of the log, as it may
-//! print the same every second, but the end of it is part of a failure's text.
+//! print the same every second, but the end of it is part of a failure's text. What asks by HTTPS is ended as it is.
 
-use super::{Attempt, Doing, Heard, Key};
-use crate::health::Outcome;
-use crate::model::{Exit, HelperId, Moment, Name, ProcessSpec, shown};
+use std::os::fd::BorrowedFd;
+
+use super::{Asker, Attempt, Doing, Finding, Heard, Key};
+use crate::health::{Outcome, https};
+use crate::model::{Exit, HelperId, Moment, Name, ProcessSpec, StartError, shown};
+use crate::process::Children;
 use crate::process::{self, Purpose};
 use crate::supervisor::host::Host;
 
@@ -20,35 +23,47 @@ impl Host {
         argv: &[String],
         until: Moment,
     ) -> Result<Doing, String> {
+        self.begin_asker(key, until, Asker::Exec, |children, ends| {
+            children.start_helper(key.0, Purpose::Probe, name, spec, argv, Some(ends))
+        })
+    }
+
+    /// Starts a helper that is asked for an answer, which it has until then.
+    pub(super) fn begin_asker(
+        &mut self,
+        key: Key,
+        until: Moment,
+        asker: Asker,
+        start: impl FnOnce(&mut Children, [BorrowedFd<'_>; 2]) -> Result<HelperId, StartError>,
+    ) -> Result<Doing, String> {
         if self.probes.commands.values().any(|other| *other == key) {
             return Err("its last command does not die of SIGKILL".to_string());
         }
         let cannot = |error| format!("cannot start it: {error}");
         let helper = self.children.next_helper();
         let pipe = self.capture.open_answer(helper).map_err(|error| cannot(process::no_output(&error)))?;
-        let ends = Some([std::os::fd::AsFd::as_fd(&pipe); 2]);
-        let started = self.children.start_helper(key.0, Purpose::Probe, name, spec, argv, ends);
-        if let Err(error) = started {
+        if let Err(error) = start(&mut self.children, [std::os::fd::AsFd::as_fd(&pipe); 2]) {
             self.capture.answer(helper);
             return Err(cannot(error));
         }
         self.probes.commands.insert(helper, key);
         self.probes.deadlines.insert((until, key));
-        Ok(Doing::Command(helper, until))
+        Ok(Doing::Command(helper, until, asker))
     }
 
     /// A helper has ended. Says whether it was a probe's.
     pub(in crate::supervisor) fn probe_exited(&mut self, helper: HelperId, exit: Exit) -> bool {
         let Some(key) = self.probes.commands.remove(&helper) else { return false };
         let words = self.capture.answer(helper);
-        if let Some(Attempt { number, doing: Doing::Command(of, _), .. }) = self.probes.under_way.get(&key)
+        if let Some(Attempt { number, doing: Doing::Command(of, _, asker), .. }) = self.probes.under_way.get(&key)
             && *of == helper
         {
-            let outcome = match exit.is_success() {
-                true => Outcome::Success,
-                false => Outcome::Failure(with_words(&exit.to_string(), &words)),
+            let outcome = match asker {
+                Asker::Exec if exit.is_success() => Outcome::Success,
+                Asker::Exec => Outcome::Failure(with_words(&exit.to_string(), &words)),
+                Asker::Https => https::outcome(exit, &words),
             };
-            self.probes.known.push(Heard { key, number: *number, outcome: Some(outcome) });
+            self.probes.known.push(Heard { key, number: *number, finding: Finding::Outcome(outcome) });
         }
         true
     }
@@ -58,14 +73,17 @@ impl Host {
         let mut over = Vec::new();
         while let Some((until, key)) = self.probes.deadlines.first().copied().filter(|(until, _)| *until <= now) {
             self.probes.deadlines.remove(&(until, key));
-            if let Some(Attempt { number, began, doing: Doing::Command(helper, _), .. }) =
+            if let Some(Attempt { number, limit, doing: Doing::Command(helper, _, asker), .. }) =
                 self.probes.under_way.get(&key)
             {
-                let (number, helper, limit) = (*number, *helper, until.since(*began));
+                let why = match asker {
+                    Asker::Exec => format!("command timed out after {} s", limit.as_secs_f64()),
+                    Asker::Https => format!("no answer within {} s", limit.as_secs_f64()),
+                };
+                let (number, helper) = (*number, *helper);
                 let words = self.capture.answer(helper);
                 self.children.end_helper(helper);
-                let why = format!("command timed out after {} s", limit.as_secs_f64());
-                over.push(Heard { key, number, outcome: Some(Outcome::Failure(with_words(&why, &words))) });
+                over.push(Heard { key, number, finding: Finding::Outcome(Outcome::Failure(with_words(&why, &words))) });
             }
         }
         over

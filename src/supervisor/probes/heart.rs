@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Heard, Key};
+use super::{Finding, Heard, Key};
 use crate::health::{Heart, Listener, Outcome, Seen};
 use crate::model::{Incarnation, Name, ProbeHandler, ProbeKind, ProcessSpec};
 use crate::supervisor::host::Host;
@@ -36,14 +36,17 @@ impl Host {
     pub(in crate::supervisor) fn probe_looked(&mut self, run: Incarnation, kind: ProbeKind, seen: Seen) {
         let key = (run, kind);
         let Some(attempt) = self.probes.under_way.get(&key) else { return };
-        let outcome = match seen {
-            Seen::Changed { .. } => Some(Outcome::Success),
-            Seen::Unchanged => Some(Outcome::Failure("no heartbeat since the last look".to_string())),
-            Seen::Missing => Some(Outcome::Failure("there is no heartbeat file".to_string())),
-            Seen::Refused(why) => Some(Outcome::Failure(why)),
-            Seen::First => None,
-            Seen::Unknown => Some(Outcome::Unknown("the file system of the heartbeat does not answer".to_string())),
+        let failure = |why: &str| Finding::Outcome(Outcome::Failure(why.to_string()));
+        let finding = match seen {
+            Seen::Changed { .. } => Finding::Outcome(Outcome::Success),
+            Seen::Unchanged => failure("no heartbeat since the last look"),
+            Seen::Missing => failure("there is no heartbeat file"),
+            Seen::Refused(why) => failure(&why),
+            Seen::First => Finding::Nothing,
+            Seen::Unknown => {
+                Finding::Outcome(Outcome::Unknown("the file system of the heartbeat does not answer".to_string()))
+            }
         };
-        self.probes.known.push(Heard { key, number: attempt.number, outcome });
+        self.probes.known.push(Heard { key, number: attempt.number, finding });
     }
 }

@@ -1,25 +1,30 @@
 //! The probes of runs: begun when the core asks for them, answered as facts.
 //!
 //! What is asked over the network is a task of the runtime, which ends within its limit whatever happens; a command is a
-//! helper of its run, whose limit is a deadline among [`Host::probes_wake_at`]; a look at a heartbeat is made by the thread
-//! that makes all looks. Each attempt has a number, so that a late answer is not taken for the answer to a later one.
+//! helper of its run, whose limit is a deadline among [`Host::probes_wake_at`], and so is the process that asks by HTTPS; a
+//! look at a heartbeat is made by the thread that makes all looks. Each attempt has a number, so that a late answer is not
+//! taken for the answer to a later one.
 
 mod asking;
 mod command;
 mod heart;
+mod https;
 mod words;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::host::Host;
 use super::{Wakes, clocks};
+use crate::health::https::{Errand, How};
 use crate::health::{Outcome, Resolver};
 use crate::model::{
-    HelperId, Incarnation, Moment, Name, Probe, ProbeHandler, ProbeKind, ProbeResult, ProcessSpec, Restart,
+    HelperId, HttpGet, Incarnation, Moment, Name, Probe, ProbeHandler, ProbeKind, ProbeResult, ProcessSpec, Restart,
+    Scheme,
 };
 use crate::reconcile::Fact;
 
@@ -49,6 +54,8 @@ struct Attempt {
     number: u64,
     name: Name,
     began: Moment,
+    /// How long it may take.
+    limit: Duration,
     doing: Doing,
 }
 
@@ -56,17 +63,33 @@ enum Doing {
     /// A task of the runtime.
     Asking(AbortHandle),
     /// A helper of the run, until then.
-    Command(HelperId, Moment),
+    Command(HelperId, Moment, Asker),
     /// A look at a heartbeat, or something that is over already.
     Waiting,
+}
+
+/// What kind of helper asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asker {
+    /// The file's command.
+    Exec,
+    /// Ours, by HTTPS.
+    Https,
 }
 
 /// What an attempt came to.
 struct Heard {
     key: Key,
     number: u64,
-    /// `None`: nothing, and there is nothing to be told of that.
-    outcome: Option<Outcome>,
+    finding: Finding,
+}
+
+enum Finding {
+    Outcome(Outcome),
+    /// Nothing, and there is nothing to be told of that.
+    Nothing,
+    /// It was redirected to HTTPS, so that it is to be asked for by HTTPS' process, from the beginning.
+    OverHttps(HttpGet),
 }
 
 impl Probes {
@@ -96,8 +119,8 @@ impl Probes {
     }
 
     /// It is over already, and told at the next turn: that it is under way is told before.
-    fn answer_at_once(&mut self, key: Key, number: u64, outcome: Option<Outcome>) -> Doing {
-        self.known.push(Heard { key, number, outcome });
+    fn answer_at_once(&mut self, key: Key, number: u64, finding: Finding) -> Doing {
+        self.known.push(Heard { key, number, finding });
         self.wakes.notify.notify_one();
         Doing::Waiting
     }
@@ -116,7 +139,7 @@ impl Host {
         self.probes.attempts += 1;
         let (number, began) = (self.probes.attempts, clocks().at);
         let doing = self.begin_attempt(name, key, number, spec, probe, began);
-        self.probes.under_way.insert(key, Attempt { number, name: name.clone(), began, doing });
+        self.probes.under_way.insert(key, Attempt { number, name: name.clone(), began, limit: probe.timeout, doing });
     }
 
     fn begin_attempt(
@@ -129,10 +152,20 @@ impl Host {
         now: Moment,
     ) -> Doing {
         match &probe.handler {
-            ProbeHandler::Exec(argv) => match self.begin_command(name, key, spec, argv, now + probe.timeout) {
-                Ok(doing) => doing,
-                Err(why) => self.probes.answer_at_once(key, number, Some(Outcome::Unknown(why))),
-            },
+            ProbeHandler::Exec(argv) => {
+                let begun = self.begin_command(name, key, spec, argv, now + probe.timeout);
+                self.doing(key, number, begun)
+            }
+            ProbeHandler::HttpGet(what) if what.scheme == Scheme::Https => {
+                let errand = Errand { how: How::Probe, what: what.clone(), limit: probe.timeout };
+                let begun = self.begin_errand(name, key, &errand, now);
+                self.doing(key, number, begun)
+            }
+            ProbeHandler::AnyAnswer(what) if what.scheme == Scheme::Https => {
+                let errand = Errand { how: How::Check, what: what.clone(), limit: probe.timeout };
+                let begun = self.begin_errand(name, key, &errand, now);
+                self.doing(key, number, begun)
+            }
             ProbeHandler::HttpGet(_)
             | ProbeHandler::AnyAnswer(_)
             | ProbeHandler::TcpSocket { .. }
@@ -142,14 +175,19 @@ impl Host {
                 Doing::Waiting
             }
             ProbeHandler::Notify => {
-                let outcome = match self.voices.answer(key.0, key.1) {
-                    ProbeResult::Success => Some(Outcome::Success),
-                    ProbeResult::Failure(why) => Some(Outcome::Failure(why.to_string())),
-                    ProbeResult::Unknown => None,
+                let finding = match self.voices.answer(key.0, key.1) {
+                    ProbeResult::Success => Finding::Outcome(Outcome::Success),
+                    ProbeResult::Failure(why) => Finding::Outcome(Outcome::Failure(why.to_string())),
+                    ProbeResult::Unknown => Finding::Nothing,
                 };
-                self.probes.answer_at_once(key, number, outcome)
+                self.probes.answer_at_once(key, number, finding)
             }
         }
+    }
+
+    /// What a helper that was started does; or it is known at once that the probe could not be made.
+    fn doing(&mut self, key: Key, number: u64, begun: Result<Doing, String>) -> Doing {
+        begun.unwrap_or_else(|why| self.probes.answer_at_once(key, number, Finding::Outcome(Outcome::Unknown(why))))
     }
 
     /// Probes that are over since the last look, as facts: answered, or out of time by now.
@@ -175,21 +213,28 @@ impl Host {
     fn give_up_probe(&mut self, key: Key) {
         match self.probes.under_way.remove(&key).map(|attempt| attempt.doing) {
             Some(Doing::Asking(task)) => task.abort(),
-            Some(Doing::Command(helper, until)) => self.end_command(key, helper, until),
+            Some(Doing::Command(helper, until, _)) => self.end_command(key, helper, until),
             Some(Doing::Waiting) | None => {}
         }
     }
 
     /// An attempt is over. Of one that was given up, or is followed by another by now, nothing is told.
     fn conclude(&mut self, heard: Heard, now: Moment) -> Option<Fact> {
-        let Heard { key, number, outcome } = heard;
+        let Heard { key, number, finding } = heard;
         let is_expected = self.probes.under_way.get(&key).is_some_and(|attempt| attempt.number == number);
         let attempt = is_expected.then(|| self.probes.under_way.remove(&key)).flatten()?;
-        if let Doing::Command(_, until) = attempt.doing {
+        if let Doing::Command(_, until, _) = attempt.doing {
             self.probes.deadlines.remove(&(until, key));
         }
         let (run, kind) = key;
-        let result = outcome.map_or(ProbeResult::Unknown, |outcome| self.tell_probe(&attempt.name, run, kind, outcome));
+        let result = match finding {
+            Finding::Outcome(outcome) => self.tell_probe(&attempt.name, run, kind, outcome),
+            Finding::Nothing => ProbeResult::Unknown,
+            Finding::OverHttps(what) => {
+                self.go_on_by_https(key, attempt, what, now);
+                return None;
+            }
+        };
         Some(Fact::Probed(attempt.name, run, kind, result, now.since(attempt.began)))
     }
 }
