@@ -57,8 +57,9 @@ pub(super) fn rollout(ctl: &CtlArgs, args: &WhomArgs) -> Result<(), Error> {
     let requests: Vec<Request> = args.groups.iter().map(|group| Request::RestartGroup(group.clone())).collect();
     let sent = send(ctl, &requests, RESTART)?;
     // What is down, for good or by a message, is left alone.
-    let restarted = members.iter().filter(|name| awaiting.as_ref().is_none_or(|awaiting| awaiting.was_up(name)));
-    let restarted: Vec<Name> = restarted.cloned().collect();
+    let were_up = awaiting.as_ref().map(Awaiting::were_up);
+    let is_meant = |name: &&Name| were_up.as_ref().is_none_or(|were_up| were_up.contains(name.as_str()));
+    let restarted: Vec<Name> = members.iter().filter(is_meant).cloned().collect();
     asked(&restarted, RESTART, awaiting, &sent)
 }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::effect::{self, Goal, Progress};
+use super::effect::{self, Goal, Look, Progress};
 use super::error::Error;
 use super::monitor;
 use super::read::Monitor;
+use super::read::object::{self, text};
 use crate::cli::{CtlArgs, WaitFlags};
 use crate::model::{Name, Request};
 
@@ -55,11 +56,10 @@ impl<'a> Awaiting<'a> {
         self.items().filter_map(|process| Name::parse(process.pointer("/metadata/name")?.as_str()?).ok())
     }
 
-    /// Whether a run of it went on.
-    pub(super) fn was_up(&self, name: &Name) -> bool {
-        let is_it = |process: &&Value| process.pointer("/metadata/name") == Some(&Value::from(name.as_str()));
-        let phase = self.items().find(is_it).and_then(|process| process.pointer("/status/phase")?.as_str());
-        phase == Some("Running")
+    /// The names of those of whom a run went on.
+    pub(super) fn were_up(&self) -> BTreeSet<&str> {
+        let up = self.items().filter(|process| text(process, "/status/phase") == "Running");
+        up.map(object::name).collect()
     }
 
     fn items(&self) -> impl Iterator<Item = &Value> {
@@ -84,12 +84,14 @@ impl<'a> Awaiting<'a> {
     /// Waits until each has reached its goal, and says so by `word`.
     pub(super) fn until(&self, goals: &[(Name, Goal)], word: &str, mut meanwhile: Meanwhile) -> Result<(), Error> {
         let mut left: Vec<&(Name, Goal)> = goals.iter().collect();
+        let before = Look::of(&self.before);
         loop {
             let begun = Instant::now();
-            let now = look(self.messages)?;
+            let list = look(self.messages)?;
+            let now = Look::of(&list);
             let (mut waiting, mut failed) = (Vec::new(), None);
             for goal in left {
-                match effect::progress(goal.1, goal.0.as_str(), &self.before, &now) {
+                match effect::progress(goal.1, goal.0.as_str(), &before, &now) {
                     Progress::Reached => super::say(&goal.0, word, false),
                     Progress::Waiting(how) => waiting.push((goal, how)),
                     Progress::Failed(why) => failed = failed.or(Some((goal, why))),

@@ -1,6 +1,8 @@
 //! What `--wait` and `rollout status` wait for: told from two looks at the monitor's list of processes, one from before
 //! something was asked and one from now.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::read::object::{self, holds, list, number, text, time};
@@ -35,24 +37,47 @@ pub(super) enum Progress {
     Failed(String),
 }
 
+/// A look at the monitor's list of processes: of thousands, each is found at once.
+pub(super) struct Look<'v> {
+    taken: f64,
+    /// By their names, and by those of the sets of which they are replicas.
+    called: BTreeMap<&'v str, Vec<&'v Value>>,
+}
+
+impl<'v> Look<'v> {
+    pub(super) fn of(all: &'v Value) -> Look<'v> {
+        let mut called: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for process in list(all, "/items") {
+            called.entry(object::name(process)).or_default().push(process);
+            if !object::set(process).is_empty() {
+                called.entry(object::set(process)).or_default().push(process);
+            }
+        }
+        Look { taken: time(all, "/takenAt").unwrap_or_default(), called }
+    }
+
+    fn called(&self, name: &str) -> &[&'v Value] {
+        self.called.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 /// The reason of what has crashed and will be started again.
 pub(super) const CRASH_LOOP: &str = "CrashLoopBackOff";
 /// What ends at once was up for a moment, too. The monitor lets a run settle for as long.
 const SETTLE: f64 = 1.0;
 
 /// How far the processes are that are called `name`, or are replicas of it.
-pub(super) fn progress(goal: Goal, name: &str, before: &Value, now: &Value) -> Progress {
-    let (were, are) = (called(before, name), called(now, name));
+pub(super) fn progress(goal: Goal, name: &str, before: &Look<'_>, now: &Look<'_>) -> Progress {
+    let (were, are) = (before.called(name), now.called(name));
     let told = |process: &Value, how: String| match are.len() {
         1 => how,
         _ => format!("{}: {how}", object::name(process)),
     };
-    let hopeless = are.iter().find_map(|process| Some(told(process, hopeless(goal, process, &were)?)));
+    let hopeless = are.iter().find_map(|process| Some(told(process, hopeless(goal, process, were)?)));
     if let Some(why) = hopeless {
         return Progress::Failed(why);
     }
-    let at = time(now, "/takenAt").unwrap_or_default();
-    if let Some(how) = are.iter().find_map(|process| Some(told(process, wanting(goal, process, &were, at)?))) {
+    if let Some(how) = are.iter().find_map(|process| Some(told(process, wanting(goal, process, were, now.taken)?))) {
         return Progress::Waiting(how);
     }
     // Who is asked for something is one who is there.
@@ -187,15 +212,15 @@ fn status(process: &Value) -> String {
     }
 }
 
-fn called<'v>(all: &'v Value, name: &str) -> Vec<&'v Value> {
-    list(all, "/items").iter().filter(|one| [object::name(one), object::set(one)].contains(&name)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Goal, Progress, progress};
+    use super::{Goal, Look, Progress};
+
+    fn progress(goal: Goal, name: &str, before: &Value, now: &Value) -> Progress {
+        super::progress(goal, name, &Look::of(before), &Look::of(now))
+    }
 
     fn list(processes: &[Value]) -> Value {
         json!({ "takenAt": "1970-01-01T00:10:00Z", "items": processes })
@@ -349,5 +374,18 @@ mod tests {
         assert_eq!(of(web(1, 1)), Progress::Reached);
         let other = with(web(1, 1), "/status/fileError", json!("web: of another user"));
         assert_eq!(of(other), Progress::Failed("web: of another user".into()));
+    }
+
+    #[test]
+    fn thousands_are_told_in_time() {
+        let begun = std::time::Instant::now();
+        let names: Vec<String> = (0..20_000).map(|number| format!("web-{number}")).collect();
+        let all = names.iter().map(|name| with(web(1, 1), "/metadata/name", json!(name)));
+        let all = list(&all.collect::<Vec<Value>>());
+        let look = Look::of(&all);
+        for name in &names {
+            assert_eq!(super::progress(Goal::Settled, name, &look, &look), Progress::Reached);
+        }
+        assert!(begun.elapsed().as_secs() < 20, "it does not grow with the square of how many there are");
     }
 }

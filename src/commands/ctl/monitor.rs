@@ -1,5 +1,6 @@
 //! Whether there is a monitor that would hear of it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -118,10 +119,11 @@ pub(super) fn leave_alone(
     if refused.len() == names.len() {
         return refused.pop().map_or(Ok(()), |(_, why)| Err(Error::WouldRefuse { why }));
     }
-    for (name, why) in refused {
+    for (name, why) in &refused {
         super::note(&format!("note: process/{name} is left alone: {why}"));
-        names.retain(|other| *other != name);
     }
+    let refused: BTreeSet<Name> = refused.into_iter().map(|(name, _)| name).collect();
+    names.retain(|name| !refused.contains(name));
     Ok(())
 }
 
