@@ -1,7 +1,8 @@
 //! `ncolony ctl ... --wait` and `rollout status`: they end when it is so, and say why it is not.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::{Colony, Setup, lives, series};
@@ -203,4 +204,42 @@ fn a_file_that_is_mended_is_in_force_when_the_monitor_has_read_it() {
     let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
     assert_eq!(told, "process/web configured\nprocess/web condition met\n");
     assert!(lives(pid), "it ran on");
+}
+
+#[test]
+fn a_process_that_vanishes_while_it_is_waited_for_ends_the_wait() {
+    let colony = Colony::with(&[("web.yaml", SLEEPER)]);
+    colony.wait_pid("web", None);
+    let never = "args: [sleep, '1000']\nreadinessProbe: {exec: {command: ['false']}}\n";
+    colony.write("web.yaml", never);
+    colony.wait_finding("web", "probe");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+    command.arg("ctl").arg("--config").arg(colony.path("config")).arg("--messages").arg(colony.path("messages"));
+    command.args(["rollout", "status", "web"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut waiting = command.spawn().expect("ncolony ctl");
+    let mut first = String::new();
+    BufReader::new(waiting.stdout.take().expect("a pipe")).read_line(&mut first).expect("a line");
+    assert!(first.starts_with("Waiting for process/web: "), "{first}");
+    colony.remove("web.yaml");
+    let output = waiting.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: process/web is not as it is to be: its file was deleted\n"), "{told}");
+}
+
+#[test]
+fn the_socket_of_a_monitor_that_was_killed_is_no_monitor() {
+    let colony = Colony::with(&[("web.yaml", SLEEPER)]);
+    let pid = colony.wait_pid("web", None);
+    let setup = colony.kill_monitor();
+    assert!(setup.path("messages/.ncolony.sock").exists());
+    for line in [&["stop", "web"][..], &["restart", "web", "--wait"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+        command.arg("ctl").arg("--config").arg(setup.path("config")).arg("--messages").arg(setup.path("messages"));
+        let output = command.args(line).output().expect("ncolony ctl");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{line:?}: {told}");
+        assert!(told.starts_with("error: no monitor takes messages in "), "{line:?}: {told}");
+    }
+    crate::support::send(pid, nix::sys::signal::Signal::SIGKILL);
 }
