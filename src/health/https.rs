@@ -35,7 +35,7 @@ pub enum How {
     Probe,
     /// Any answer: [`super::any_answer`].
     Check,
-    /// A status from 200 to 399: [`super::stop_get`].
+    /// A status from 200 to 399: [`super::stop_get()`].
     Stop,
 }
 
