@@ -2,6 +2,7 @@
 //! table of programs.
 
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -530,6 +531,99 @@ fn a_session_is_stopped_and_continued_with_us() {
         send(started.pid(), Signal::SIGCONT);
         send(started.pid(), Signal::SIGTERM);
         assert_eq!(started.end(), Some(143), "{}", init.told());
+    }
+}
+
+/// Each init that leaves its program in its own group.
+fn single(dir: &Path) -> Vec<Init> {
+    let inits = all(dir).into_iter().filter(|init| matches!(init.kind, "dumb-init" | "ncolony reaper"));
+    let single =
+        |init: Init| Init { first: if init.kind == "dumb-init" { &["-c"] } else { &["reaper", "-c"] }, ..init };
+    inits.map(single).collect()
+}
+
+#[test]
+fn a_program_in_our_group_is_stopped_and_continued_with_us_as_dumb_init_does_it() {
+    let dir = dir();
+    for (at, init) in single(dir.path()).iter().enumerate() {
+        for (signal, rewritten) in [
+            (Signal::SIGTSTP, false),
+            (Signal::SIGTTOU, false),
+            (Signal::SIGTTIN, false),
+            // What is dropped stops the init all the same: from the terminal the whole group gets it.
+            (Signal::SIGTSTP, true),
+        ] {
+            let ready = dir.path().join(format!("ready-{at}-{signal}-{rewritten}"));
+            let script = format!("echo $$ > {}; exec sleep 1000", ready.display());
+            let options: &[&str] = if rewritten { &["-r", "20:0", "--"] } else { &["--"] };
+            let mut command = init.command(&[options, &["sh", "-c", &script]].concat());
+            // A group whose leader's parent is of the same session and of another group: no other stops for these.
+            command.process_group(0);
+            let started = Started::new(command, &ready);
+            let program: i32 = started.text().and_then(|text| text.trim().parse().ok()).expect("a pid");
+            send(started.pid(), signal);
+            let stopped = if rewritten { vec![started.pid()] } else { vec![program, started.pid()] };
+            for pid in stopped {
+                let what = format!("{}: {signal}: {pid} of {program} and {} to be stopped", init.told(), started.pid());
+                wait_for(&what, || (crate::support::state(pid) == Some('T')).then_some(()));
+            }
+            send(started.pid(), Signal::SIGCONT);
+            send(started.pid(), Signal::SIGTERM);
+            assert_eq!(started.end(), Some(143), "{}: {signal}", init.told());
+        }
+    }
+}
+
+/// A shell with job control, on a terminal of its own: it has its job in the foreground; where that stops it says so, and
+/// continues it there. Ctrl-Z is typed at the first "ready", Ctrl-C at "continued".
+const SHELL: &str = r#"
+import os, pty, select, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    job = os.fork()
+    if job == 0:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(0, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.execv(sys.argv[1], sys.argv[1:])
+    status = os.waitpid(job, os.WUNTRACED)[1]
+    if os.WIFSTOPPED(status):
+        os.tcsetpgrp(0, os.getpgrp())
+        print("Stopped", flush=True)
+        os.tcsetpgrp(0, job)
+        os.killpg(job, signal.SIGCONT)
+        print("continued", flush=True)
+        status = os.waitpid(job, 0)[1]
+    os._exit(os.waitstatus_to_exitcode(status))
+said, keys = b"", [(b"ready", b"\x1a"), (b"continued", b"\x03")]
+while select.select([terminal], [], [], 20)[0]:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    said += piece
+    if keys and keys[0][0] in said:
+        os.write(terminal, keys.pop(0)[1])
+sys.stdout.buffer.write(said)
+sys.stdout.flush()
+if keys:
+    os.kill(pid, signal.SIGKILL)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) % 256)
+"#;
+
+#[test]
+fn ctrl_z_stops_a_program_in_our_group_and_its_shell_is_told_as_with_dumb_init() {
+    if !can("python3", succeeds("python3", &["-c", "import pty, os; os.waitstatus_to_exitcode"])) {
+        return;
+    }
+    let dir = dir();
+    for init in single(dir.path()) {
+        let program = init.program.display().to_string();
+        let words = [&["-c", SHELL, &program], init.first, &["--", "python3", "-c", ON_TERMINAL]].concat();
+        let output = Command::new("python3").args(words).stdin(Stdio::null()).output().expect("python3 is there");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("Stopped") && output.status.code() == Some(9), "{}: {said}", init.told());
     }
 }
 

@@ -118,9 +118,16 @@ impl Reaper<'_> {
             self.echoes.swap_remove(at);
             return self.tell(3, format_args!("{signal} comes of having left the terminal, and is dropped"));
         }
-        let Some(sent) = self.rewritten(signal) else {
-            return self.tell(3, format_args!("{signal} is dropped"));
-        };
+        match self.rewritten(signal) {
+            Some(sent) => self.send(signal, sent),
+            None => self.tell(3, format_args!("{signal} is dropped")),
+        }
+        if STOPS.contains(&signal) && self.is_stopped_too() {
+            solo::stop_here();
+        }
+    }
+
+    fn send(&mut self, signal: Signal, sent: Signal) {
         match self.solo.send(self.options.whom, sent) {
             Ok(()) => self.tell(3, format_args!("passed on {signal} as {sent}")),
             // It has ended just now.
@@ -130,9 +137,15 @@ impl Reaper<'_> {
         if ASKS_TO_END.contains(&signal) && self.kill_at.is_none() {
             self.kill_at = self.options.killtime.map(|killtime| Instant::now() + killtime);
         }
-        // Job control: when the program is stopped from the terminal, so are we, and whoever started us sees it.
-        if self.options.place == Place::Session && STOPS.contains(&signal) {
-            solo::stop_here();
+    }
+
+    /// Job control: whether we are stopped when the program is, so that whoever started us sees it. It is so as well where
+    /// the signal is dropped: the program in our group has it from the terminal itself.
+    fn is_stopped_too(&self) -> bool {
+        match self.options.place {
+            Place::Session | Place::Ours => true,
+            // The terminal stops the program alone.
+            Place::Foreground => false,
         }
     }
 
@@ -144,8 +157,8 @@ impl Reaper<'_> {
             // A session without a terminal has no job control: its members would not stop for these.
             (None, Place::Session) if STOPS.contains(&signal) => Some(Signal::STOP),
             // The terminal means us, and the program has it.
-            (None, Place::Foreground | Place::Ours) if TERMINAL.contains(&signal) => None,
-            (None, _) => Some(signal),
+            (None, Place::Foreground) if TERMINAL.contains(&signal) => None,
+            (None, Place::Foreground | Place::Session | Place::Ours) => Some(signal),
         }
     }
 
