@@ -209,6 +209,37 @@ fn a_bad_command_line_is_told_of_and_is_our_own_fault() {
     assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("--expect-exit-code"));
 }
 
+/// Engines read it: docker takes what follows `tini version ` for the version, and what has neither that nor a commit for
+/// something unknown.
+#[test]
+fn each_tells_its_version_in_the_words_of_the_init_that_it_stands_in_for() {
+    let dir = dir();
+    let engines = [("docker-init", "tini"), ("podman-init", "catatonit")].map(|(name, kind)| {
+        let program = dir.path().join(name);
+        symlink(BINARY, &program).expect("a link can be made");
+        Init { kind, program, first: &[] }
+    });
+    for init in as_pid_1(dir.path()).into_iter().chain(engines) {
+        let output = init.output(&["--version"]);
+        // The real dumb-init tells it on its stderr.
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+        let (before, after) = match init.kind {
+            "tini" => ("tini version ", ""),
+            "catatonit" => ("tini version ", "_catatonit"),
+            "dumb-init" => ("dumb-init v", ""),
+            _ => ("ncolony reaper ", ""),
+        };
+        let rest = told.strip_prefix(before).unwrap_or_else(|| panic!("{}: {told:?}", init.told()));
+        let number = rest.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+        assert!(output.status.success() && number != rest && number.starts_with(after), "{}: {told:?}", init.told());
+        if !init.program.starts_with("/usr/bin") {
+            let by = if init.kind == "ncolony reaper" { "" } else { " (ncolony)" };
+            let expected = format!("{before}{}{after}{by}\n", env!("CARGO_PKG_VERSION"));
+            assert_eq!(told, expected, "{}", init.told());
+        }
+    }
+}
+
 #[test]
 fn every_init_passes_term_on() {
     let dir = dir();

@@ -31,12 +31,22 @@ pub fn run(guise: Guise, words: impl IntoIterator<Item = OsString>, mask: SigSet
         Ok(Task::Run(options)) => ExitCode::from(look_after(who, &options, mask)),
         Ok(Task::Pause) => ExitCode::from(pause()),
         Ok(Task::Help) => print(&HELP.replace("{name}", who)),
-        Ok(Task::Version) => print(&format!("{who} (ncolony {})\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Task::Version) => print(version(guise)),
         Ok(Task::License) => print(include_str!("../../../LICENSE")),
         Err(misuse) => {
             say(who, format_args!("{}; see {who} --help", misuse.0));
             ExitCode::from(OUR_FAULT)
         }
+    }
+}
+
+/// As the real ones tell it: engines read it out of this line.
+fn version(guise: Guise) -> &'static str {
+    match guise {
+        Guise::Ncolony => concat!("ncolony reaper ", env!("CARGO_PKG_VERSION"), "\n"),
+        Guise::Tini => concat!("tini version ", env!("CARGO_PKG_VERSION"), " (ncolony)\n"),
+        Guise::DumbInit => concat!("dumb-init v", env!("CARGO_PKG_VERSION"), " (ncolony)\n"),
+        Guise::Catatonit => concat!("tini version ", env!("CARGO_PKG_VERSION"), "_catatonit (ncolony)\n"),
     }
 }
 
