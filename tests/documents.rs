@@ -124,6 +124,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     match pattern {
         "^/" => text.starts_with('/'),
+        "^(/|$)" => text.is_empty() || text.starts_with('/'),
         "[^0-9]" => text.chars().any(|c| !c.is_ascii_digit()),
         "^[^=]+$" => !text.is_empty() && !text.contains('='),
         "^0*[0-7]{1,3}$" => {
@@ -184,6 +185,8 @@ fn examples() -> Vec<(String, String)> {
         };
         examples.push((format!("README.md, example {number}"), text));
     }
+    let empty = "httpGet: {port: 80, path: \"\", host: \"\", scheme: \"\"}";
+    examples.push(("an empty path".to_string(), format!("args: [a]\nlivenessProbe: {{{empty}}}\n")));
     for line in read("README.md").split('`').filter(|text| text.starts_with("\"ncolony.") && text.contains(": {")) {
         examples.push(("README.md, inline".to_string(), format!("{{\"args\": [\"a\"], {line}}}")));
     }

@@ -51,6 +51,16 @@ fn what_a_probe_does_not_say_is_as_in_a_pod() {
     }
 }
 
+// Of SetDefaults_HTTPGetAction there, and of the kubelet's probes, to which an empty host is the Pod's own.
+#[test]
+fn an_empty_path_host_or_scheme_is_one_that_is_not_said_as_in_a_pod() {
+    let keys = "livenessProbe: {httpGet: {port: 80, path: \"\", host: \"\", scheme: \"\"}}\n\
+                readinessProbe: {tcpSocket: {port: 80, host: \"\"}}";
+    let handlers: Vec<ProbeHandler> = probes(keys).into_iter().map(|probe| probe.handler).collect();
+    let socket = ProbeHandler::TcpSocket { host: "127.0.0.1".into(), port: 80 };
+    assert_eq!(handlers, [ProbeHandler::HttpGet(get("127.0.0.1", 80, "/")), socket]);
+}
+
 #[test]
 fn every_field_is_taken_and_seconds_may_have_fractions() {
     let all = "initialDelaySeconds: 1.5, periodSeconds: 0.25, timeoutSeconds: 0.125, failureThreshold: 7";

@@ -42,6 +42,7 @@ pub(in crate::config) fn http_get(report: &mut Report<'_>, path: &Path<'_>, node
     for entry in report.map(path, node, "a map with the key \"port\"")? {
         let (path, node) = (&path.key(&entry.key), &entry.node);
         match entry.key.as_str() {
+            "path" | "host" | "scheme" if is_empty(node) => {}
             "path" => asked = target(report, path, node),
             "port" => port = port_number(report, path, node),
             "host" => host = host_name(report, path, node),
@@ -56,6 +57,11 @@ pub(in crate::config) fn http_get(report: &mut Report<'_>, path: &Path<'_>, node
 
 /// Where a process of this container is found.
 pub(super) const LOCAL: &str = "127.0.0.1";
+
+/// An empty text where a Pod's default counts in its place.
+pub(super) fn is_empty(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text.is_empty())
+}
 
 fn target(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<String> {
     let text = report.text(path, node)?;

@@ -164,6 +164,7 @@ fn tcp_socket(report: &mut Report<'_>, path: &Path<'_>, node: &Node) -> Option<P
         let path = &path.key(&entry.key);
         match entry.key.as_str() {
             "port" => port = handler::port_number(report, path, &entry.node),
+            "host" if handler::is_empty(&entry.node) => {}
             "host" => host = handler::host_name(report, path, &entry.node),
             _ => report.unknown_key(path, entry, &["port", "host"]),
         }

@@ -146,7 +146,9 @@ fn of_kind(out: &mut String, kind: &str) {
         }
         "name" => r#""type": "string", "pattern": "[^0-9]""#,
         "variable" => r#""type": "string", "pattern": "^[^=]+$""#,
-        "path" | "target" => r#""type": "string", "pattern": "^/""#,
+        "path" => r#""type": "string", "pattern": "^/""#,
+        // An empty one is the default, as in a Pod.
+        "target" => r#""type": "string", "pattern": "^(/|$)""#,
         "octal" => r#""type": "string", "pattern": "^0*[0-7]{1,3}$""#,
         "seconds" | "number" | "whole" => {
             out.push_str(if base == "whole" { "\"type\": \"integer\"" } else { "\"type\": \"number\"" });
