@@ -4,11 +4,28 @@ use std::time::Duration;
 
 use super::{Asker, Attempt, Doing, Key};
 use crate::health::https::{Errand, How};
-use crate::model::{HttpGet, Moment, Name};
+use crate::model::{HttpGet, Moment, Name, Probe, ProbeHandler, Scheme};
 use crate::supervisor::host::Host;
 
 /// It knows its limit itself and says what it waited for; one that is still there so long after it is ended.
 const LATE: Duration = Duration::from_millis(500);
+
+/// What is to be asked for by HTTPS, if that is how a probe asks.
+pub(super) fn errand(probe: &Probe) -> Option<Errand> {
+    let (how, what) = match &probe.handler {
+        ProbeHandler::HttpGet(what) => (How::Probe, what),
+        ProbeHandler::AnyAnswer(what) => (How::Check, what),
+        ProbeHandler::Exec(_)
+        | ProbeHandler::TcpSocket { .. }
+        | ProbeHandler::Grpc { .. }
+        | ProbeHandler::Heartbeat(_)
+        | ProbeHandler::Notify => return None,
+    };
+    match what.scheme {
+        Scheme::Http => None,
+        Scheme::Https => Some(Errand { how, what: what.clone(), limit: probe.timeout }),
+    }
+}
 
 impl Host {
     /// Starts the process that asks.

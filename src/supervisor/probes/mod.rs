@@ -20,11 +20,9 @@ use tokio::task::AbortHandle;
 
 use super::host::Host;
 use super::{Wakes, clocks};
-use crate::health::https::{Errand, How};
 use crate::health::{Outcome, Resolver};
 use crate::model::{
     HelperId, HttpGet, Incarnation, Moment, Name, Probe, ProbeHandler, ProbeKind, ProbeResult, ProcessSpec, Restart,
-    Scheme,
 };
 use crate::reconcile::Fact;
 
@@ -151,19 +149,13 @@ impl Host {
         probe: &Probe,
         now: Moment,
     ) -> Doing {
+        if let Some(errand) = https::errand(probe) {
+            let begun = self.begin_errand(name, key, &errand, now);
+            return self.doing(key, number, begun);
+        }
         match &probe.handler {
             ProbeHandler::Exec(argv) => {
                 let begun = self.begin_command(name, key, spec, argv, now + probe.timeout);
-                self.doing(key, number, begun)
-            }
-            ProbeHandler::HttpGet(what) if what.scheme == Scheme::Https => {
-                let errand = Errand { how: How::Probe, what: what.clone(), limit: probe.timeout };
-                let begun = self.begin_errand(name, key, &errand, now);
-                self.doing(key, number, begun)
-            }
-            ProbeHandler::AnyAnswer(what) if what.scheme == Scheme::Https => {
-                let errand = Errand { how: How::Check, what: what.clone(), limit: probe.timeout };
-                let begun = self.begin_errand(name, key, &errand, now);
                 self.doing(key, number, begun)
             }
             ProbeHandler::HttpGet(_)
