@@ -44,7 +44,7 @@ async fn exchange(resolver: &Resolver, what: &HttpGet, until: Instant) -> Result
     let stream = connect(resolver, &what.host, what.port, until).await.map_err(cannot_connect)?;
     let host = host_header(what).map_or_else(|| authority(&what.host, what.port), str::to_string);
     let asked = request(what, &what.path, &host, STOPPER);
-    let mut inbox = send(stream, &Target::of(what), asked).await.map_err(GetError::Broken)?;
+    let mut inbox = send(stream, &Target::of(what), asked).await.map_err(cannot_connect)?;
     let head = Head::read(&mut inbox).await.map_err(GetError::Broken)?;
     // Neither a body that never ends nor one that breaks off changes what was answered.
     let _ = timeout(BODY_LIMIT, head.body(&mut inbox, BODY_BYTES)).await;

@@ -15,7 +15,13 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 /// Why there is no answer, in words.
-pub type Broken = String;
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Failed {
+    /// The server speaks TLS, and nothing of it that is spoken here: nobody's fault.
+    Unable(String),
+    /// It does not, or has broken off.
+    Broken(String),
+}
 
 /// The longest record, and what it may be wrapped in (RFC 8446, 5.2).
 const READ: usize = 16 * 1024 + 256 + 128;
@@ -31,11 +37,11 @@ type Connection<'a> = TlsConnection<'a, Wire, Aes128GcmSha256>;
 ///
 /// # Errors
 /// When there are no hands shaken, or the connection is lost.
-pub async fn ask(stream: TcpStream, host: &str, request: Vec<u8>) -> Result<DuplexStream, Broken> {
+pub async fn ask(stream: TcpStream, host: &str, request: Vec<u8>) -> Result<DuplexStream, Failed> {
     let (ours, theirs) = duplex(WAITING);
     let (tell, told) = oneshot::channel();
     tokio::task::spawn_local(converse(Wire(stream), host.to_string(), request, tell, theirs));
-    let lost = || Err("the TLS connection was lost".to_string());
+    let lost = || Err(Failed::Broken("the TLS connection was lost".to_string()));
     told.await.unwrap_or_else(|_| lost()).map(|()| ours)
 }
 
@@ -43,7 +49,7 @@ async fn converse(
     wire: Wire,
     host: String,
     request: Vec<u8>,
-    tell: oneshot::Sender<Result<(), Broken>>,
+    tell: oneshot::Sender<Result<(), Failed>>,
     mut reader: DuplexStream,
 ) {
     let (mut read, mut write) = (vec![0; READ], vec![0; WRITE]);
@@ -77,16 +83,21 @@ async fn open(connection: &mut Connection<'_>, host: &str, mut request: &[u8]) -
     connection.flush().await
 }
 
-fn words(error: TlsError) -> Broken {
+fn words(error: TlsError) -> Failed {
+    use AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     match error {
-        TlsError::HandshakeAborted(_, AlertDescription::ProtocolVersion) => {
-            "the server refuses TLS 1.3, and no older version is spoken here".to_string()
+        TlsError::HandshakeAborted(_, ProtocolVersion) => {
+            Failed::Unable("the server refuses TLS 1.3, and no older version is spoken here".to_string())
         }
-        TlsError::HandshakeAborted(_, why) => format!("the server ends the TLS handshake: {why:?}"),
+        TlsError::HandshakeAborted(_, why @ (HandshakeFailure | InsufficientSecurity)) => {
+            let here = "TLS 1.3 with AES-128-GCM and keys by P-256";
+            Failed::Unable(format!("the server ends the TLS handshake ({why:?}): what is spoken here is {here}"))
+        }
+        TlsError::HandshakeAborted(_, why) => Failed::Broken(format!("the server ends the TLS handshake: {why:?}")),
         TlsError::Io(_) | TlsError::ConnectionClosed => {
-            "the server ends the connection in the TLS handshake".to_string()
+            Failed::Broken("the server ends the connection in the TLS handshake".to_string())
         }
-        other => format!("what answers does not speak TLS as it should: {other:?}"),
+        other => Failed::Broken(format!("what answers does not speak TLS as it should: {other:?}")),
     }
 }
 

@@ -127,12 +127,12 @@ fn a_server_of_tls_is_asked_as_the_kubelet_asks_it() {
     let ill = [
         ("ill", https(at.modern, "/ill"), "HTTP probe failed with statuscode: 503: fell over"),
         ("redirected-ill", json!({"port": at.plain, "path": "/ill"}), "HTTP probe failed with statuscode: 503"),
-        ("old", https(at.old, "/"), "the server refuses TLS 1.3, and no older version is spoken here"),
         ("plain", https(at.plain, "/"), "what answers does not speak TLS as it should"),
         ("unnamed", https(at.named, "/"), "the server ends the TLS handshake: "),
         ("nobody", https(1, "/"), "cannot connect to 127.0.0.1:1: connection refused"),
     ];
     let setup = setup.file("web", &web);
+    let setup = setup.file("old", &asks(https(at.old, "/")));
     let setup = well.iter().fold(setup, |setup, (name, get)| setup.file(name, &asks(get.clone())));
     let colony = ill.iter().fold(setup, |setup, (name, get, _)| setup.file(name, &asks(get.clone()))).start();
     for (name, _) in &well {
@@ -142,6 +142,9 @@ fn a_server_of_tls_is_asked_as_the_kubelet_asks_it() {
         wait_unhealthy(&colony, name, why);
         assert_eq!(colony.get(&format!("/healthz/{name}")).0, 503, "{name}");
     }
+    // That is nobody's fault.
+    colony.wait_log("old: Readiness probe errored and resulted in unknown state: the server refuses TLS 1.3");
+    assert_eq!(colony.get("/healthz/old").0, 503);
     // None of those that asked is taken for an end of anybody.
     assert_eq!(colony.count("exited"), 0, "{}", colony.log());
     let (status, log) = colony.end();
@@ -259,8 +262,11 @@ fn an_http_check_by_https_takes_any_answer_under_either_program() {
         std::net::TcpStream::connect(at).ok()
     });
     colony.write("well", &check(at.modern));
-    colony.write("ill", &check(at.old));
-    colony.wait_log("ill: HTTP check failed: the server refuses TLS 1.3");
+    colony.write("ill", &check(at.plain));
+    colony.wait_log("ill: HTTP check failed: what answers does not speak TLS as it should");
+    colony.write("old", &check(at.old));
+    colony.wait_log("old: HTTP check errored and resulted in unknown state: the server refuses TLS 1.3");
+    let old = colony.wait_pid("old", None);
     let first = colony.wait_pid("well", None);
     // The program of its own, on the same files; what it asks for is nobody's to obey.
     let messages = colony.path("asked");
@@ -277,7 +283,7 @@ fn an_http_check_by_https_takes_any_answer_under_either_program() {
     assert!(!asked().iter().any(|text| text.contains("\"well\"")), "{:?}", asked());
     crate::support::send(checker.id() as i32, Signal::SIGTERM);
     assert_eq!(checker.wait().expect("our child").code(), Some(0));
-    assert_eq!(colony.pid_of("well"), Some(first), "{}", colony.log());
+    assert_eq!((colony.pid_of("well"), colony.pid_of("old")), (Some(first), Some(old)), "{}", colony.log());
 }
 
 #[test]

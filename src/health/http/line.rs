@@ -2,7 +2,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::Target;
-use crate::health::inbox::{Broken, Inbox};
+use crate::health::dial::DialError;
+use crate::health::inbox::Inbox;
 use crate::model::Scheme;
 use crate::tls;
 
@@ -43,18 +44,22 @@ impl Tls {
 /// Sends a request to a target by a connection to it, and gives what the answer is read from.
 ///
 /// # Errors
-/// When the connection is lost, or is not one of TLS where it should be.
+/// When the connection is lost, or is not one of TLS where it should be; or when what TLS it speaks is not spoken here.
 pub(in crate::health) async fn send(
     stream: TcpStream,
     target: &Target,
     request: Vec<u8>,
-) -> Result<Inbox<Line>, Broken> {
+) -> Result<Inbox<Line>, DialError> {
     match target.scheme {
         Scheme::Http => {
             let mut inbox = Inbox::new(Box::new(stream) as Line);
-            inbox.send(&request).await?;
+            inbox.send(&request).await.map_err(DialError::Refused)?;
             Ok(inbox)
         }
-        Scheme::Https => Ok(Inbox::new(Box::new(tls::ask(stream, &target.host, request).await?))),
+        Scheme::Https => match tls::ask(stream, &target.host, request).await {
+            Ok(line) => Ok(Inbox::new(Box::new(line))),
+            Err(tls::Failed::Unable(why)) => Err(DialError::Unable(why)),
+            Err(tls::Failed::Broken(why)) => Err(DialError::Refused(why)),
+        },
     }
 }

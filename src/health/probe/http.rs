@@ -98,9 +98,9 @@ impl Probe<'_> {
         let stream = connect(self.resolver, &target.host, target.port, self.until).await;
         let stream = stream.map_err(|error| Ok(outcome(error)))?;
         self.stage.set(Stage::Answer);
-        let broken = |why| Ok(Outcome::Failure(why));
-        let mut inbox = send(stream, target, request(self.what, &target.path, &host, PROBER)).await.map_err(broken)?;
-        let head = Head::read(&mut inbox).await.map_err(broken)?;
+        let asked = request(self.what, &target.path, &host, PROBER);
+        let mut inbox = send(stream, target, asked).await.map_err(|error| Ok(outcome(error)))?;
+        let head = Head::read(&mut inbox).await.map_err(|why| Ok(Outcome::Failure(why)))?;
         Ok((head, inbox))
     }
 

@@ -117,6 +117,7 @@ pub(super) const SEEN: &[(&str, &str)] = &[
     ("NcolonyLogsDropped", "flooding"),
     ("NcolonyScheduleOverdue", "overdue"),
     ("NcolonyScheduleFailing", "overdue"),
+    ("NcolonyScheduleRunLong", "long"),
     ("NcolonyScheduleMissed", "late"),
     ("NcolonyConfigInvalid", ""),
     ("NcolonyMessagesRefused", ""),
