@@ -58,10 +58,13 @@ fn ncolony_ends_by_itself_before_the_kubelet_would_end_it_and_no_grace_is_cut() 
         let Some(objects) = objects(tree) else { return };
         for pod in objects.iter().filter_map(pod) {
             let grace = pod["spec"]["terminationGracePeriodSeconds"].as_f64().expect("a number");
+            let limit_of = |container: &Value| seconds(container, "--shutdown-timeout").expect("a limit");
+            // A native sidecar is told to end when the others have ended. What not even SIGKILL ends at once has a second
+            // more, and the runtime has some work to do.
+            let all: f64 = containers(pod).map(limit_of).sum();
+            assert!(all + 2.0 <= grace, "{tree}: {all} of {grace}");
             for container in containers(pod) {
-                let limit = seconds(container, "--shutdown-timeout").expect("a limit");
-                // What not even SIGKILL ends at once has a second more, and the runtime has some work to do.
-                assert!(limit + 2.0 <= grace, "{tree}: {limit} of {grace}");
+                let limit = limit_of(container);
                 let parse = |(name, text): &(&str, &str)| {
                     let name = name.split('.').next().expect("a name").to_string();
                     (name, serde_yaml::from_str::<Value>(text).expect("as it was checked"))

@@ -130,6 +130,18 @@ fn selects(selector: &Value, pod: &Value) -> bool {
         .is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value))
 }
 
+/// Whether a policy lets its pods ask the cluster's name server, which has none of their labels.
+fn lets_names_be_looked_up(policy: &Value) -> bool {
+    let peers = items(&policy["spec"]["egress"]).flat_map(|rule| items(&rule["to"]));
+    let selectors: Vec<&Value> = peers.map(|peer| &peer["podSelector"]).filter(|one| !one.is_null()).collect();
+    let name_server = json!({"matchExpressions": [{"key": "k8s-app", "operator": "In", "values": ["kube-dns"]}]});
+    selectors.contains(&&name_server)
+        && selectors.iter().all(|one| {
+            let labels = one["matchLabels"].as_object();
+            labels.is_none_or(|labels| !labels.keys().any(|label| label.starts_with("app.kubernetes.io/")))
+        })
+}
+
 /// What has to be there for a pod.
 fn hold_around(object: &Value, pod: &Value, objects: &[Value], hold: &mut dyn FnMut(bool, &str)) {
     let mut policies = of_kind(objects, "NetworkPolicy");
@@ -138,6 +150,7 @@ fn hold_around(object: &Value, pod: &Value, objects: &[Value], hold: &mut dyn Fn
             && policy["spec"]["policyTypes"] == json!(["Ingress", "Egress"])
     };
     hold(policies.any(is_closed), "no NetworkPolicy");
+    hold(of_kind(objects, "NetworkPolicy").all(lets_names_be_looked_up), "no names can be looked up");
     if object["kind"] == "Deployment" {
         let mut budgets = of_kind(objects, "PodDisruptionBudget");
         let is_good = |budget: &Value| {
