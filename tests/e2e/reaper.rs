@@ -160,6 +160,33 @@ fn what_cannot_be_run_is_told_by_the_codes_of_shells() {
     assert_eq!(ours().code(&["/"]), Some(126));
 }
 
+#[test]
+fn one_v_says_what_was_started_and_how_it_ended_as_with_tini_and_dumb_init() {
+    let dir = dir();
+    for (at, init) in all(dir.path()).iter().enumerate() {
+        let file = dir.path().join(format!("pid-{at}"));
+        let script =
+            format!("echo $$ > {}; trap 'exit 3' USR1; kill -USR1 $PPID; while :; do sleep 0.02; done", file.display());
+        let output = init.output(&["-v", "--", "sh", "-c", &script]);
+        // The real tini tells it on its stdout.
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+        let pid = std::fs::read_to_string(&file).expect("it wrote it");
+        let has = |what: &str| told.lines().any(|line| line.contains(what));
+        assert_eq!(output.status.code(), Some(3), "{}: {told}", init.told());
+        if init.program.starts_with("/usr/bin") {
+            assert!(has(pid.trim()) && told.replace('\'', "").contains("status 3"), "{}: {told}", init.told());
+        } else {
+            assert!(has(&format!("started \"sh\" as pid {}", pid.trim())), "{}: {told}", init.told());
+            assert!(has("the program has ended: exit code 3"), "{}: {told}", init.told());
+            // All of it is dumb-init's alone.
+            assert_eq!(has("passed on SIGUSR1"), init.kind == "dumb-init", "{}: {told}", init.told());
+        }
+        let silent = init.output(&["--", "sh", "-c", "exit 3"]).stderr;
+        let warns = init.program == Path::new("/usr/bin/tini");
+        assert!(silent.is_empty() || warns, "{}: {}", init.told(), String::from_utf8_lossy(&silent));
+    }
+}
+
 /// Whoever keeps a log of pieces would have two lines of one.
 #[test]
 fn what_is_said_is_written_in_one_piece() {

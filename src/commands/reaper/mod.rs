@@ -81,8 +81,9 @@ fn look_after(who: &'static str, options: &Options, mask: SigSet) -> u8 {
     let _ = nix::unistd::chdir("/");
     let echoes = if led { vec![Signal::HUP, Signal::CONT] } else { Vec::new() };
     let mut reaper = Reaper { who, options, solo, echoes, kill_at: None };
-    reaper.tell(3, format_args!("started pid {}", reaper.solo.pid()));
+    reaper.tell(2, format_args!("started {:?} as pid {}", options.command[0], reaper.solo.pid()));
     let exit = reaper.until_it_ends();
+    reaper.tell(2, format_args!("the program has ended: {exit}"));
     reaper.end_the_rest();
     status(exit, &options.forgiven)
 }

@@ -67,6 +67,10 @@ pub(super) struct Options {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Misuse(pub(super) String);
 
+/// The level at which only what goes wrong is told.
+const QUIET: u8 = 1;
+/// The level at which all is told; between the two: what was started, and how it ended.
+const ALL: u8 = 3;
 /// What is left over has so long.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -106,7 +110,7 @@ impl Guise {
             parent_death: None,
             rewrites: Vec::new(),
             warns: false,
-            verbosity: 1,
+            verbosity: QUIET,
             killtime: None,
             grace: GRACE,
             command: Vec::new(),
@@ -181,6 +185,10 @@ pub(super) fn parse(
     for word in words {
         options.command.push(c_string(word)?);
     }
+    // Its one level is all of it.
+    if guise == Guise::DumbInit && options.verbosity > QUIET {
+        options.verbosity = ALL;
+    }
     if options.command.is_empty() {
         return Err(Misuse("no command: expected the program to run, and its arguments".into()));
     }
@@ -202,7 +210,7 @@ fn from_environment(guise: Guise, options: &mut Options, variable: impl Fn(&str)
                 single(options);
             }
             if variable("DUMB_INIT_DEBUG").is_some_and(|value| value == "1") {
-                options.verbosity = 3;
+                options.verbosity = ALL;
             }
         }
         Guise::Ncolony | Guise::Catatonit => {}

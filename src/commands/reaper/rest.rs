@@ -19,7 +19,7 @@ impl Reaper<'_> {
         if !self.solo.has_children() {
             return;
         }
-        self.tell(2, format_args!("the program has ended; what it has left is asked to end"));
+        self.tell(2, format_args!("what the program has left is asked to end"));
         if self.ask_until(Instant::now() + self.options.grace) {
             return;
         }
