@@ -579,6 +579,101 @@ fn a_longest_run_and_a_longest_wait_are_kept_where_they_mean_the_same() {
     }
 }
 
+/// Converts the compose file of a service `a`, with these lines for more of it.
+fn made_of_service(more: &str) -> Made {
+    let text = format!("services:\n  a:\n    command: [x]\n    entrypoint: [y]\n{more}");
+    made_of(&[("compose.yaml", &text)])
+}
+
+#[test]
+fn a_dependency_that_compose_can_do_without_and_that_is_waited_for_here_is_named() {
+    const NAMED: &str = "services.a depends_on: no counterpart: b is waited for whatever comes of it";
+    for (required, count) in [("false", 1), ("true", 0)] {
+        let depends = format!("    depends_on: {{b: {{condition: service_started, required: {required}}}}}\n");
+        let made = made_of_service(&format!("{depends}  b:\n    command: [x]\n    entrypoint: [y]\n"));
+        assert!(made.stdout.contains("dependsOn:"), "{}", made.stdout);
+        assert_eq!((made.status, made.stderr.matches(NAMED).count()), (count, count as usize), "{}", made.stderr);
+    }
+}
+
+#[test]
+fn of_what_a_service_and_its_deploy_say_differently_the_one_that_is_not_taken_is_named() {
+    let limit = |memory: &str| format!("resources: {{limits: {{{memory}}}}}");
+    let rows = [
+        ("mem_limit: 1g", limit("memory: 64M"), "memory: \"64Mi\"", Some("deploy.resources.limits.memory")),
+        ("mem_limit: 1g", limit("cpus: 2"), "memory: \"1Gi\"", None),
+        ("mem_limit: 1g", limit("memory: 1g"), "memory: \"1Gi\"", None),
+        ("cpus: 2", limit("cpus: 0.5"), "cpu: \"500m\"", Some("deploy.resources.limits.cpus")),
+        ("scale: 4", "replicas: 2".to_string(), "\nreplicas: 2\n", Some("deploy.replicas")),
+        ("scale: 4", "replicas: 4".to_string(), "\nreplicas: 4\n", None),
+        ("scale: 4", "replicas: ".to_string(), "\nreplicas: 4\n", None),
+        // What stands for nothing written counts, too.
+        ("scale: 0", "replicas: 2".to_string(), "\nreplicas: 2\n", Some("deploy.replicas")),
+        ("scale: 4", "replicas: 0".to_string(), "\nsuspend: true\n", Some("deploy.replicas")),
+    ];
+    for (beside, deploy, kept, winner) in rows {
+        let made = made_of_service(&format!("    {beside}\n    deploy: {{{deploy}}}\n"));
+        assert!(made.stdout.contains(kept), "{beside}, {deploy}: {}{}", made.stdout, made.stderr);
+        let is_both = made.stdout.contains("\nreplicas: ") && made.stdout.contains("\nsuspend: ");
+        assert!(!is_both, "{beside}, {deploy}: {}", made.stdout);
+        let key = beside.split(':').next().expect("a key");
+        let told = winner.map(|winner| format!("compose.yaml:5: services.a {key}: no counterpart: {winner} counts"));
+        assert_eq!(made.status, i32::from(told.is_some()), "{beside}, {deploy}: {}", made.stderr);
+        assert!(told.is_none_or(|told| made.stderr.contains(&told)), "{beside}, {deploy}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn an_environment_that_sets_nothing_is_told_with_its_place() {
+    let rows = [
+        ("5", "environment: expected a map, or a list of NAME=VALUE"),
+        ("true", "environment: expected a map, or a list of NAME=VALUE"),
+        ("A=b", "environment: expected a map, or a list of NAME=VALUE"),
+        ("[5]", "environment: expected NAME=VALUE, or a NAME"),
+        ("[A=b, true]", "environment: expected NAME=VALUE, or a NAME"),
+        ("[\"\"]", "environment: expected NAME=VALUE, or a NAME"),
+        ("[\"=b\"]", "environment: expected NAME=VALUE, or a NAME"),
+        ("[{A: b}]", "environment: expected NAME=VALUE, or a NAME"),
+    ];
+    for (environment, told) in rows {
+        let made = made_of_service(&format!("    environment: {environment}\n"));
+        assert_eq!((made.status, made.stdout.as_str()), (2, ""), "{environment}: {}", made.stderr);
+        assert!(made.stderr.contains(&format!("compose.yaml:5: services.a {told}")), "{}", made.stderr);
+    }
+    for environment in ["", "{}", "[]", "[A=5, B=true]", "{A: 5, B: true}"] {
+        let made = made_of_service(&format!("    environment: {environment}\n"));
+        assert_eq!((made.status, made.stderr.as_str()), (0, ""), "{environment}");
+    }
+}
+
+#[test]
+fn a_program_of_one_process_with_another_name_keeps_its_own_and_that_is_named() {
+    let rows = [
+        ("other", Some("supervisord.conf:3: [program:x] process_name: note: it is called x")),
+        ("%(ENV_NAME)s", Some("supervisord.conf:3: [program:x] process_name: note: it is called x")),
+        ("x", None),
+        ("%(program_name)s", None),
+    ];
+    for (name, told) in rows {
+        let text = format!("[program:x]\ncommand=y\nprocess_name={name}\n");
+        let made = made_of(&[("supervisord.conf", &text)]);
+        assert!(made.status == 0 && made.stdout.contains("# x.yaml\n"), "{name}: {}{}", made.stdout, made.stderr);
+        assert_eq!(made.stderr.contains("process_name"), told.is_some(), "{name}: {}", made.stderr);
+        assert!(told.is_none_or(|told| made.stderr.contains(told)), "{name}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn a_supervisord_in_the_background_is_named() {
+    for (value, status) in [("false", 1), ("true", 0)] {
+        let text = format!("[supervisord]\nnodaemon={value}\n[program:x]\ncommand=y\n");
+        let made = made_of(&[("supervisord.conf", &text)]);
+        assert_eq!(made.status, status, "{}", made.stderr);
+        let told = "supervisord.conf:2: [supervisord] nodaemon: no counterpart: ";
+        assert_eq!(made.stderr.contains(told), status == 1, "{}", made.stderr);
+    }
+}
+
 #[test]
 fn the_number_of_a_programs_processes_is_written_out() {
     let of = |settings: &str| {

@@ -64,8 +64,18 @@ pub(super) struct Want {
     pub(super) what: String,
     pub(super) name: String,
     pub(super) condition: &'static str,
-    /// Whether it is only about order: then nothing is lost where the other one is not converted.
-    pub(super) is_order: bool,
+    pub(super) need: Need,
+}
+
+/// How much it needs the other one, where that came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// It does not start without it.
+    Must,
+    /// It starts without it where it cannot be had.
+    May,
+    /// It is only about the order of those that are there.
+    Order,
 }
 
 /// Why nothing is converted.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::conversion::{Conversion, Error, Grade, Want};
+use super::conversion::{Conversion, Error, Grade, Need, Want};
 use super::write;
 use crate::config::{self, Defaults, Severity};
 use crate::model::Name;
@@ -49,7 +49,7 @@ fn order(conversion: &mut Conversion) {
     for at in 0..conversion.processes.len() {
         for want in conversion.processes[at].take_wants() {
             let process = &mut conversion.processes[at];
-            let Want { place, what, name, condition, is_order } = want;
+            let Want { place, what, name, condition, need } = want;
             match numbers.get(&name) {
                 Some(number) if edges[at].contains(number) => {}
                 Some(number) if leads(&edges, *number, at) => {
@@ -63,15 +63,24 @@ fn order(conversion: &mut Conversion) {
                         condition => json!({"name": name, "condition": condition}),
                     };
                     process.push("dependsOn", value);
-                }
-                None if is_order => {
-                    let text = format!("{name} is not among what is converted");
-                    process.note_at(Grade::Remark, &place, &what, &text);
+                    match need {
+                        Need::Must | Need::Order => {}
+                        Need::May => {
+                            let text =
+                                format!("{name} is waited for whatever comes of it; without it, this never starts");
+                            process.note_at(Grade::Lost, &place, &what, &text);
+                        }
+                    }
                 }
                 None => {
-                    let text =
-                        format!("{name} is not among what is converted; if a process is to be it, add dependsOn");
-                    process.note_at(Grade::Lost, &place, &what, &text);
+                    let text = format!("{name} is not among what is converted");
+                    match need {
+                        Need::May | Need::Order => process.note_at(Grade::Remark, &place, &what, &text),
+                        Need::Must => {
+                            let text = text + "; if a process is to be it, add dependsOn";
+                            process.note_at(Grade::Lost, &place, &what, &text);
+                        }
+                    }
                 }
             }
         }

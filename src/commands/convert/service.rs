@@ -1,6 +1,6 @@
 //! Service directories of s6 and runit, and the source directories of s6-rc.
 
-use super::conversion::{Conversion, Error, Grade, Place, Process, Want};
+use super::conversion::{Conversion, Error, Grade, Need, Place, Process, Want};
 use super::sources::ServiceDir;
 use crate::cli::ConvertFrom;
 use crate::model::Signal;
@@ -190,6 +190,6 @@ fn want(service: &ServiceDir, services: &[(ConvertFrom, ServiceDir)], name: &str
         what: String::new(),
         name: name.to_string(),
         condition,
-        is_order: false,
+        need: Need::Must,
     });
 }

@@ -111,8 +111,9 @@ fn supervisord(
             "environment" => common.env = Context::new(dir, "").environment(setting)?,
             "umask" => common.umask = Some(setting.clone()),
             "directory" => common.directory = Some(setting.clone()),
-            "nodaemon" | "silent" | "strip_ansi" | "nocleanup" if !is_true(setting)? => {}
-            "nodaemon" => {}
+            "nodaemon" if is_true(setting)? => {}
+            "nodaemon" => lost("the monitor stays in the foreground; let who starts it go on without it"),
+            "silent" | "strip_ansi" | "nocleanup" if !is_true(setting)? => {}
             "logfile" | "logfile_maxbytes" | "logfile_backups" | "loglevel" | "silent" => {
                 conversion.remark(&setting.place, &what, "the monitor's own log is its stderr");
             }

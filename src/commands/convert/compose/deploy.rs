@@ -5,6 +5,23 @@ use super::super::text;
 use super::item::Item;
 use super::reading::Reading;
 
+/// What `deploy` says of the same as a setting that stands beside it; it counts. Compose refuses two that differ.
+pub(super) fn counterpart<'a>(setting: &Item<'_>, parts: &[Item<'a>]) -> Option<Item<'a>> {
+    let way: &[&str] = match setting.path.as_str() {
+        "mem_limit" => &["deploy", "resources", "limits", "memory"],
+        "cpus" => &["deploy", "resources", "limits", "cpus"],
+        "scale" => &["deploy", "replicas"],
+        _ => return None,
+    };
+    let (mut parts, mut found) = (parts.to_vec(), None);
+    for key in way {
+        let part = parts.into_iter().find(|part| part.key == *key)?;
+        parts = part.entries().unwrap_or_default();
+        found = Some(part);
+    }
+    found.filter(|part| !part.is_null())
+}
+
 pub(super) fn deploy(item: &Item<'_>, reading: &mut Reading) -> Result<(), Error> {
     for part in item.entries()?.iter().filter(|part| !part.is_null()) {
         match part.key {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::conversion::Error;
 use super::item::Item;
 use super::reading::Reading;
+use crate::config::TreeValue;
 
 /// A map, or a list of `NAME=VALUE`; a name without a value is taken from where compose is run.
 pub(super) fn environment(item: &Item<'_>, reading: &mut Reading) -> Result<(), Error> {
@@ -20,14 +21,23 @@ pub(super) fn environment(item: &Item<'_>, reading: &mut Reading) -> Result<(), 
         }
         return Ok(());
     }
+    if !item.is_list() {
+        return Err(item.error("expected a map, or a list of NAME=VALUE"));
+    }
     for entry in item.items()? {
-        let whole = entry.raw()?;
+        let whole = match &entry.tree.value {
+            TreeValue::Text(text) => Some(text).filter(|text| !text.is_empty() && !text.starts_with('=')),
+            TreeValue::Null | TreeValue::Bool(_) | TreeValue::Number(_) | TreeValue::List(_) | TreeValue::Map(_) => {
+                None
+            }
+        };
+        let whole = whole.ok_or_else(|| entry.error("expected NAME=VALUE, or a NAME"))?;
         match whole.split_once('=') {
             Some((name, value)) => {
                 let entry = Item { path: format!("environment.{name}"), ..entry.clone() };
                 reading.variable(&entry, name, value)?;
             }
-            None => reading.handed_down_if_set.push((whole, entry.place())),
+            None => reading.handed_down_if_set.push((whole.clone(), entry.place())),
         }
     }
     Ok(())

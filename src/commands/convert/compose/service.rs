@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::conversion::{Conversion, Error, Process, Want};
+use super::super::conversion::{Conversion, Error, Need, Process, Want};
 use super::super::text;
 use super::item::Item;
 use super::reading::{Reading, number};
@@ -28,9 +28,12 @@ pub(super) fn service(item: &Item<'_>, dir: &Path, conversion: &mut Conversion) 
     reading.process.set("restartPolicy", "Never");
     reading.process.set("terminationGracePeriodSeconds", GRACE);
     for part in parts.iter().filter(|part| !part.is_null()) {
-        setting(part, dir, &mut reading)?;
+        match deploy::counterpart(part, &parts) {
+            None => setting(part, dir, &mut reading)?,
+            Some(other) if other.raw()? == part.raw()? => {}
+            Some(other) => reading.lost(part, &format!("{} counts, and not this; say it once", other.path)),
+        }
     }
-    // It counts more than what stands beside it.
     for part in parts.iter().filter(|part| part.path == "deploy" && !part.is_null()) {
         deploy::deploy(part, &mut reading)?;
     }
@@ -155,7 +158,7 @@ fn depends_on(item: &Item<'_>, reading: &mut Reading) -> Result<(), Error> {
         what: "depends_on".to_string(),
         name: name.to_string(),
         condition: "Started",
-        is_order: false,
+        need: Need::Must,
     };
     if !item.is_map() {
         for name in item.items()? {
@@ -180,7 +183,7 @@ fn depends_on(item: &Item<'_>, reading: &mut Reading) -> Result<(), Error> {
                         }
                     }
                 }
-                "required" => want.is_order = !reading.is_true(&part)?,
+                "required" => want.need = if reading.is_true(&part)? { Need::Must } else { Need::May },
                 "restart" if !reading.is_true(&part)? => {}
                 "restart" => {
                     let text = "a restart of one restarts no other; a group (RESTART-GROUP) restarts its members";

@@ -34,7 +34,13 @@ pub(super) fn programs(
     }
     if count == 1 {
         let context = context.numbered(Some(first), count);
-        conversion.processes.push(program(section, name, &context, common)?);
+        let mut process = program(section, name, &context, common)?;
+        if let Some(setting) = setting(section, "process_name")
+            && context.expand(setting)? != name
+        {
+            process.note_at(Grade::Remark, &setting.place, "process_name", &format!("it is called {name}"));
+        }
+        conversion.processes.push(process);
     } else if first == 0 && replicas_can(section) {
         let context = context.numbered(None, count);
         let mut process = program(section, name, &context, common)?;
