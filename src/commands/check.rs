@@ -1,9 +1,10 @@
 //! `ncolony check`: the monitor's own reader, without a monitor.
 
-use std::io::{Write, stderr, stdout};
+use std::io::{Write as _, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::printed::print;
 use crate::cli::CheckArgs;
 use crate::config::{self, Defaults, Diagnostic, Directory, News, Severity, Trust};
 use crate::model::Moment;
@@ -21,7 +22,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     let Verdict { good, bad } = match checked {
         Ok(verdict) => verdict,
         Err(message) => {
-            tell(&mut stderr(), &format!("ncolony: {message}"));
+            tell(&format!("ncolony: {message}"));
             return ExitCode::FAILURE;
         }
     };
@@ -33,8 +34,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         1 => format!("1 of {all} process files is bad"),
         bad => format!("{bad} of {all} process files are bad"),
     };
-    tell(&mut stdout(), &summary);
-    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let printed = print(&format!("{summary}\n"));
+    if bad == 0 { printed } else { ExitCode::FAILURE }
 }
 
 fn check_directory(path: &Path) -> Result<Verdict, String> {
@@ -53,7 +54,7 @@ fn check_directory(path: &Path) -> Result<Verdict, String> {
             | News::Unlisted(_)
             | News::Listed
             | News::Distrusted(_)
-            | News::Trusted => tell(&mut stderr(), &format!("{news}\n")),
+            | News::Trusted => tell(&format!("{news}\n")),
         }
     }
     Ok(Verdict { good: scan.files, bad: scan.errors.len() })
@@ -70,11 +71,10 @@ fn check_file(path: &Path) -> Result<Verdict, String> {
 fn show(diagnostics: Vec<Diagnostic>, dir: &Path) {
     for diagnostic in diagnostics {
         let file = dir.join(&diagnostic.file).display().to_string();
-        tell(&mut stderr(), &format!("{}\n", Diagnostic { file, ..diagnostic }));
+        tell(&format!("{}\n", Diagnostic { file, ..diagnostic }));
     }
 }
 
-/// A reader that has gone away is no reason to fail: the exit status tells all.
-fn tell(out: &mut impl Write, text: &str) {
-    let _ = writeln!(out, "{text}");
+fn tell(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }

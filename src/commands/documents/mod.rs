@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
+use super::printed::print;
 use crate::cli::{Cli, CompleteArgs, CompletionArgs, ExplainArgs, ManArgs};
 use crate::config::{self, Explained};
 
@@ -49,12 +50,6 @@ pub fn man(args: &ManArgs) -> ExitCode {
         Ok(page) => print(&page),
         Err(message) => fail(&message),
     }
-}
-
-/// A reader that has gone away is no reason to fail.
-fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
 }
 
 fn fail(message: &str) -> ExitCode {
