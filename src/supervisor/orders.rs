@@ -1,7 +1,7 @@
 //! From a message's request to what is to be done about it, or to why it makes no sense.
 
 use super::config_side::ConfigSide;
-use crate::model::{Incarnation, Name, ProcessSpec, Request, Signal, nearest};
+use crate::model::{Incarnation, Name, ProcessSpec, Request, Signal, nearest, shell_word};
 use crate::reconcile::{Ask, Desired, Fact, Life, Observed, may_trigger};
 
 /// What a request can be about.
@@ -29,7 +29,14 @@ pub(super) fn orders(request: &Request, known: &Known<'_>) -> Result<Vec<Order>,
         return Err("the monitor is ending".to_string());
     }
     match request {
-        Request::Restart(name) => Ok(tell(known.called(name)?, |name| Fact::Asked(name, Ask::Named))),
+        Request::Restart(name) => {
+            let called = known.called(name)?;
+            // What still runs is asked to end, as by its file.
+            match called.iter().all(|one| known.is_suspended(one) && known.running(one).is_none()) {
+                true => Err(suspended(name)),
+                false => Ok(tell(called, |name| Fact::Asked(name, Ask::Named))),
+            }
+        }
         Request::RestartAll => Ok(tell(known.desired.processes.keys(), |name| Fact::Asked(name, Ask::Broad))),
         Request::RestartGroup(group) => Ok(tell(known.group(group)?, |name| Fact::Asked(name, Ask::Broad))),
         Request::Stop(name) => Ok(tell(known.called(name)?, Fact::StopAsked)),
@@ -37,7 +44,7 @@ pub(super) fn orders(request: &Request, known: &Known<'_>) -> Result<Vec<Order>,
             let startable: Vec<&Name> =
                 known.called(name)?.into_iter().filter(|one| !known.is_suspended(one)).collect();
             match startable.is_empty() {
-                true => Err(format!("{name} is suspended by its file, and only an edit changes that")),
+                true => Err(suspended(name)),
                 false => Ok(tell(startable, Fact::StartAsked)),
             }
         }
@@ -60,6 +67,13 @@ pub(super) fn orders(request: &Request, known: &Known<'_>) -> Result<Vec<Order>,
             }
         }
     }
+}
+
+fn suspended(name: &Name) -> String {
+    let word = shell_word(name.as_str());
+    format!(
+        "{name} is suspended by its file, and only an edit changes that, such as ncolony ctl start {word} --persist"
+    )
 }
 
 fn tell<'a>(names: impl IntoIterator<Item = &'a Name>, fact: impl Fn(Name) -> Fact) -> Vec<Order> {
@@ -231,7 +245,14 @@ mod tests {
             (Request::Stop(name("wbe")), "there is no process \"wbe\"; did you mean \"web\"?"),
             (Request::Stop(name("workr")), "there is no process \"workr\"; did you mean \"worker\"?"),
             (Request::Start(name("down")), "start down"),
-            (Request::Start(name("off")), "off is suspended by its file, and only an edit changes that"),
+            (
+                Request::Start(name("off")),
+                "off is suspended by its file, and only an edit changes that, such as ncolony ctl start off --persist",
+            ),
+            (
+                Request::Restart(name("off")),
+                "off is suspended by its file, and only an edit changes that, such as ncolony ctl start off --persist",
+            ),
             (Request::Trigger(name("nightly")), "Trigger nightly"),
             (
                 Request::Trigger(name("resting")),

@@ -32,6 +32,7 @@ fn what_the_monitor_would_refuse_is_an_error_and_no_message() {
     colony.wait_pid("busy", None);
     for (line, expected) in [
         (&["start", "off"][..], "off is suspended by its file, and only an edit changes that"),
+        (&["restart", "off"], "off is suspended by its file, and only an edit changes that"),
         (&["start", "web", "off", "--wait"], "off is suspended by its file, and only an edit changes that"),
         (&["signal", "off", "HUP"], "off is not running, and nothing was sent"),
         (&["restart", "bad"], "bad does not run, since its file is refused"),
