@@ -1,5 +1,6 @@
 //! What the monitor would say of a directory if some of its files were others: judged by its own code, and nothing written.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
@@ -22,16 +23,16 @@ pub struct Change<'a> {
     pub text: Option<&'a [u8]>,
 }
 
-/// What would be said that is not said now.
+/// What would be said of what is written, and of other files that is not said now.
 #[derive(Debug, Default)]
 pub struct Rehearsal {
-    /// Why files would be refused, also such as are not changed.
+    /// Why files would be refused: those that are written, and others that were good.
     pub refused: Vec<Diagnostic>,
     /// What their writers may want to know.
     pub warned: Vec<Diagnostic>,
 }
 
-/// Judges the directory as it would be. What is wrong with it already is not repeated.
+/// Judges the directory as it would be. What is wrong already with files that are not written is not repeated.
 ///
 /// # Errors
 /// The directory cannot be listed; why.
@@ -47,7 +48,16 @@ pub fn rehearse(dir: &Path, changes: &[Change<'_>], defaults: &Defaults) -> Resu
     // Which name is nearest may change by another's file.
     let about = |told: &Diagnostic| (told.file.clone(), told.place, told.what.clone(), told.message.clone());
     let known: Vec<_> = before.iter().map(about).collect();
-    for diagnostic in said(&entries).into_iter().filter(|diagnostic| !known.contains(&about(diagnostic))) {
+    let after = said(&entries);
+    // Whoever writes a file asks whether it is taken: if not, all is said of it, even if none of it is new.
+    let is_written = |file: &str| changes.iter().any(|change| change.text.is_some() && change.file == file);
+    let asked: BTreeSet<String> = after
+        .iter()
+        .filter(|told| told.severity == Severity::Error && is_written(&told.file))
+        .map(|told| told.file.clone())
+        .collect();
+    let is_news = |told: &Diagnostic| asked.contains(&told.file) || !known.contains(&about(told));
+    for diagnostic in after.into_iter().filter(is_news) {
         match diagnostic.severity {
             Severity::Error => rehearsal.refused.push(diagnostic),
             Severity::Warning => rehearsal.warned.push(diagnostic),
@@ -115,6 +125,15 @@ mod tests {
         let (refused, warned) = tried(&[("db", "args: [b]")], &[("web", Some("args: [a]\ndependsOn: [db]\narsg: 1"))]);
         assert!(refused.is_empty(), "{refused:?}");
         assert_eq!(warned, ["web:3:1: warning: unknown key \"arsg\", taken for one of the application's own"]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_as_it_is_is_refused_as_before() {
+        let files = [("bad", "args: b"), ("web", "args: [a]\ndependsOn: [dc]"), ("good", "args: [a]\narsg: 1")];
+        for (file, text) in &files[..2] {
+            assert_eq!(tried(&files, &[(file, Some(text))]).0.len(), 1, "{file}");
+        }
+        assert_eq!(tried(&files, &[("good", Some(files[2].1))]), (vec![], vec![]), "a warning is not repeated");
     }
 
     #[test]

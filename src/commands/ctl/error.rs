@@ -46,6 +46,8 @@ pub(super) enum Error {
     NameOfFile { path: PathBuf },
     /// A document on stdin says nowhere what it is called.
     NoHead,
+    /// There is nothing on stdin.
+    NothingPassed,
     /// Two of what is to be applied have one name.
     Twice { name: String },
     /// Two files describe one process.
@@ -116,6 +118,7 @@ impl fmt::Display for Error {
             Error::Source { path, .. } => write!(f, "cannot read {}", path.display()),
             Error::NoFiles { dir } => write!(f, "there are no process files in {}", dir.display()),
             Error::NameOfFile { path } => write!(f, "--name is of a file on stdin; {} has a name", path.display()),
+            Error::NothingPassed => f.write_str("there are no process files on stdin"),
             Error::NoHead => f.write_str("a file on stdin does not say what it is called"),
             Error::Twice { name } => write!(f, "two of these files describe {name:?}"),
             Error::Several { name, paths: [one, other] } => {
@@ -183,6 +186,7 @@ impl std::error::Error for Error {
             | Error::NoFiles { .. }
             | Error::NameOfFile { .. }
             | Error::NoHead
+            | Error::NothingPassed
             | Error::Twice { .. }
             | Error::Several { .. }
             | Error::Link { .. }
@@ -255,6 +259,7 @@ impl Error {
             | Error::Unlisted(_)
             | Error::Source { .. }
             | Error::NoFiles { .. }
+            | Error::NothingPassed
             | Error::NameOfFile { .. }
             | Error::Twice { .. }
             | Error::Write { .. }

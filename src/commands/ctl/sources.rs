@@ -81,6 +81,7 @@ fn stream(name: Option<&str>) -> Result<Vec<Source>, Error> {
             let (name, file) = (files::name(name)?, format!("{name}.{extension}"));
             Ok(vec![Source { name, file, text: text.into_bytes() }])
         }
+        None if text.trim().is_empty() => Err(Error::NothingPassed),
         None => documents(&text).into_iter().map(headed).collect(),
     }
 }

@@ -132,23 +132,21 @@ fn own(step: Step) -> Result<Step, Error> {
 /// Looks whether the monitor would take all of it, beside what is there; says what it would warn of.
 pub(super) fn rehearse(dir: &Path, steps: &[Step]) -> Result<(), Error> {
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let moves: Vec<(Option<String>, String, &[u8])> = steps
-        .iter()
-        .filter(|step| step.deed() != Deed::Unchanged)
-        .map(|step| (step.old.as_deref().map(file), file(&step.new), &*step.text))
-        .collect();
+    let moves: Vec<(Option<String>, String, &[u8])> =
+        steps.iter().map(|step| (step.old.as_deref().map(file), file(&step.new), &*step.text)).collect();
     let gone = moves.iter().filter_map(|(old, new, _)| old.as_deref().filter(|old| old != new));
     let gone = gone.map(|file| Change { file, text: None });
     let come = moves.iter().map(|(_, new, text)| Change { file: new, text: Some(text) });
     let changes: Vec<Change> = gone.chain(come).collect();
     let told = config::rehearse(dir, &changes, &Defaults::STANDARD).map_err(Error::Unlisted)?;
-    if !told.refused.is_empty() {
-        return Err(Error::Refused(told.refused));
-    }
+    // First, as an unknown key may be why another is missing.
     for diagnostic in told.warned {
         super::note(&diagnostic.to_string());
     }
-    Ok(())
+    match told.refused.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(told.refused)),
+    }
 }
 
 /// Carries the steps out, and says of each what it was, by `word` if it changed something.
