@@ -180,7 +180,8 @@ fn a_word_that_is_none_of_those_that_it_may_be_gets_a_suggestion() {
     ready(&colony, "web");
     let formats = "expected wide, json, yaml, name, jsonpath=";
     let conditions = "expected Ready, Started, Updated, ConfigValid";
-    let rows: [(&[&str], String, i32); 8] = [
+    let rows: [(&[&str], String, i32); 9] = [
+        (&["get", "-o", "jsonpath"], "jsonpath wants a template, such as -o jsonpath={.metadata.name}".into(), 2),
         (&["get", "-o", "jsno"], format!("there is no output format \"jsno\"; {formats}\n  did you mean \"json\"?"), 2),
         (&["get", "-o", "YAML"], format!("there is no output format \"YAML\"; {formats}\n  did you mean \"yaml\"?"), 2),
         (&["get", "-o", "xml"], format!("there is no output format \"xml\"; {formats}"), 2),
@@ -223,6 +224,8 @@ fn of_a_file_that_is_refused_and_never_was_good_it_is_said_why() {
     }
     let (text, status) = show(&colony, &["wait", "--for=condition=Ready", "brk"]);
     assert!(text.starts_with("error: brk.yaml is refused: ") && status == 1, "{text}");
+    let (text, status) = show(&colony, &["get"]);
+    assert!(text.contains("note: brk.yaml is refused: brk.yaml:1:1: ") && status == 0, "{text}");
 }
 
 #[test]

@@ -49,8 +49,8 @@ pub(super) fn restart(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
 /// `rollout restart`
 pub(super) fn rollout(ctl: &CtlArgs, args: &WhomArgs) -> Result<(), Error> {
     if args.groups.is_empty() {
-        let called = args.names.iter().map(|name| files::called(&ctl.config, files::bare(name)));
-        return to(ctl, called.collect::<Result<_, Error>>()?, RESTART, &Request::Restart, Some(&args.wait));
+        let named = NamesArgs { names: args.names.clone(), name_option: None, selector: None, all: false };
+        return each(ctl, &named, RESTART, &Request::Restart, Some(&args.wait));
     }
     let members = members(ctl, &args.groups)?;
     let awaiting = Awaiting::begin(ctl, &args.wait)?;

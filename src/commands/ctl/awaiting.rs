@@ -33,6 +33,8 @@ pub(super) enum Meanwhile {
     All(BTreeMap<Name, String>),
     /// That it crashes, once.
     Crashes(BTreeSet<Name>),
+    /// Nothing: how it is does not matter to what it is to be.
+    Nothing,
 }
 
 impl<'a> Awaiting<'a> {
@@ -118,6 +120,7 @@ impl<'a> Awaiting<'a> {
 impl Meanwhile {
     fn tell(&mut self, name: &Name, how: &str) {
         match self {
+            Meanwhile::Nothing => {}
             Meanwhile::All(told) => {
                 if told.get(name).map(String::as_str) != Some(how) {
                     super::print(&format!("Waiting for process/{name}: {how}\n"));

@@ -99,7 +99,7 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
     }
     if let Some(awaiting) = awaiting {
         let goals: Vec<(Name, Goal)> = doomed.into_iter().map(|name| (name, Goal::Gone)).collect();
-        return awaiting.until(&goals, "condition met", Meanwhile::Crashes(BTreeSet::new()));
+        return awaiting.until(&goals, "condition met", Meanwhile::Nothing);
     }
     if !is_dry && !doomed.is_empty() {
         monitor::note_of_absence(&ctl.messages, "the next one begins without them");
@@ -110,7 +110,9 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
 /// Whom `delete` is about, each once.
 fn doomed(dir: &Path, args: &DeleteArgs) -> Result<Vec<Name>, Error> {
     let sources = sources::read(&args.files, None)?;
-    let named: Vec<&str> = args.names.get().into_iter().chain(sources.iter().map(|of| of.name.as_str())).collect();
+    let words = args.names.get();
+    let of_files = sources.iter().map(|of| of.name.as_str());
+    let named: Vec<&str> = whom::names(dir, &words).iter().copied().chain(of_files).collect();
     if named.is_empty() {
         return whom::chosen(dir, &args.names, files::described);
     }

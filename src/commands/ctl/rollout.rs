@@ -7,6 +7,7 @@ use super::awaiting::{Awaiting, Meanwhile};
 use super::effect::Goal;
 use super::error::Error;
 use super::monitor::NOTICED;
+use super::read::{Monitor, Trouble, tell_of_refused};
 use super::{ask, files, whom};
 use crate::cli::{CtlArgs, StatusArgs};
 use crate::model::Name;
@@ -15,18 +16,23 @@ use crate::model::Name;
 pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
     let awaiting = Awaiting::at_most(ctl, Some(args.timeout).filter(|limit| !limit.is_zero()))?;
     thread::sleep(NOTICED);
-    let names: Vec<Name> = match (args.groups.is_empty(), args.names.is_empty()) {
+    let words: Vec<&str> = args.names.iter().map(String::as_str).collect();
+    let named = whom::names(&ctl.config, &words);
+    let is_of_all = args.groups.is_empty() && named.is_empty();
+    let names: Vec<Name> = match (args.groups.is_empty(), named.is_empty()) {
         (false, _) => ask::members(ctl, &args.groups)?,
         (true, true) => awaiting.names().collect(),
-        (true, false) => {
-            let called = |name: &String| files::called(&ctl.config, files::bare(name));
-            args.names.iter().map(called).collect::<Result<_, Error>>()?
-        }
+        (true, false) => whom::found(&ctl.config, named, files::called)?,
     };
     let goal = |name: &Name| match whom::replicas(&ctl.config, name) {
         Some(0) => Goal::Gone,
         Some(_) | None => Goal::Settled,
     };
     let goals: Vec<(Name, Goal)> = names.into_iter().map(|name| (name.clone(), goal(&name))).collect();
-    awaiting.until(&goals, "successfully rolled out", Meanwhile::All(BTreeMap::new()))
+    awaiting.until(&goals, "successfully rolled out", Meanwhile::All(BTreeMap::new()))?;
+    // Of a file that never was good there is no process that would not be as it is to be.
+    match is_of_all && tell_of_refused(Monitor::of(&ctl.messages)) > 0 {
+        true => Err(Error::Trouble(Trouble::Refused("not all files are in force".to_string()))),
+        false => Ok(()),
+    }
 }

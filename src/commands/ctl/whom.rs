@@ -1,9 +1,10 @@
 //! Whom a verb that changes something is about: by name, or by what the files say, which needs no monitor.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::Error;
-use super::files;
+use super::files::{self, KINDS};
 use super::read::{Term, Trouble, terms};
 use crate::cli::NamesArgs;
 use crate::config::{self, Defaults};
@@ -15,7 +16,8 @@ pub(super) fn chosen(
     args: &NamesArgs,
     find: fn(&Path, &str) -> Result<Name, Error>,
 ) -> Result<Vec<Name>, Error> {
-    let named = args.get();
+    let words = args.get();
+    let named = names(dir, &words);
     if named.is_empty() && args.is_by_name() {
         return Err(Error::Trouble(Trouble::Usage("whom? give a NAME, -l group=GROUP or --all".to_string())));
     }
@@ -23,12 +25,34 @@ pub(super) fn chosen(
     let chosen = match (&args.selector, args.all) {
         (Some(selector), _) => selected(dir, selector)?,
         (None, true) => files::all(dir).iter().map(|name| files::name(name)).collect::<Result<_, Error>>()?,
-        (None, false) => return named.into_iter().map(|name| find(dir, files::bare(name))).collect(),
+        (None, false) => return found(dir, named, find),
     };
     if chosen.is_empty() {
         super::note("No resources found");
     }
     Ok(chosen)
+}
+
+/// The names among words: the first may be the kind, as in `delete process web`, if no file is called so.
+pub(super) fn names<'w>(dir: &Path, words: &'w [&'w str]) -> &'w [&'w str] {
+    match words.split_first() {
+        Some((kind, names)) if KINDS.contains(kind) && files::of(dir, kind).is_ok_and(|files| files.is_empty()) => {
+            names
+        }
+        Some(_) | None => words,
+    }
+}
+
+/// The processes of these names, each once.
+pub(super) fn found(
+    dir: &Path,
+    names: &[&str],
+    find: fn(&Path, &str) -> Result<Name, Error>,
+) -> Result<Vec<Name>, Error> {
+    let mut found = names.iter().map(|name| find(dir, files::bare(name))).collect::<Result<Vec<Name>, Error>>()?;
+    let mut seen = BTreeSet::new();
+    found.retain(|name| seen.insert(name.clone()));
+    Ok(found)
 }
 
 /// How many replicas its file asks for, if it does and can be read.

@@ -281,10 +281,14 @@ fn conditions(json: &mut Json, view: &ProcessView) {
     condition(json, "Ready", view.ready, if view.ready { "" } else { view.reason }, &why);
     condition(json, "Started", view.has_started, "", "");
     let is_current = view.observed_generation == view.generation;
-    let old = if is_current { "" } else { "the run from before the last edit goes on" };
-    condition(json, "Updated", is_current, "", old);
     let refused = view.file_error.as_deref().unwrap_or_default();
     let word = if refused.is_empty() { "" } else { "ConfigInvalid" };
+    let old = match (refused.is_empty(), is_current) {
+        (false, _) => "its file is refused, and the last good one governs it",
+        (true, true) => "",
+        (true, false) => "the run from before the last edit goes on",
+    };
+    condition(json, "Updated", old.is_empty(), word, old);
     condition(json, "ConfigValid", refused.is_empty(), word, refused);
     json.close(']');
 }

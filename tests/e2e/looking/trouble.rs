@@ -187,7 +187,7 @@ fn a_name_that_needs_quoting_is_known_to_every_verb() {
     let rows: [(&[&str], String); 7] = [
         (&["wait", "--for=condition=Ready", "--", name], format!("process/{name} condition met\n")),
         (&["get", "-o", "name", "--", name], format!("process/{name}\n")),
-        (&["get", "-o", "jsonpath={.metadata.name}", &format!("process/{name}")], format!("{name}\n")),
+        (&["get", "-o", "jsonpath={.metadata.name}", &format!("process/{name}")], name.to_string()),
         (&["logs", "--", name], "said\n".to_string()),
         (&["why", "--", name], format!("{name} is ready")),
         (&["describe", "--", name], format!("Name:             {name}\n")),

@@ -64,6 +64,9 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
         Format::Table(Breadth::Wide) | Format::Json | Format::Yaml | Format::Path(_) => Detail::Full,
     };
     let (list, shown) = whom.now(monitor, detail)?;
+    if whom.is_everybody() && matches!(format, Format::Table(_)) {
+        tell_of_refused(monitor);
+    }
     let (found, _) = whom.among(&list);
     if found.is_empty() && shown == Shown::All && !matches!(format, Format::Json | Format::Yaml) {
         whom.tell_of_none(&list);
@@ -129,6 +132,17 @@ fn watch(
     }
 }
 
+/// Says which files are refused: of those that never were good there is no row. How many there are.
+pub(in crate::commands::ctl) fn tell_of_refused(monitor: Monitor<'_>) -> usize {
+    let version = monitor.get("/v1/version").unwrap_or_default();
+    let refused = object::list(&version, "/config/refused");
+    for file in refused {
+        let [file, message] = ["/file", "/message"].map(|place| object::text(file, place));
+        crate::commands::ctl::note(&format!("note: {file} is refused: {message}"));
+    }
+    refused.len()
+}
+
 /// What is told at once.
 fn together(lines: &mut Lines, watched: &mut Watched<'_>) -> Result<Vec<(Change, Value)>, Trouble> {
     let mut all = Vec::new();
@@ -178,6 +192,9 @@ fn format(text: Option<&str>) -> Result<Format, Trouble> {
         Some("json") => Ok(Format::Json),
         Some("yaml") => Ok(Format::Yaml),
         Some("name") => Ok(Format::Name),
+        Some("jsonpath" | "jsonpath=") => {
+            Err(Trouble::Usage("jsonpath wants a template, such as -o jsonpath={.metadata.name}".to_string()))
+        }
         Some(other) => match other.strip_prefix("jsonpath=") {
             Some(template) => Ok(Format::Path(Template::parse(template).map_err(Trouble::Usage)?)),
             None => Err(Trouble::unknown("output format", other, FORMATS)),
@@ -190,7 +207,8 @@ fn print(value: &Value, format: &Format, out: &mut Out) -> Result<(), Trouble> {
         Format::Table(_) | Format::Name => out.line(&format!("process/{}", object::name(value))),
         Format::Json => out.line(&serde_json::to_string_pretty(value).unwrap_or_default()),
         Format::Yaml => out.text(&yaml::text(value)),
-        Format::Path(template) => out.line(&template.text(value)),
+        // As kubectl: whoever wants the end of a line writes it.
+        Format::Path(template) => out.text(&template.text(value)),
     }
 }
 
@@ -221,13 +239,22 @@ fn row(process: &Value, breadth: Breadth, now: f64) -> Row {
                 or_none(object::number(process, "/status/lastState/exitCode").map(|code| code.to_string())),
                 or_none(object::ago(process, "/status/schedule/lastScheduledAt", now).map(|last| last.to_string())),
                 or_none(object::until(process, "/status/nextStartAt", now).map(|next| next.to_string())),
-                or_none(Some(object::text(process, "/status/message").to_string())),
+                or_none(Some(reason(process))),
                 command(process),
             ]
             .map(Piece::from),
         ),
     }
     row
+}
+
+/// Why it is as it is; that its file is refused comes first.
+fn reason(process: &Value) -> String {
+    let message = object::text(process, "/status/message");
+    match object::text(process, "/status/fileError") {
+        "" => message.to_string(),
+        error => format!("ConfigInvalid: {error}"),
+    }
 }
 
 /// As kubectl prints it: `3 (2m ago)`.
@@ -282,6 +309,13 @@ web           1/1     Running            3 (2m ago)   2m
 größer 日本   0/1     CrashLoopBackOff   0            <none>
 api           0/1     Running            0            <none>";
         assert_eq!(shown(Breadth::Plain), expected);
+    }
+
+    #[test]
+    fn why_a_process_is_as_it_is_says_that_its_file_is_refused() {
+        let process = json!({"status": {"message": "back-off 4 s", "fileError": "web:1:7: args: expected a list"}});
+        assert_eq!(super::reason(&process), "ConfigInvalid: web:1:7: args: expected a list");
+        assert_eq!(super::reason(&json!({"status": {"message": "back-off 4 s"}})), "back-off 4 s");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod why;
 mod yaml;
 
 pub(super) use error::Trouble;
+pub(super) use get::tell_of_refused;
 pub(super) use monitor::{Monitor, quoted};
 pub(super) use whom::{Term, terms};
 

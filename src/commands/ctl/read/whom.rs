@@ -6,7 +6,7 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object;
 use crate::cli::ChoiceArgs;
-use crate::commands::ctl::files;
+use crate::commands::ctl::files::{self, KINDS};
 use crate::model::nearest;
 
 /// Whom.
@@ -24,9 +24,7 @@ enum Everybody {
     Forgotten,
 }
 
-/// What kubectl's users write before names, apart.
-const KINDS: [&str; 4] = ["process", "processes", "proc", "procs"];
-/// And where they want events.
+/// What kubectl's users write in place of the kind, where they want events.
 const EVENTS: [&str; 3] = ["events", "event", "ev"];
 
 /// A part of a selector.
