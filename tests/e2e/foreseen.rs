@@ -50,6 +50,28 @@ fn what_the_monitor_would_refuse_is_an_error_and_no_message() {
 }
 
 #[test]
+fn a_file_that_is_refused_is_no_rollout_and_no_update() {
+    let colony = Colony::with(&[("web", SLEEPER), ("bad", "args: 5\n")]);
+    let config = colony.path("config");
+    colony.wait_pid("web", None);
+    let (status, out, told) = ctl(&colony, &config, &["rollout", "status"]);
+    assert_eq!((status, out.ends_with("process/web successfully rolled out\n")), (Some(1), true), "{out}");
+    assert!(told.starts_with("note: bad is refused: "), "{told}");
+    let (status, _, told) = ctl(&colony, &config, &["rollout", "status", "process", "web"]);
+    assert_eq!((status, told.as_str()), (Some(0), ""), "of whom is named, others do not matter");
+    colony.write("web", "args: 5\n");
+    for (line, expected) in [
+        (&["wait", "web", "--for=condition=ConfigValid=False"][..], 0),
+        (&["wait", "web", "--for=condition=Updated=False"], 0),
+        (&["wait", "web", "--for=condition=Updated", "--timeout=100ms"], 1),
+    ] {
+        assert_eq!(ctl(&colony, &config, line).0, Some(expected), "{line:?}");
+    }
+    let (_, wide, _) = ctl(&colony, &config, &["get", "-o", "wide", "web"]);
+    assert!(wide.contains("ConfigInvalid: web:1:7: "), "{wide}");
+}
+
+#[test]
 fn of_a_group_who_cannot_obey_is_left_alone_and_named() {
     let off = "args: [sleep, '1000']\nsuspend: true\ngroup: [fronts, rest]\n";
     let colony = Colony::with(&[("web", &format!("{SLEEPER}group: [fronts]\n")), ("off", off), ("db", SLEEPER)]);
