@@ -84,6 +84,12 @@ impl Diagnostic {
         out.push_str(&self.message);
         out
     }
+
+    /// The first line, and behind it what to do.
+    pub fn line(&self) -> String {
+        let help = self.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        self.summary() + &help
+    }
 }
 
 impl fmt::Display for Diagnostic {

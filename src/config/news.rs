@@ -47,22 +47,19 @@ pub enum News {
     Listed,
 }
 
+/// With `#`, all of it is one line, for logs that are collected by the line: without the lines of the files.
 impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             News::Refused { name, diagnostics, in_force } => {
-                diagnostics.iter().try_for_each(|diagnostic| writeln!(f, "{diagnostic}"))?;
+                tell_all(diagnostics, f)?;
+                f.write_str(separator(f))?;
                 match in_force {
                     true => write!(f, "the last good version of {name} stays in force"),
                     false => write!(f, "{name} is not started until this is mended"),
                 }
             }
-            News::Warned { name: _, diagnostics } => {
-                for (index, diagnostic) in diagnostics.iter().enumerate() {
-                    write!(f, "{}{diagnostic}", if index == 0 { "" } else { "\n" })?;
-                }
-                Ok(())
-            }
+            News::Warned { name: _, diagnostics } => tell_all(diagnostics, f),
             News::Mended { name } => write!(f, "the file of {name} is good again"),
             News::Ignored { entry, why } => write!(f, "\"{entry}\" is passed over: {why}"),
             News::Distrusted(why) => write!(f, "no process file is taken: {why}; everything stays as it is"),
@@ -70,5 +67,41 @@ impl fmt::Display for News {
             News::Unlisted(why) => write!(f, "{why}; everything stays as it is"),
             News::Listed => f.write_str("the directory of process files can be read again"),
         }
+    }
+}
+
+fn tell_all(diagnostics: &[Diagnostic], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, diagnostic) in diagnostics.iter().enumerate() {
+        f.write_str(if index == 0 { "" } else { separator(f) })?;
+        match f.alternate() {
+            true => f.write_str(&diagnostic.line())?,
+            false => write!(f, "{diagnostic}")?,
+        }
+    }
+    Ok(())
+}
+
+fn separator(f: &fmt::Formatter<'_>) -> &'static str {
+    if f.alternate() { "; " } else { "\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::News;
+    use crate::config::diagnostic::Diagnostic;
+    use crate::model::Name;
+
+    #[test]
+    fn news_of_a_file_can_be_told_in_one_line() {
+        let helped =
+            Diagnostic { help: Some("did you mean \"b\"?".to_string()), ..Diagnostic::of_file("a.yaml", "no") };
+        let diagnostics = vec![helped, Diagnostic::of_file("a.yaml", "never")];
+        let news = News::Refused { name: Name::parse("a").expect("a name"), diagnostics, in_force: false };
+        assert_eq!(
+            format!("{news:#}"),
+            "a.yaml: no (did you mean \"b\"?); a.yaml: never; a is not started until this is mended"
+        );
+        let told = "a.yaml: no\nhelp: did you mean \"b\"?\na.yaml: never\na is not started until this is mended";
+        assert_eq!(news.to_string(), told);
     }
 }

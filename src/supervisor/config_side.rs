@@ -1,6 +1,7 @@
 //! The configuration directory's side of the loop: when to read it, and what to make of what was read.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,17 +215,19 @@ fn difference(before: &BTreeMap<Name, Arc<ProcessSpec>>, after: &BTreeMap<Name, 
     changed.map(|(name, _)| name).chain(gone).cloned().collect()
 }
 
+/// Who reads on a terminal is shown the lines of the files, too. Elsewhere a log is collected by the line.
 fn tell(news: &News, events: &mut Events) {
+    let text = if std::io::stderr().is_terminal() { news.to_string() } else { format!("{news:#}") };
     match news {
         News::Refused { name, diagnostics, .. } => {
             let why = diagnostics.iter().find(|one| one.severity == Severity::Error).map(Diagnostic::summary);
             let told = Told::of(name, Reason::FailedValidation, why.unwrap_or_default()).level(Level::Error);
-            events.tell(told, format_args!("{news}"));
+            events.tell(told, format_args!("{text}"));
         }
-        News::Warned { name, .. } => tracing::warn!(process = %name, "{news}"),
-        News::Mended { name } => tracing::info!(process = %name, "{news}"),
-        News::Unlisted(_) | News::Distrusted(_) => tracing::error!("{news}"),
-        News::Ignored { .. } | News::Listed | News::Trusted => tracing::info!("{news}"),
+        News::Warned { name, .. } => tracing::warn!(process = %name, "{text}"),
+        News::Mended { name } => tracing::info!(process = %name, "{text}"),
+        News::Unlisted(_) | News::Distrusted(_) => tracing::error!("{text}"),
+        News::Ignored { .. } | News::Listed | News::Trusted => tracing::info!("{text}"),
     }
 }
 

@@ -188,7 +188,7 @@ fn a_colony_with_the_same_names_is_another_colony() {
 fn a_monitor_started_from_within_a_run_of_the_one_before_spares_itself() {
     let colony = Colony::with(&[("web", SLEEPER)]);
     let first = colony.wait_pid("web", None);
-    let environ = fs::read_to_string(format!("/proc/{first}/environ")).expect("it lives");
+    let environ = crate::support::environ(first);
     let mark = environ.split('\0').find_map(|entry| entry.strip_prefix("NCOLONY_RUN=")).expect("its mark");
     let colony = colony.kill_monitor().env("NCOLONY_RUN", mark).start();
     assert_ne!(colony.wait_pid("web", None), first);

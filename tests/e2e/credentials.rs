@@ -102,7 +102,7 @@ fn the_environment_is_what_the_file_says_and_our_three_variables() {
     }
     let colony = setup.start();
     let pid = colony.wait_pid("web", None);
-    let environ = fs::read_to_string(format!("/proc/{pid}/environ")).expect("it lives");
+    let environ = crate::support::environ(pid);
     let mut environ: Vec<&str> = environ.split_terminator('\0').collect();
     let run = environ.iter().position(|entry| entry.starts_with("NCOLONY_RUN=")).expect("a mark");
     assert!(environ.remove(run).ends_with(".1"));

@@ -11,7 +11,7 @@ use crate::support::{Colony, Setup, send, series, sleeper};
 
 /// What a process was given, less the variables that tell about it.
 fn environ(pid: i32) -> BTreeMap<String, String> {
-    let environ = fs::read_to_string(format!("/proc/{pid}/environ")).expect("it lives");
+    let environ = crate::support::environ(pid);
     let pairs = environ.split_terminator('\0').filter_map(|pair| pair.split_once('='));
     let ours = ["NCOLONY_NAME", "NCOLONY_CONFIG", "NCOLONY_RUN"];
     pairs.filter(|(name, _)| !ours.contains(name)).map(|(name, value)| (name.into(), value.into())).collect()

@@ -258,9 +258,7 @@ fn who_could_not_be_heard_has_not_been_silent() {
 }
 
 fn environ(pid: i32) -> Vec<String> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).expect("it lives");
-    let mut words: Vec<String> =
-        environ.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut words: Vec<String> = crate::support::environ(pid).split('\0').map(str::to_string).collect();
     words.retain(|word| ["NOTIFY_SOCKET=", "WATCHDOG_"].iter().any(|start| word.starts_with(start)));
     words.sort();
     words

@@ -119,7 +119,7 @@ fn a_circle_and_an_unknown_name_are_told_and_hurt_nobody_else() {
     let colony = setup.file("web", &after(&["databse"])).file("database", &sleeper()).start();
     colony.wait_log("a:1:52: dependsOn[0]: a circle: a depends on b, b on c, c on a");
     colony.wait_log("web:1:52: dependsOn[0]: no process file describes \"databse\"");
-    colony.wait_log("help: did you mean \"database\"?");
+    colony.wait_log("(did you mean \"database\"?)");
     let database = colony.wait_pid("database", None);
     colony.wait_finding("b", "a circle: b depends on c, c on a, a on b");
     let checked = Command::new(env!("CARGO_BIN_EXE_ncolony")).arg("check").arg(colony.path("config")).output();

@@ -333,6 +333,15 @@ pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     wait_until(what, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
+/// The environment that a process was given, each variable ended by a NUL. The kernel lets the parent of a vfork go on before
+/// it has laid that out.
+pub(crate) fn environ(pid: i32) -> String {
+    wait_for(&format!("the environment of {pid}"), || {
+        let environ = fs::read(format!("/proc/{pid}/environ")).expect("it lives");
+        (!environ.is_empty()).then(|| String::from_utf8_lossy(&environ).into_owned())
+    })
+}
+
 /// Whether a process lives: it exists and is no zombie.
 pub(crate) fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))

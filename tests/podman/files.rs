@@ -65,9 +65,10 @@ fn a_broken_file_among_good_ones_is_told_in_one_line_and_the_others_run() {
         line.map(|line| (code, line))
     });
     assert!(found.1.starts_with("[-]") || found.0 == 200, "{found:?}");
-    // One record of the log, the text below it shows the place.
     let told = container.wait_lines("bad.yaml:");
     assert_eq!(told.len(), 1, "{}", container.log());
+    assert!(told[0].contains("; bad is not started until this is mended"), "{told:?}");
+    assert!(!container.log().contains("args: [sleep"), "no line is shown of the file: {}", container.log());
     assert_eq!(container.metric("ncolony_config_file_errors"), Some(1.0));
     swap(
         &container.path("config"),
