@@ -277,6 +277,8 @@ fn five_thousand_files_cost_nothing_at_rest_and_an_edit_among_them_is_applied() 
     let colony = setup.flags(&["--frequency", "4"]).start();
     let (web, db) = (colony.wait_pid("web", None), colony.wait_pid("db", None));
     colony.wait("readiness", || (colony.get("/healthz").0 == 200).then_some(()));
+    // What so many new ones cost is over then: on a busy machine some of it comes after readiness.
+    colony.wait_ticks(2);
     let share = colony.cpu_share(|| thread::sleep(Duration::from_secs(4)));
     assert!(share < at_most(0.01), "{share}");
     colony.write("db", OTHER_SLEEPER);
