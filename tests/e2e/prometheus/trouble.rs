@@ -97,10 +97,10 @@ pub(crate) fn troubles(dir: &Path) -> Vec<Trouble> {
             ill: with(sh("sleep 1.5", dir), json!({"schedule": {"every": 0.5}})),
             well: with(sh("true", dir), json!({"schedule": {"every": 1}})),
         },
-        // Its run does not end.
+        // Its run lasts for long, and an edit does not end it.
         Trouble {
             process: "long",
-            ill: with(sh("sleep 1000", dir), json!({"schedule": {"every": 1}})),
+            ill: with(sh("sleep 15", dir), json!({"schedule": {"every": 1}})),
             well: with(sh("true", dir), json!({"schedule": {"every": 1}})),
         },
         // Deaf for longer than any test, so that an edit has to wait.
