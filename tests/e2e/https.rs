@@ -288,7 +288,8 @@ fn an_http_check_by_https_takes_any_answer_under_either_program() {
 
 #[test]
 fn a_panic_of_who_speaks_tls_is_an_answer() {
-    if !can("a build with failpoints", option_env!("NCOLONY_BINARY").is_none()) {
+    // Another binary than this build's has no failpoints; the tests run with this build's, too.
+    if option_env!("NCOLONY_BINARY").is_some() {
         return;
     }
     let headers = vec![("X-Token".to_string(), "secret".to_string())];
