@@ -13,6 +13,7 @@ use ncolony::model::{EnvValue, HttpGet, Scheme, Variable};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::servers;
 use crate::support::{BINARY, Colony, Setup, can, wait_for};
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -31,8 +32,7 @@ struct Places {
 }
 
 fn free() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("its address").port()
+    servers::free().port()
 }
 
 fn can_serve() -> bool {

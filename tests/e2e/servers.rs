@@ -24,7 +24,7 @@ struct Servers {
 }
 
 /// A port that nobody had a moment ago.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("its address")
 }
 
