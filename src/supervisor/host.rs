@@ -153,6 +153,12 @@ impl Host {
         found
     }
 
+    /// Sees to it that the journal is written, if it can be.
+    pub(super) fn refresh_journal(&mut self) {
+        let left = self.names.iter().map(|(run, name)| (*run, name.clone(), self.children.pid(*run)));
+        self.journal.refresh(self.children.next_run(), left);
+    }
+
     /// What has ended since the last look, as facts; with `all`, every child is looked at.
     pub(super) fn reap(&mut self, all: bool) -> Vec<Fact> {
         let events = if all { self.children.sweep() } else { self.children.reap() };

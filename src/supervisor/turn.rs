@@ -445,7 +445,7 @@ impl Supervisor {
         self.watch.refresh();
         self.upward.refresh();
         self.tell_output();
-        self.host.journal.refresh();
+        self.host.refresh_journal();
         self.schedules.refresh();
         self.config.want(Trigger::Poll);
         self.messages.want();

@@ -14,6 +14,7 @@ use crate::copies::{CARELESS, Copies, DEAF_FAMILY, TWICE};
 use crate::support::{Colony, Setup, can, lives, succeeds, wait_for, wait_gone, write_file};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ncolony");
+const TICKS: &str = r#"ncolony_config_scans_total{trigger="poll"}"#;
 const SLEEPER: &str = r#"{"args": ["sleep", "1000"]}"#;
 
 // X02
@@ -359,6 +360,32 @@ fn a_journal_that_was_removed_comes_back_with_all_that_runs() {
     let colony = colony.kill_monitor().start();
     colony.wait_pid("web", None);
     assert!(!lives(first));
+    assert!(!colony.log().contains(TWICE), "{}", colony.log());
+}
+
+// A volume that is full, or read-only, when the monitor begins, and later is not.
+#[test]
+fn a_journal_that_could_not_be_begun_is_begun_when_it_can_be_and_knows_all_that_runs() {
+    let setup = Setup::new();
+    let copies = Copies::of(&setup);
+    let (web, deaf) = (copies.sleeper("web"), copies.script("deaf", DEAF_FAMILY));
+    let state = setup.path("state");
+    fs::write(&state, "in the way").expect("a file");
+    let flags = ["--state", state.to_str().expect("UTF-8"), "-k", "1"];
+    let colony = setup.flags(&flags).file("web", &web).file("deaf", &deaf).start();
+    copies.wait_ready("deaf");
+    let before = ["web", "deaf"].map(|name| colony.wait_pid(name, None));
+    let then = colony.metric(TICKS).unwrap_or(0.0);
+    colony.wait_metric(TICKS, |ticks| ticks >= then + 2.0);
+    assert_eq!(colony.log().matches("will not know what runs").count(), 1, "{}", colony.log());
+    fs::remove_file(&state).expect("it is there");
+    colony.wait_log("state/journal is written again");
+    assert_eq!(colony.metric(r#"ncolony_healthcheck{name="journal"}"#), Some(1.0));
+
+    let colony = colony.kill_monitor().flags(&flags).start();
+    colony.wait_pid("web", None);
+    copies.wait_ready("deaf");
+    assert!(!before.into_iter().any(lives));
     assert!(!colony.log().contains(TWICE), "{}", colony.log());
 }
 

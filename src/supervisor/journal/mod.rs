@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, OFlag};
+use nix::time::{ClockId, clock_gettime};
 
 use super::lock as locks;
 use crate::model::{Incarnation, Name};
@@ -41,7 +42,7 @@ pub(super) struct Journal {
     /// What ran when the monitor before this one stopped writing.
     pub(super) remembered: Vec<(Name, Remembered)>,
     dir: PathBuf,
-    /// `None` where nothing can be written.
+    /// `None` while nothing can be written.
     file: Option<Writer>,
     trouble: Option<String>,
     line: Vec<u8>,
@@ -81,16 +82,8 @@ impl Journal {
         if past.head.as_ref() != Some(&head) {
             past.running.clear();
         }
-        let file = lock.and_then(|lock| match write_whole(dir, &head, &past) {
-            Ok(file) => Ok(Writer { len: len_of(&file), file, lock }),
-            Err(error) => Err(("write in", error)),
-        });
-        let trouble = file.as_ref().err().map(|(what, error)| {
-            let dir = dir.display();
-            format!(
-                "cannot {what} {dir}: {error}; a monitor that comes after a kill -9 of this one will not know what runs"
-            )
-        });
+        let file = lock.and_then(|lock| Writer::begin(dir, lock, &head, &past).map_err(|error| ("write in", error)));
+        let trouble = file.as_ref().err().map(|(what, error)| not_begun(dir, what, error));
         Ok(Journal {
             colony: head.colony,
             next: NonZeroU64::MIN.saturating_add(past.last),
@@ -135,21 +128,43 @@ impl Journal {
         writer.len = len_of(&writer.file);
     }
 
-    /// Looks whether the journal is where it was, and puts it there again if somebody has removed it.
-    pub(super) fn refresh(&mut self) {
-        let Some(writer) = &mut self.file else { return };
+    /// Looks whether the journal is where it was, and puts it there again if somebody has removed it. One that could not
+    /// be begun is begun, with the runs that are left by now, each with its main process while that lives; `next` is the
+    /// number of the run to come.
+    pub(super) fn refresh(&mut self, next: Incarnation, left: impl Iterator<Item = (Incarnation, Name, Option<i32>)>) {
+        let Some(writer) = &mut self.file else { return self.begin(next, left) };
         let path = self.dir.join("journal");
         if is_at(&writer.file, &path) && is_at(&writer.lock, &self.dir.join("lock")) {
             return;
         }
         let trouble = match restore(&self.dir, writer) {
             Ok(()) => None,
-            Err(Unusable::Taken(by)) => {
-                Some(format!("another monitor, with pid {by}, has begun in {}", self.dir.display()))
-            }
+            Err(Unusable::Taken(by)) => Some(taken(&self.dir, &by)),
             Err(Unusable::Io(what, error)) => {
                 Some(format!("{} is gone; cannot {what} {}: {error}", path.display(), self.dir.display()))
             }
+        };
+        self.note(trouble);
+    }
+
+    fn begin(&mut self, next: Incarnation, left: impl Iterator<Item = (Incarnation, Name, Option<i32>)>) {
+        let born = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |now| Duration::from(now).as_nanos() as u64);
+        // Who lives now and has the pid is who has it in the journal. Nobody has the other: the run's mark tells the rest.
+        let running =
+            left.map(|(run, name, pid)| (run, (name, Remembered { run, pid: pid.unwrap_or(i32::MAX), born })));
+        let past = Past { head: None, running: running.collect(), last: next.get() - 1 };
+        let mut head = Head::now(None);
+        head.colony = self.colony;
+        let begun = make(&self.dir, true).and_then(|()| lock(&self.dir, Duration::ZERO)).and_then(|lock| {
+            Writer::begin(&self.dir, lock, &head, &past).map_err(|error| Unusable::Io("write in", error))
+        });
+        let trouble = match begun {
+            Ok(writer) => {
+                self.file = Some(writer);
+                None
+            }
+            Err(Unusable::Taken(by)) => Some(taken(&self.dir, &by)),
+            Err(Unusable::Io(what, error)) => Some(not_begun(&self.dir, what, &error)),
         };
         self.note(trouble);
     }
@@ -183,6 +198,21 @@ impl Journal {
         // When it fails, the file is long, and nothing else.
         let _ = rewrite(&self.dir, writer);
     }
+}
+
+impl Writer {
+    fn begin(dir: &Path, lock: Flock<File>, head: &Head, past: &Past) -> io::Result<Writer> {
+        write_whole(dir, head, past).map(|file| Writer { len: len_of(&file), file, lock })
+    }
+}
+
+fn not_begun(dir: &Path, what: &str, error: &io::Error) -> String {
+    let dir = dir.display();
+    format!("cannot {what} {dir}: {error}; a monitor that comes after a kill -9 of this one will not know what runs")
+}
+
+fn taken(dir: &Path, by: &str) -> String {
+    format!("another monitor, with pid {by}, has begun in {}", dir.display())
 }
 
 enum Unusable {
@@ -292,6 +322,10 @@ mod tests {
         run
     }
 
+    fn refresh(journal: &mut Journal) {
+        journal.refresh(Incarnation::new(journal.next), std::iter::empty());
+    }
+
     #[test]
     fn what_ran_is_remembered_and_what_ended_is_not() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -368,10 +402,10 @@ mod tests {
         let mut journal = Journal::open(&state).expect("free");
         let web = write_start(&mut journal, "web", 41);
         fs::remove_file(state.join("journal")).expect("it is there");
-        journal.refresh();
+        refresh(&mut journal);
         assert_eq!(journal.trouble(), None);
         fs::remove_dir_all(&state).expect("it is there");
-        journal.refresh();
+        refresh(&mut journal);
         assert_eq!(journal.trouble(), None);
         assert!(matches!(Journal::open(&state), Err(Taken::By(_))), "its lock is held again, too");
         drop(journal);
@@ -385,11 +419,11 @@ mod tests {
         let above = dir.path().join("messages");
         let mut journal = Journal::open(&above.join("state")).expect("free");
         fs::remove_dir_all(&above).expect("it is there");
-        journal.refresh();
+        refresh(&mut journal);
         assert!(journal.trouble().is_some_and(|text| text.contains("is gone")), "{:?}", journal.trouble());
         assert!(!above.exists());
         fs::create_dir(&above).expect("a directory");
-        journal.refresh();
+        refresh(&mut journal);
         assert_eq!(journal.trouble(), None);
     }
 
@@ -401,6 +435,32 @@ mod tests {
         let mut journal = Journal::open(&file.join("below")).expect("free");
         assert!(journal.trouble().is_some_and(|text| text.contains("kill -9")));
         assert!(journal.announce(Incarnation::new(journal.next), &name("a")).is_none());
+    }
+
+    #[test]
+    fn one_that_could_not_be_begun_is_begun_when_it_can_be_with_all_that_is_left() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = dir.path().join("state");
+        fs::write(&state, "").expect("write");
+        let mut journal = Journal::open(&state).expect("free");
+        let said = journal.trouble().map(str::to_string);
+        refresh(&mut journal);
+        assert!(said.is_some() && journal.trouble() == said.as_deref(), "{said:?} {:?}", journal.trouble());
+        fs::remove_file(&state).expect("it is there");
+        let run = |number: u64| Incarnation::new(number.try_into().expect("not 0"));
+        let left = [(run(3), name("web"), Some(41)), (run(5), name("rest"), None)];
+        journal.refresh(run(8), left.into_iter());
+        assert_eq!(journal.trouble(), None);
+        journal.next = 8.try_into().expect("not 0");
+        assert_eq!(write_start(&mut journal, "later", 43), run(8));
+        journal.ended(run(5));
+        let colony = journal.colony;
+        drop(journal);
+        let journal = Journal::open(&state).expect("free again");
+        assert_eq!((journal.colony, journal.next.get()), (colony, 9));
+        let found: Vec<_> = journal.remembered.iter().map(|(name, past)| (name.as_str(), past.run, past.pid)).collect();
+        assert_eq!(found, [("web", run(3), 41), ("later", run(8), 43)]);
+        assert!(journal.remembered.iter().all(|(_, past)| past.born > 0));
     }
 
     #[test]
