@@ -35,9 +35,9 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
             let capability = CapabilitySet::from_bits(1 << which);
             format!("cannot drop the capability {capability} from its bounding set: {reason}")
         }
-        Step::Groups => format!("cannot set its supplementary groups: {reason}"),
-        Step::Gid => format!("cannot become group {gid}: {reason}"),
-        Step::Uid => format!("cannot become user {}: {reason}", uid.unwrap_or_default()),
+        Step::Groups => format!("cannot set its supplementary groups: {reason}{}", not_root(errno)),
+        Step::Gid => format!("cannot become group {gid}: {reason}{}", not_root(errno)),
+        Step::Uid => format!("cannot become user {}: {reason}{}", uid.unwrap_or_default(), not_root(errno)),
         Step::Verify => "its user or group is not the one asked for; it was not run".to_string(),
         Step::Capabilities => format!("cannot set its capabilities: {reason}"),
         Step::NoNewPrivs => format!("cannot set no_new_privs: {reason}"),
@@ -46,6 +46,16 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
         Step::Exec => exec_failed(program, birth, prepared, errno),
     };
     StartError { step, errno, what }
+}
+
+/// What to do where nobody may become another.
+fn not_root(errno: i32) -> &'static str {
+    match Errno::from_raw(errno) {
+        Errno::EPERM => {
+            "; that takes a monitor that is root and has the capabilities SETUID and SETGID, which a container may grant: else name the user for all of it, as a pod's securityContext.runAsUser does, and no user or group in the file"
+        }
+        _ => "",
+    }
 }
 
 fn limit_failed(birth: &Birth, which: i32, reason: &str) -> String {
