@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc::O_PATH;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Uid, getpid};
+use nix::unistd::{AccessFlags, Uid, access, getpid};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Its name in the messages directory. It starts with a dot, so that no monitor takes it for a message.
@@ -65,10 +65,11 @@ impl Socket {
             }
             Err(error) => {
                 let told = Some(error.to_string());
-                if self.told != told {
+                // Of a directory that is missing, or cannot be written, it is said for messages and this in one line.
+                if self.told != told && access(&self.dir, AccessFlags::W_OK).is_ok() {
                     tracing::warn!(%error, "cannot listen at {}: ctl get and its like cannot ask", path.display());
-                    self.told = told;
                 }
+                self.told = told;
             }
         }
     }

@@ -28,7 +28,8 @@ pub(super) fn prepare(args: &RunArgs) -> Result<(), Error> {
     for (_, path) in &all {
         expect_directory(path)?;
     }
-    // What the user writes into is made by the user: a misspelt --config must not look like an empty colony.
+    // What the user writes into is made by the user: a misspelt --config must not look like an empty colony. Without messages
+    // the inbox says so, and what to do.
     for (flag, path) in &all[1..] {
         make(flag, path);
     }
@@ -70,6 +71,7 @@ fn make(flag: &str, path: &Path) {
     }
     match DirBuilder::new().recursive(true).mode(0o755).create(path) {
         Ok(()) => tracing::info!("made {}, for {flag}", path.display()),
+        Err(_) if flag == "--messages" => {}
         Err(error) => tracing::warn!("cannot make {}, for {flag}: {error}", path.display()),
     }
 }

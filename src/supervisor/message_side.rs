@@ -19,6 +19,8 @@ pub(super) struct MessageSide {
 
 /// How many files are looked at in one turn: some milliseconds' worth, so that a flood keeps no exit waiting.
 const A_TURN: usize = 64;
+/// What to do about a directory that cannot be used.
+const REMEDY: &str = "messages and `ctl get` and its like need a directory that the monitor can write: in a pod a volume, such as an emptyDir (see --messages)";
 
 impl MessageSide {
     /// To be looked into at once.
@@ -111,7 +113,7 @@ impl MessageSide {
         }
         self.told = self.inbox.dir_error().map(str::to_string);
         match &self.told {
-            Some(trouble) => tracing::error!("{trouble}; no message is taken until that is mended (see --messages)"),
+            Some(trouble) => tracing::error!("{trouble}; {REMEDY}"),
             None => tracing::info!("messages can be taken again"),
         }
     }

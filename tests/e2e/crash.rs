@@ -480,7 +480,17 @@ fn on_a_read_only_file_system_it_says_so_and_runs_on() {
     }
     let colony = setup.start();
     colony.wait_pid("web", None);
-    colony.wait_log("Read-only file system");
+    colony.wait_log("emptyDir (see --messages)");
+    let unwritable = format!("cannot write in {}: Read-only file system", messages.display());
+    // A line for the journal, and one for messages and the socket.
+    let told = |text: &str| colony.log().lines().filter(|line| line.contains(text)).count();
+    assert_eq!((told("Read-only file system"), told(&unwritable)), (2, 1), "{}", colony.log());
+    let (_, verdict) = colony.get("/healthz?verbose");
+    assert!(verdict.contains(&format!("[+]messages ok ({unwritable})\n")), "{verdict}");
+    assert_eq!(colony.metric(r#"ncolony_healthcheck{name="messages"}"#), Some(0.0));
+    assert!(succeeds("mount", &["-o", "remount,rw", messages.to_str().expect("UTF-8")]));
+    colony.wait_log("messages can be taken again");
+    colony.wait_log("/journal is written again");
     let (status, _) = colony.end();
     assert_eq!(status.code(), Some(0));
 }

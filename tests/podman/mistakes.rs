@@ -40,6 +40,7 @@ fn with_messages_that_cannot_be_written_it_runs_and_says_so() {
         let volume = format!("{}:/run/ncolony/messages{mode}", path.display());
         let container = setup.messages(Some(&volume)).file("web", &sleeper()).start();
         runs_and_says(&container, "journal", &format!("cannot make /run/ncolony/messages/.ncolony: {expected}"));
+        runs_and_says(&container, "messages", &format!("cannot write in /run/ncolony/messages: {expected}"));
         container.wait_ready();
     }
 }

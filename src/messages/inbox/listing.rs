@@ -1,8 +1,10 @@
 //! From the directory to the queue.
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::super::directory::{Directory, FileTime, Kind, State, is_ignored};
 use super::super::work::Work;
@@ -50,10 +52,13 @@ impl Inbox {
         self.wanted |= self.listing.take().is_some_and(|listing| listing.overflowed);
         self.stuck.forget_before(self.number);
         self.noticed.forget_before(self.number);
-        self.directory_error = self.is_stuck().then(|| {
-            let path = self.path.display();
-            format!("{STUCK_AT_MOST} messages in {path} can be neither deleted nor renamed: no more are acted on")
-        });
+        let path = self.path.display();
+        self.directory_error = match (self.is_stuck(), unwritable(&self.path)) {
+            (true, _) => Some(format!(
+                "{STUCK_AT_MOST} messages in {path} can be neither deleted nor renamed: no more are acted on"
+            )),
+            (false, why) => why.map(|errno| format!("cannot write in {path}: {}", errno.desc())),
+        };
     }
 
     pub(super) fn is_stuck(&self) -> bool {
@@ -89,6 +94,11 @@ impl Inbox {
             self.listing.iter_mut().for_each(|listing| listing.overflowed = true);
         }
     }
+}
+
+/// Why nothing can be taken out of the directory, if nothing can. A message there is acted on once all the same.
+fn unwritable(path: &Path) -> Option<Errno> {
+    access(path, AccessFlags::W_OK).err()
 }
 
 #[cfg(test)]
