@@ -84,7 +84,7 @@ pub struct LogsArgs {
     #[command(flatten)]
     pub whom: ChoiceArgs,
 
-    /// Go on with what is printed from now on, by the next runs, too
+    /// Go on with what is printed from now on, by the next runs, too; each line when it has ended
     #[arg(short = 'f', long)]
     pub follow: bool,
 

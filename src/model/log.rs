@@ -59,6 +59,8 @@ pub struct LogLine {
 pub struct LogTold {
     /// The lines.
     pub lines: Vec<LogLine>,
+    /// What has come of lines that have not ended, of each stream: it is no part of the log before they do.
+    pub unfinished: Vec<LogLine>,
     /// How many bytes came before them that are kept no more: they were written faster than they were asked for.
     pub skipped: u64,
     /// Where they end.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::model::{HelperId, Incarnation, LogAsked, LogTold, Name, OnFull, Output};
+use crate::model::{HelperId, Incarnation, LogAsked, LogFrom, LogRun, LogTold, Name, OnFull, Output};
 
 use super::answer::{Answer, Heard};
 use super::lines::Lines;
@@ -246,9 +246,21 @@ impl Capture {
         self.tails.get(name).map(Tail::lines).unwrap_or_default()
     }
 
-    /// What was printed last of what is asked for, as much as is told at a time.
-    pub fn log(&self, asked: &LogAsked) -> LogTold {
-        self.logs.told(asked)
+    /// What was printed last of what is asked for, as much as is told at a time; what `run`, which goes on, has begun to
+    /// print counts as a line of each stream.
+    pub fn log(&self, asked: &LogAsked, run: Option<Incarnation>) -> LogTold {
+        let keys = run.filter(|_| asked.run == LogRun::Present && self.logs.keeps_some()).map(keys_of_run);
+        let lines = keys.into_iter().flatten().filter_map(|key| self.pipes.get(&key)?.unfinished());
+        let (most, since) = match asked.from {
+            LogFrom::Last { lines, since } => (lines.unwrap_or(usize::MAX), since),
+            LogFrom::After(_) => (usize::MAX, None),
+        };
+        let unfinished: Vec<_> = lines.filter(|line| since.is_none_or(|since| line.at >= since)).take(most).collect();
+        let mut asked = asked.clone();
+        if let LogFrom::Last { lines: Some(lines), .. } = &mut asked.from {
+            *lines -= unfinished.len();
+        }
+        LogTold { unfinished, ..self.logs.told(&asked) }
     }
 
     /// Forgets what a process has printed: there is none of this name any more.

@@ -81,7 +81,7 @@ impl Logs {
     /// Takes what this run of a process has printed, or somebody for the present one: whole lines, or a piece of a very
     /// long one.
     pub(super) fn push(&mut self, name: &Name, run: Option<u64>, stream: Stream, at: Wall, bytes: &[u8]) {
-        if bytes.is_empty() || self.room.each.min(self.room.all) == 0 {
+        if bytes.is_empty() || !self.keeps_some() {
             return;
         }
         if !self.by_name.contains_key(name) {
@@ -96,6 +96,11 @@ impl Logs {
         if self.held > self.room.all {
             self.make_room(name);
         }
+    }
+
+    /// Whether anything is kept.
+    pub(super) fn keeps_some(&self) -> bool {
+        self.room.each.min(self.room.all) > 0
     }
 
     /// Forgets what a process has printed.
@@ -294,6 +299,7 @@ impl Ring {
         let next = LogPlace { run: self.run, offset: begin + used as u64 };
         LogTold {
             lines: self.lines(begin, &bytes[..used]),
+            unfinished: Vec::new(),
             skipped: begin.saturating_sub(from),
             next,
             end: LogPlace { run: last.run, offset: last.offset },
@@ -308,15 +314,20 @@ impl Ring {
             while marks.peek().is_some_and(|mark| mark.until <= offset) {
                 marks.next();
             }
-            let text = line.strip_suffix(b"\n").unwrap_or(line);
-            let mut shown = Vec::with_capacity(text.len());
-            escape(text.strip_suffix(b"\r").unwrap_or(text), usize::MAX, &SHOWN, &mut shown);
             let at = marks.peek().map_or(Wall::default(), |mark| mark.at);
-            lines.push(LogLine { at, text: String::from_utf8_lossy(&shown).into_owned() });
+            lines.push(line_of(line, at));
             offset += line.len() as u64;
         }
         lines
     }
+}
+
+/// A line as it is told, with or without its end.
+pub(super) fn line_of(line: &[u8], at: Wall) -> LogLine {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let mut shown = Vec::with_capacity(text.len());
+    escape(text.strip_suffix(b"\r").unwrap_or(text), usize::MAX, &SHOWN, &mut shown);
+    LogLine { at, text: String::from_utf8_lossy(&shown).into_owned() }
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
 
 use super::lines::{Lines, MAX_KEPT, Written};
-use super::log::Logs;
+use super::log::{Logs, line_of};
 use super::outlet::Outlet;
 use super::render::Style;
-use crate::model::{Wall, utc};
+use crate::model::{LogLine, Wall, utc};
 
 /// The most that is read from one pipe before another has its turn: what a pipe holds, by default.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -27,6 +27,8 @@ pub(super) struct Pipe {
     pub(super) waits: bool,
     /// What was read and not yet written: an unfinished line, or, with `backlog`, lines that had no room.
     kept: Vec<u8>,
+    /// When the last of that was read.
+    kept_at: Wall,
     backlog: bool,
     /// No writer is left.
     eof: bool,
@@ -88,8 +90,8 @@ impl Blank {
     /// Our end, for a process that prints these lines, and its own.
     pub(super) fn split(self, lines: Lines, run: Option<u64>) -> (Pipe, OwnedFd) {
         let Blank { ours: fd, theirs } = self;
-        let (kept, last_words) = (Vec::new(), None);
-        (Pipe { fd, lines, run, waits: false, kept, backlog: false, eof: false, last_words }, theirs)
+        let (kept, kept_at, last_words) = (Vec::new(), Wall::default(), None);
+        (Pipe { fd, lines, run, waits: false, kept, kept_at, backlog: false, eof: false, last_words }, theirs)
     }
 }
 
@@ -115,6 +117,11 @@ impl Pipe {
     /// Whose lines these are.
     pub(super) fn lines(&self) -> &Lines {
         &self.lines
+    }
+
+    /// What has come of a line that has not ended.
+    pub(super) fn unfinished(&self) -> Option<LogLine> {
+        (!self.backlog && !self.kept.is_empty()).then(|| line_of(&self.kept, self.kept_at))
     }
 
     /// Reads once, a chunk at most, and writes the lines. `scratch` has [`SCRATCH`] bytes.
@@ -171,6 +178,7 @@ impl Pipe {
         logs.push(name, self.run, *stream, now.wall, &bytes[..used]);
         self.kept.clear();
         self.kept.extend_from_slice(&bytes[used..]);
+        self.kept_at = now.wall;
         if self.kept.is_empty() {
             // Most pipes keep nothing most of the time; there may be thousands.
             self.kept = Vec::new();

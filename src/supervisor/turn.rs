@@ -378,7 +378,7 @@ impl Supervisor {
         let output = spec.and_then(|spec| spec.birth.output).unwrap_or(self.host.default_output);
         match output.format {
             Format::Inherit => LogAnswer::NotCaptured,
-            Format::Prefix | Format::Json => LogAnswer::Told(self.host.capture.log(asked)),
+            Format::Prefix | Format::Json => LogAnswer::Told(self.host.capture.log(asked, run.map(|run| run.id))),
         }
     }
 

@@ -194,17 +194,21 @@ async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogT
         let is_all = if parameters.follow { told.next == told.end } else { told.next >= end };
         let turned = ask.turned();
         if is_all {
-            out.flush().await;
             if !parameters.follow {
+                // Where more has come since, what has begun does not come right after this.
+                let unfinished = if told.next == told.end { told.unfinished } else { Vec::new() };
+                say_lines(&mut out, &LogTold { lines: unfinished, ..LogTold::default() }, &parameters).await;
+                out.flush().await;
                 return;
             }
+            out.flush().await;
             sleep(pause_after(&told)).await;
             turned.await;
         }
         let next = LogAsked { from: LogFrom::After(told.next), ..asked.clone() };
         match ask.log(next).await {
             Ok(LogAnswer::Told(more)) => told = more,
-            Err(Stuck::Silent) => told = LogTold { lines: Vec::new(), skipped: 0, ..told },
+            Err(Stuck::Silent) => told = LogTold { lines: Vec::new(), unfinished: Vec::new(), skipped: 0, ..told },
             Ok(LogAnswer::NoProcess | LogAnswer::NotCaptured) | Err(Stuck::Gone) => break,
         }
     }

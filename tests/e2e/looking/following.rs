@@ -141,6 +141,34 @@ fn logs_are_of_this_run_or_the_one_before_and_followed_through_restarts() {
     }
 }
 
+// A prompt, or dots that tell of progress.
+#[test]
+fn a_line_that_has_not_ended_is_shown_as_the_last_one() {
+    let script = "printf 'one\\ntwo\\n... '; read line < $GATE; printf '%s\\n' $line; exec sleep 1000";
+    let setup = Setup::new();
+    let gate = setup.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let file = serde_json::json!({"args": ["sh", "-c", script], "env": {"GATE": gate.display().to_string()}});
+    let colony = setup.file("web", &file.to_string()).start();
+    wait_for("its beginning", || (show(&colony, &["logs", "web"]).0 == "one\ntwo\n... \n").then_some(()));
+    let rows: [(&[&str], &str); 5] = [
+        (&["logs", "--tail=0", "web"], ""),
+        (&["logs", "--tail=1", "web"], "... \n"),
+        (&["logs", "--tail=2", "web"], "two\n... \n"),
+        (&["logs", "--since=1h", "--prefix", "web"], "[web] one\n[web] two\n[web] ... \n"),
+        (&["logs", "--since=0s", "web"], ""),
+    ];
+    for (words, expected) in rows {
+        assert_eq!(show(&colony, words), (expected.to_string(), 0), "{words:?}");
+    }
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "web"]));
+    let mut lines = going.lines();
+    assert_eq!(lines.by_ref().take(2).collect::<Vec<_>>(), ["one", "two"]);
+    fs::write(&gate, "done\n").expect("somebody reads");
+    assert_eq!(lines.next().as_deref(), Some("... done"));
+    assert_eq!(show(&colony, &["logs", "--tail=1", "web"]).0, "... done\n");
+}
+
 #[test]
 fn output_that_is_inherited_is_not_known_and_that_is_said() {
     let colony = Colony::with(&[("web", r#"{"args": ["sleep", "1000"], "output": "inherit"}"#)]);
