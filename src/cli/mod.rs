@@ -221,7 +221,7 @@ pub enum ReadVerb {
     Logs(LogsArgs),
     /// List what has happened
     Events(EventsArgs),
-    /// Show what processes use of processors and memory
+    /// Show what processes use of processors and memory: on a terminal until q, and the rates from the second look on
     Top(TopArgs),
     /// Wait until processes are ready, say, or gone
     Wait(WaitArgs),

@@ -48,6 +48,8 @@ fn on_a_narrow_terminal_a_live_table_is_cut_and_a_list_is_whole() {
     let first = seen.split("\x1b[H\x1b[J").nth(1).expect("a drawing");
     let lines: Vec<&str> = first.trim_end().lines().map(str::trim_end).collect();
     assert_eq!(lines.len(), 10, "{seen:?}");
+    // A head and 21 processes, of which eight and the head are shown.
+    assert!(lines[9].starts_with("… 13 more rows, 6 more columns"), "{seen:?}");
     assert!(lines.iter().all(|line| line.chars().count() <= 40), "{seen:?}");
     let seen = on_a_terminal(&colony, &["get", long], "neverthere").expect("a terminal");
     assert!(seen.contains(&format!("{long}   1/1     Running   0          ")), "{seen:?}");

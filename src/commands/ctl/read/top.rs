@@ -65,7 +65,8 @@ fn live(monitor: Monitor<'_>, whom: &Whom<'_>, out: &mut Out) -> Result<(), Trou
         sort_by(&mut found, |one, other| before.weight(other).cmp(&before.weight(one)));
         let rows = with_head(HEAD, found.into_iter().map(|process| row(process, &before)).collect());
         let (Width(columns), Height(lines)) = terminal_size().unwrap_or((Width(80), Height(24)));
-        out.screen(&screen(&Table::default().lines(&rows), columns.into(), lines.into()))?;
+        let unknown = before.rates.is_empty().then_some("CPU(cores) comes with the next look");
+        out.screen(&screen(&Table::default().lines(&rows), unknown, columns.into(), lines.into()))?;
         match keys.wait(PERIOD) {
             Pressed::Nothing => {}
             Pressed::Quit => return Ok(()),
@@ -73,9 +74,20 @@ fn live(monitor: Monitor<'_>, whom: &Whom<'_>, out: &mut Out) -> Result<(), Trou
     }
 }
 
-/// As much as a terminal has room for.
-fn screen(lines: &[Line], columns: usize, rows: usize) -> Vec<Line> {
-    lines.iter().take(rows).map(|line| line.cut(columns)).collect()
+/// As much as a terminal has room for; its last line tells what is missing.
+fn screen(lines: &[Line], unknown: Option<&str>, columns: usize, rows: usize) -> Vec<Line> {
+    let head = lines.first().map(|line| line.cut(columns).to_string()).unwrap_or_default();
+    let hidden = HEAD.iter().filter(|name| !head.contains(**name)).count();
+    let is_whole = lines.len() <= rows && hidden == 0 && unknown.is_none();
+    let shown = if is_whole { rows } else { lines.len().min(rows.saturating_sub(1)) };
+    let more = |count: usize, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} more {what}{plural}"))
+    };
+    let missing = [more(lines.len().saturating_sub(shown), "row"), more(hidden, "column"), unknown.map(str::to_string)];
+    let missing: Vec<String> = missing.into_iter().flatten().collect();
+    let last = (!is_whole).then(|| Line::from(format!("… {}", missing.join(", "))));
+    lines.iter().take(shown).chain(&last).map(|line| line.cut(columns)).collect()
 }
 
 impl Before {
@@ -162,7 +174,12 @@ web    Running     250m         2.25s      3Mi             4         9
 日本   Suspended   <none>       <none>     <none>          <none>    <none>";
         let text = |lines: &[Line]| lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         assert_eq!(text(&lines), expected);
-        let narrow = screen(&lines, 40, 2);
-        assert_eq!(text(&narrow), "NAME   STATUS      CPU(cores)   CPU TIME\nweb    Running     250m         2.25s   ");
+        assert_eq!(screen(&lines, None, 80, 3), lines);
+        let narrow = screen(&lines, None, 40, 2);
+        assert_eq!(text(&narrow), "NAME   STATUS      CPU(cores)   CPU TIME\n… 2 more rows, 3 more columns");
+        let low = screen(&lines, Some("and more"), 80, 3);
+        assert_eq!(low[..2], lines[..2]);
+        assert_eq!(low[2].to_string(), "… 1 more row, and more");
+        assert_eq!(text(&screen(&lines, Some("and more"), 80, 9)[3..]), "… and more");
     }
 }
