@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         return https_get::run();
     }
     let words = spelled_out(words);
-    match Cli::try_parse_from(&words).unwrap_or_else(|error| advised(error, &words).exit()).command {
+    match Cli::try_parse_from(&words).unwrap_or_else(|error| refused(error, &words).exit()).command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
@@ -57,6 +57,18 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
         Some(command) => ["ncolony".into(), command].into_iter().chain(words.into_iter().skip(1)).collect(),
         None => words,
     }
+}
+
+/// What is wrong with these words. What the environment says has no place in the usage, as if it were to be typed.
+fn refused(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let error =
+        error.use_stderr().then(|| deaf(Cli::command()).try_get_matches_from(words).err()).flatten().unwrap_or(error);
+    advised(error, words)
+}
+
+/// The same, and whatever is in the environment.
+fn deaf(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.env(None::<&str>)).mut_subcommands(deaf)
 }
 
 /// What was meant by a word that is no subcommand: kubectl's verbs are those of `ncolony ctl`.
