@@ -52,6 +52,7 @@ mod scheduler;
 mod servers;
 mod shutdown;
 mod socket;
+mod strangers;
 mod support;
 mod upward;
 mod usage;

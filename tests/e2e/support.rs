@@ -1,8 +1,9 @@
 //! A colony under test: the real binary in directories of its own, ended with all that it started when the test ends.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -483,4 +484,23 @@ impl Colony {
             threads.all(stopped).then_some(())
         });
     }
+}
+
+/// A monitor that gives this one answer to everybody.
+pub(crate) fn imposter(dir: &Path, answer: String) {
+    let listener = UnixListener::bind(dir.join(".ncolony.sock")).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            // Some connect, look at whom they have before them, and ask at another connection.
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    line.clear();
+                }
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+            });
+        }
+    });
 }

@@ -1,16 +1,13 @@
 //! Where things go wrong: no monitor or another one, readers that go away, names that need quoting, thousands of processes.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use super::{Going, ctl, ready, run, show};
-use crate::support::{Colony, Setup, can};
+use crate::support::{Colony, Setup, can, imposter};
 
 #[test]
 fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
@@ -94,21 +91,6 @@ fn another_users_socket_is_an_error_that_says_so() {
         (text.as_str(), status),
         ("error: user 65534 may not ask this monitor: only root and its own user may\n", 1)
     );
-}
-
-/// A monitor that gives this one answer to everybody.
-fn imposter(dir: &Path, answer: String) {
-    let listener = UnixListener::bind(dir.join(".ncolony.sock")).expect("a socket");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let _ = reader.get_mut().write_all(answer.as_bytes());
-        }
-    });
 }
 
 #[test]
