@@ -215,10 +215,13 @@ fn a_name_that_nobody_has_is_an_error_and_the_nearest_is_suggested() {
     fs::write(places.file("database~"), "").expect("a file");
     let dir = places.config();
     for verb in ["remove", "restart"] {
-        let expected = format!("error: no process \"workr\" in {}\n  did you mean \"worker\"?\n", dir.display());
+        let expected = format!("error: process \"workr\" not found in {}\n  did you mean \"worker\"?\n", dir.display());
         assert_eq!(places.fails(&[verb, "workr"]), expected);
         let told = places.fails(&[verb, "database"]);
-        assert!(told.contains("its file would be NAME, NAME.json, NAME.yaml or NAME.yml there"), "{told}");
+        assert!(
+            told.contains("its file would be database, database.json, database.yaml or database.yml there"),
+            "{told}"
+        );
         let told = places.fails(&[verb, "worker.yaml"]);
         assert!(told.contains("the name is \"worker\", without the extension"), "{told}");
     }
@@ -296,7 +299,7 @@ fn what_else_is_asked_for_by_messages() {
         assert!(told.ends_with("did you mean \"web\"?\n"), "{line:?}: {told}");
     }
     // A set's replica is no file that could be removed.
-    assert!(places.fails(&["remove", "web-12"]).starts_with("error: no process \"web-12\""));
+    assert!(places.fails(&["remove", "web-12"]).starts_with("error: process \"web-12\" not found in"));
     let rows = [
         ("HPU", "error: there is no signal \"HPU\"\n  did you mean SIGHUP?\n"),
         ("65", "error: there is no signal \"65\"\n  name one such as HUP, SIGUSR1, RTMIN+3 or 15\n"),

@@ -10,7 +10,8 @@ use super::read::duration;
 /// `ncolony ctl apply`
 #[derive(Args, Clone, Debug)]
 pub struct ApplyArgs {
-    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml"; may be repeated
+    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml", with "---" between them;
+    /// may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -30,7 +31,8 @@ pub struct ApplyArgs {
 /// `ncolony ctl diff`
 #[derive(Args, Clone, Debug)]
 pub struct DiffArgs {
-    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml"; may be repeated
+    /// A process file, a directory of them, or "-": files on stdin, each headed by "# NAME.yaml", with "---" between them;
+    /// may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -102,7 +104,7 @@ pub struct ScaleArgs {
     pub names: NamesArgs,
 
     /// How many of each there are to be
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    #[arg(long, value_name = "N", value_parser = replicas)]
     pub replicas: u32,
 
     /// `--dry-run`
@@ -112,6 +114,10 @@ pub struct ScaleArgs {
     /// `--wait`
     #[command(flatten)]
     pub wait: WaitFlags,
+}
+
+fn replicas(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|many| *many <= 1000).ok_or_else(|| "expected a number from 0 to 1000".to_string())
 }
 
 /// `ncolony ctl stop`, `ncolony ctl start`
@@ -142,11 +148,11 @@ pub struct NamesArgs {
     pub name_option: Option<String>,
 
     /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["names", "name_option"])]
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "name_option")]
     pub selector: Option<String>,
 
     /// All that there are files of
-    #[arg(long, conflicts_with_all = ["names", "name_option", "selector"])]
+    #[arg(long, conflicts_with_all = ["name_option", "selector"])]
     pub all: bool,
 }
 
@@ -195,12 +201,16 @@ pub enum RolloutVerb {
 #[derive(Args, Clone, Debug)]
 pub struct WhomArgs {
     /// The processes' names
-    #[arg(value_name = "NAME", required_unless_present = "groups")]
+    #[arg(value_name = "NAME", required_unless_present_any = ["groups", "selector"])]
     pub names: Vec<String>,
 
     /// All processes of a group, as the key "group" of their files names it; may be repeated
     #[arg(long = "group", value_name = "GROUP", conflicts_with = "names")]
     pub groups: Vec<String>,
+
+    /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["names", "groups"])]
+    pub selector: Option<String>,
 
     /// `--wait`
     #[command(flatten)]
@@ -217,6 +227,10 @@ pub struct StatusArgs {
     /// All processes of a group, as the key "group" of their files names it; may be repeated
     #[arg(long = "group", value_name = "GROUP", conflicts_with = "names")]
     pub groups: Vec<String>,
+
+    /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["names", "groups"])]
+    pub selector: Option<String>,
 
     /// How long to wait; 0 for as long as it takes
     // The time after which a Deployment's rollout counts as failed.

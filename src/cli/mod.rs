@@ -275,7 +275,7 @@ pub enum CtlVerb {
     Start(OutageArgs),
     /// Run processes that have a schedule now, besides it
     Trigger(AskArgs),
-    /// Send a signal to the main process of one process, or of a group's, once
+    /// Send a signal to the main process of each of these, once
     Signal(SignalArgs),
     /// Explain the keys of a process file, one at a time
     Explain(ExplainArgs),
@@ -363,9 +363,9 @@ pub struct GroupArgs {
 
 /// `ncolony ctl signal`
 #[derive(Args, Clone, Debug)]
-#[command(override_usage = "ncolony ctl signal [OPTIONS] <NAME|-l SELECTOR|--all> <SIGNAL>")]
+#[command(override_usage = "ncolony ctl signal [OPTIONS] <NAME...|-l SELECTOR|--all> <SIGNAL>")]
 pub struct SignalArgs {
-    /// The process's name
+    /// The processes' names
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
@@ -373,29 +373,27 @@ pub struct SignalArgs {
     #[arg(value_name = "SIGNAL")]
     pub signal: Option<String>,
 
+    /// Where there are several names, the signal is the last word
+    #[arg(value_name = "SIGNAL", hide = true)]
+    pub more: Vec<String>,
+
     /// Those whose file says so: group=GROUP, group!=GROUP; several, with commas, must all be true
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "signal")]
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
 
     /// All that there are files of
-    #[arg(long, conflicts_with_all = ["signal", "selector"])]
+    #[arg(long, conflicts_with = "selector")]
     pub all: bool,
 }
 
 impl SignalArgs {
-    /// Whom, and the signal: the only word where nobody is named.
+    /// Whom, and the signal: the last word.
     pub fn get(&self) -> Option<(NamesArgs, &str)> {
-        let whom = |name: Option<&String>| NamesArgs {
-            names: name.cloned().into_iter().collect(),
-            name_option: None,
-            selector: self.selector.clone(),
-            all: self.all,
-        };
-        match (&self.name, &self.signal, self.selector.is_some() || self.all) {
-            (Some(name), Some(signal), false) => Some((whom(Some(name)), signal)),
-            (Some(signal), None, true) => Some((whom(None), signal)),
-            (_, _, _) => None,
-        }
+        let mut names: Vec<&String> = self.name.iter().chain(&self.signal).chain(&self.more).collect();
+        let signal = names.pop()?;
+        let (selector, all) = (self.selector.clone(), self.all);
+        let whom = NamesArgs { names: names.into_iter().cloned().collect(), name_option: None, selector, all };
+        (!whom.names.is_empty() || !whom.is_by_name()).then_some((whom, signal))
     }
 }
 

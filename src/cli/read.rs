@@ -93,7 +93,7 @@ pub struct LogsArgs {
     pub previous: bool,
 
     /// The last so many lines of what is kept; -1 for all
-    #[arg(long, value_name = "LINES", allow_negative_numbers = true, default_value = "-1", hide_default_value = true)]
+    #[arg(long, value_name = "LINES", value_parser = lines, allow_negative_numbers = true, default_value = "-1", hide_default_value = true)]
     pub tail: i64,
 
     /// What is no older than this, such as 90s, 5m or 1h30m
@@ -113,8 +113,8 @@ pub struct LogsArgs {
 #[derive(Args, Clone, Debug)]
 pub struct EventsArgs {
     /// Of whom
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
+    #[command(flatten)]
+    pub whom: ChoiceArgs,
 
     /// Go on, and print what happens
     #[arg(short = 'w', long)]
@@ -152,6 +152,10 @@ pub struct WaitArgs {
     #[command(flatten)]
     pub whom: ChoiceArgs,
 
+    /// All that there are
+    #[arg(long)]
+    pub all: bool,
+
     /// For what: condition=NAME[=STATUS], such as condition=Ready, delete, or jsonpath=PATH[=VALUE]
     #[arg(long = "for", value_name = "WHAT")]
     pub what: String,
@@ -171,6 +175,13 @@ pub struct WhyArgs {
     /// How
     #[command(flatten)]
     pub color: ColorArgs,
+}
+
+fn lines(text: &str) -> Result<i64, String> {
+    text.parse()
+        .ok()
+        .filter(|lines| *lines >= -1)
+        .ok_or_else(|| "expected a number of lines, or -1 for all".to_string())
 }
 
 /// `90s`, `1h30m`, `1.5h`, or seconds without a unit.

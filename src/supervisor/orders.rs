@@ -139,8 +139,8 @@ fn set_of(spec: &ProcessSpec) -> Option<&Name> {
 
 fn unknown<'a>(kind: &str, word: &str, known: impl Iterator<Item = &'a str>) -> String {
     match nearest(word, known) {
-        Some(near) => format!("there is no {kind} {word:?}; did you mean {near:?}?"),
-        None => format!("there is no {kind} {word:?}"),
+        Some(near) => format!("{kind} {word:?} not found; did you mean {near:?}?"),
+        None => format!("{kind} {word:?} not found"),
     }
 }
 
@@ -239,11 +239,11 @@ mod tests {
             (Request::Restart(name("web")), "Named web"),
             (Request::Restart(name("worker")), "Named worker-0; Named worker-1"),
             (Request::RestartGroup("fronts".into()), "Broad web"),
-            (Request::RestartGroup("front".into()), "there is no group \"front\"; did you mean \"fronts\"?"),
+            (Request::RestartGroup("front".into()), "group \"front\" not found; did you mean \"fronts\"?"),
             (Request::Stop(name("down")), "stop down"),
             (Request::Stop(name("worker")), "stop worker-0; stop worker-1"),
-            (Request::Stop(name("wbe")), "there is no process \"wbe\"; did you mean \"web\"?"),
-            (Request::Stop(name("workr")), "there is no process \"workr\"; did you mean \"worker\"?"),
+            (Request::Stop(name("wbe")), "process \"wbe\" not found; did you mean \"web\"?"),
+            (Request::Stop(name("workr")), "process \"workr\" not found; did you mean \"worker\"?"),
             (Request::Start(name("down")), "start down"),
             (
                 Request::Start(name("off")),
@@ -272,7 +272,7 @@ mod tests {
             (signal("down"), "down is not running, and nothing was sent"),
             (signal("left"), "left is not running, and nothing was sent"),
             (signal("worker-0"), "worker-0 is not running, and nothing was sent"),
-            (signal("nobody"), "there is no process \"nobody\""),
+            (signal("nobody"), "process \"nobody\" not found"),
         ];
         for (request, expected) in rows {
             assert_eq!(come_to(&request, &desired, &observed), expected, "{request:?}");

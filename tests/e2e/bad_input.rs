@@ -69,7 +69,7 @@ fn each_program_says_what_it_cannot_use_and_with_which_status() {
         (ctl("add web"), 2, "--cmd <CMD>"),
         (ctl("add web --name web --cmd true"), 2, "cannot be used with"),
         (ctl("remove a/b"), 1, "a name does not contain '/'"),
-        (ctl("restart nobody"), 1, "no process \"nobody\" in CONFIG"),
+        (ctl("restart nobody"), 1, "process \"nobody\" not found in CONFIG"),
         (ctl("restart"), 2, "give a NAME"),
         ("ctl --config NOWHERE --messages MESSAGES add web --cmd true".into(), 1, "cannot use --config NOWHERE"),
         ("ctl --config FILE --messages MESSAGES remove web".into(), 1, "cannot use --config FILE"),

@@ -36,9 +36,9 @@ fn what_the_monitor_would_refuse_is_an_error_and_no_message() {
         (&["start", "web", "off", "--wait"], "off is suspended by its file, and only an edit changes that"),
         (&["signal", "off", "HUP"], "off is not running, and nothing was sent"),
         (&["restart", "bad"], "bad does not run, since its file is refused"),
-        (&["restart", "web-0"], "there is no process \"web-0\""),
+        (&["restart", "web-0"], "process \"web-0\" not found"),
         (&["trigger", "busy", "--wait"], "busy cannot be triggered: "),
-        (&["restart-group", "front"], "there is no group \"front\""),
+        (&["restart-group", "front"], "group \"front\" not found"),
     ] {
         let (status, out, told) = ctl(&colony, &config, line);
         assert_eq!((status, out.as_str()), (Some(1), ""), "{line:?}: {told}");
@@ -173,7 +173,7 @@ fn of_a_file_without_replicas_it_is_said_that_it_has_none() {
         let (status, out, told) = ctl(&colony, &config, line);
         assert_eq!((status, out.as_str()), (Some(0), expected), "{line:?}: {told}");
     };
-    ok(&["scale", "web", "--replicas=0", "--wait"], "process/web scaled\nprocess/web condition met\n");
+    ok(&["scale", "web", "--replicas=0", "--wait"], "process/web scaled\nprocess/web successfully rolled out\n");
     ok(&["rollout", "status", "web"], "process/web successfully rolled out\n");
     for (line, before) in [
         (&["get", "web"][..], ""),
@@ -186,6 +186,6 @@ fn of_a_file_without_replicas_it_is_said_that_it_has_none() {
         assert_eq!((status, out.as_str()), (Some(1), ""), "{line:?}: {told}");
         assert_eq!(told, format!("error: {before}web has no replicas: its file asks for 0\n"), "{line:?}");
     }
-    ok(&["scale", "web", "--replicas=2", "--wait"], "process/web scaled\nprocess/web condition met\n");
+    ok(&["scale", "web", "--replicas=2", "--wait"], "process/web scaled\nprocess/web successfully rolled out\n");
     ok(&["get", "web", "-o", "name"], "process/web-0\nprocess/web-1\n");
 }

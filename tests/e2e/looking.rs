@@ -154,6 +154,19 @@ fn what_kubectls_fingers_type_is_understood() {
         let words: Vec<&str> = words.iter().copied().chain((words[0] == "get").then_some("--no-headers")).collect();
         assert_eq!((steady(&show(&colony, &words).0).as_str(), show(&colony, &words).1), (expected, 0), "{words:?}");
     }
+    for words in
+        [&["wait", "--all", "--for=condition=Ready"][..], &["wait", "process", "--all", "--for=condition=Ready"]]
+    {
+        let (text, status) = show(&colony, words);
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!((lines, status), (vec!["process/api condition met", "process/web condition met"], 0), "{words:?}");
+    }
+    assert_eq!(show(&colony, &["wait", "web", "--all", "--for=condition=Ready"]).1, 2, "either");
+    for words in [&["events", "-l", "group=front"][..], &["get", "events", "-l", "group=front"]] {
+        let (events, status) = show(&colony, words);
+        assert!(events.contains("process/web") && !events.contains("api") && status == 0, "{words:?}: {events}");
+    }
     for verb in ["describe", "logs", "why", "top", "events"] {
         let (text, status) = show(&colony, &[verb, "process", "web"]);
         assert!(status == 0 && !text.contains("api"), "{verb}: {text}");
@@ -207,7 +220,7 @@ fn a_word_that_is_none_of_those_that_it_may_be_gets_a_suggestion() {
         assert_eq!(show(&colony, words), (format!("error: {expected}\n"), code), "{words:?}");
     }
     let none = "No resources found\n  no process is of the group \"fornt\"; did you mean \"front\"?\n";
-    for verb in ["get", "describe", "logs", "top"] {
+    for verb in ["get", "describe", "logs", "top", "events"] {
         assert_eq!(show(&colony, &[verb, "-l", "group=fornt"]), (none.to_string(), 0), "{verb}");
     }
     let waited = show(&colony, &["wait", "-l", "group=fornt", "--for=condition=Ready"]);

@@ -147,7 +147,7 @@ fn what_cannot_be_obeyed_is_set_aside_with_the_reason() {
     let web = colony.wait_pid("web", None);
     colony.wait_metric(r#"ncolony_process_exits_total{process="done",reason="completed"}"#, |n| n == 1.0);
     let refused = [
-        ("a", r#"{"type": "STOP", "name": "wbe"}"#, "there is no process \"wbe\"; did you mean \"web\"?"),
+        ("a", r#"{"type": "STOP", "name": "wbe"}"#, "process \"wbe\" not found; did you mean \"web\"?"),
         ("b", r#"{"type": "START", "name": "off"}"#, "off is suspended by its file, and only an edit changes that"),
         ("c", r#"{"type": "SIGNAL", "name": "done", "signal": "HUP"}"#, "done is not running, and nothing was sent"),
         ("d", r#"{"type": "SIGNAL", "name": "web", "signal": "HPU"}"#, "did you mean SIGHUP?"),

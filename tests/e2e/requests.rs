@@ -61,11 +61,11 @@ fn what_names_nobody_is_set_aside_with_the_reason_and_counted() {
     let colony = Colony::with(&[("web", r#"{"args": ["sleep", "1000"], "group": ["fronts"]}"#)]);
     let first = colony.wait_pid("web", None);
     let refused = [
-        ("who", restart("wed"), "there is no process \"wed\"; did you mean \"web\"?"),
+        ("who", restart("wed"), "process \"wed\" not found; did you mean \"web\"?"),
         (
             "whom",
             r#"{"type": "RESTART-GROUP", "group": "front"}"#.into(),
-            "there is no group \"front\"; did you mean \"fronts\"?",
+            "group \"front\" not found; did you mean \"fronts\"?",
         ),
         ("what", r#"{"type": "RESTRAT"}"#.into(), "did you mean RESTART?"),
         ("nothing", "RESTART web".into(), "expected a JSON object"),

@@ -41,19 +41,19 @@ fn apply_waits_until_what_was_written_is_in_force_and_ready() {
     let colony = Colony::with(&[]);
     fs::write(colony.path("web.yaml"), slow(&colony, "one")).expect("a file");
     let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
-    assert_eq!(told, "process/web created\nprocess/web condition met\n");
+    assert_eq!(told, "process/web created\nprocess/web successfully rolled out\n");
     assert!(colony.path("one").exists(), "it was waited for");
     let first = colony.wait_pid("web", None);
 
     fs::write(colony.path("web.yaml"), slow(&colony, "two")).expect("a file");
     let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
-    assert_eq!(told, "process/web configured\nprocess/web condition met\n");
+    assert_eq!(told, "process/web configured\nprocess/web successfully rolled out\n");
     assert!(colony.path("two").exists() && !lives(first), "another run is ready");
 
     // A comment is nothing that a monitor sees.
     fs::write(colony.path("web.yaml"), format!("# new\n{}", slow(&colony, "two"))).expect("a file");
-    assert!(succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]).ends_with("condition met\n"));
-    assert_eq!(succeeds(&colony, &["delete", "web", "--wait"]), "process/web deleted\nprocess/web condition met\n");
+    assert!(succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]).ends_with("successfully rolled out\n"));
+    assert_eq!(succeeds(&colony, &["delete", "web", "--wait"]), "process/web deleted\nprocess/web gone\n");
     assert_eq!(succeeds(&colony, &["rollout", "status"]), "", "there is nobody");
 }
 
@@ -99,11 +99,11 @@ fn each_message_is_waited_for_until_its_effect_is_to_be_seen() {
     );
     assert!(!lives(run), "another run has begun");
     let told = succeeds(&colony, &["stop", "web", "--persist", "--wait"]);
-    assert_eq!(told, "process/web suspended\nprocess/web condition met\n");
+    assert_eq!(told, "process/web suspended\nprocess/web stopped\n");
     let told = fails(&colony, &["signal", "web", "HUP"]);
     assert!(told.ends_with("web is not running, and nothing was sent\n"), "{told}");
     let told = succeeds(&colony, &["start", "web", "--persist", "--wait"]);
-    assert_eq!(told, "process/web resumed\nprocess/web condition met\n");
+    assert_eq!(told, "process/web resumed\nprocess/web started\n");
 }
 
 #[test]
@@ -111,12 +111,14 @@ fn a_set_is_waited_for_as_a_whole() {
     let colony = Colony::with(&[("web.yaml", SLEEPER)]);
     colony.wait_pid("web", None);
     let told = succeeds(&colony, &["scale", "web", "--replicas=3", "--wait"]);
-    assert_eq!(told, "process/web scaled\nprocess/web condition met\n");
+    assert_eq!(told, "process/web scaled\nprocess/web successfully rolled out\n");
     let pids = [0, 1, 2].map(|index| colony.wait_pid(&format!("web-{index}"), None));
     let told = succeeds(&colony, &["rollout", "restart", "web", "--wait"]);
     assert_eq!(told, "process/web restart requested\nprocess/web restarted\n");
     assert!(!pids.into_iter().any(lives), "all of them are others");
     assert_eq!(succeeds(&colony, &["rollout", "status", "web"]), "process/web successfully rolled out\n");
+    let told = fails(&colony, &["rollout", "status", "-l", "group=front"]);
+    assert!(told.starts_with("error: no process is of the group \"front\""), "{told}");
     succeeds(&colony, &["scale", "web", "--replicas=1", "--wait"]);
     let left = succeeds(&colony, &["rollout", "status"]);
     assert_eq!(left, "process/web-0 successfully rolled out\n");
@@ -188,7 +190,7 @@ fn what_crashed_and_is_well_the_next_time_is_rolled_out_when_that_is_proved() {
     fs::write(colony.path("web.yaml"), format!("args: [sh, -c, '{script}']\nbackoff: {{thresholdSeconds: 2}}\n"))
         .expect("a file");
     let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
-    assert_eq!(told, "process/web created\nprocess/web condition met\n");
+    assert_eq!(told, "process/web created\nprocess/web successfully rolled out\n");
     let began = colony.metric(&series("start_time_seconds", "web")).expect("it runs");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64();
     assert!(now - began >= 2.0, "{began} {now}");
@@ -202,7 +204,7 @@ fn a_file_that_is_mended_is_in_force_when_the_monitor_has_read_it() {
     colony.wait_finding("web", "refused");
     fs::write(colony.path("web.yaml"), SLEEPER).expect("a file");
     let told = succeeds(&colony, &["apply", "-f", "web.yaml", "--wait"]);
-    assert_eq!(told, "process/web configured\nprocess/web condition met\n");
+    assert_eq!(told, "process/web configured\nprocess/web successfully rolled out\n");
     assert!(lives(pid), "it ran on");
 }
 

@@ -49,7 +49,8 @@ pub(super) fn restart(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
 /// `rollout restart`
 pub(super) fn rollout(ctl: &CtlArgs, args: &WhomArgs) -> Result<(), Error> {
     if args.groups.is_empty() {
-        let named = NamesArgs { names: args.names.clone(), name_option: None, selector: None, all: false };
+        let (names, selector) = (args.names.clone(), args.selector.clone());
+        let named = NamesArgs { names, name_option: None, selector, all: false };
         return each(ctl, &named, RESTART, &Request::Restart, Some(&args.wait));
     }
     let members = members(ctl, &args.groups)?;
@@ -81,7 +82,7 @@ pub(super) fn members(ctl: &CtlArgs, groups: &[String]) -> Result<Vec<Name>, Err
 /// `stop`
 pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
-        true => super::change::suspend(ctl, args, "true", "suspended"),
+        true => super::change::suspend(ctl, args, "true", ["suspended", "stopped"]),
         false => each(ctl, &args.names, STOP, &Request::Stop, Some(&args.wait)),
     }
 }
@@ -89,7 +90,7 @@ pub(super) fn stop(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
 /// `start`
 pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
     match args.persist {
-        true => super::change::suspend(ctl, args, "false", "resumed"),
+        true => super::change::suspend(ctl, args, "false", ["resumed", "started"]),
         false => each(ctl, &args.names, START, &Request::Start, Some(&args.wait)),
     }
 }

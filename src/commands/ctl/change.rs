@@ -12,18 +12,24 @@ use crate::cli::{ApplyArgs, CtlArgs, DeleteArgs, DiffArgs, DryRun, NamesArgs, Ou
 use crate::config::{self, Change, Defaults};
 use crate::model::Name;
 
+/// What is said of those that are as their files want them.
+const ROLLED_OUT: &str = "successfully rolled out";
+
 /// `apply`: all of it, or, where the monitor would refuse some, none.
 pub(super) fn apply(ctl: &CtlArgs, args: &ApplyArgs) -> Result<(), Error> {
     files::directory(&ctl.config, "--config")?;
     let steps = steps::of_sources(&ctl.config, sources::read(&args.files, args.name.as_deref())?)?;
-    written(ctl, &steps, None, &args.dry_run, &args.wait)
+    written(ctl, &steps, None, &args.dry_run, Awaited { how: &args.wait, word: ROLLED_OUT })
 }
 
 /// `diff`: whether something differs.
 pub(super) fn diff(ctl: &CtlArgs, args: &DiffArgs) -> Result<bool, Error> {
     files::directory(&ctl.config, "--config")?;
     let steps = steps::of_sources(&ctl.config, sources::read(&args.files, args.name.as_deref())?)?;
-    steps::rehearse(&ctl.config, &steps)?;
+    steps::rehearse(&ctl.config, &steps).map_err(|error| match error {
+        Error::Refused(told) => Error::NoDiff(told),
+        other => other,
+    })?;
     for step in &steps {
         super::print(&difference(step));
     }
@@ -44,13 +50,13 @@ fn difference(step: &Step) -> String {
 /// `scale`: the key `replicas` of their files.
 pub(super) fn scale(ctl: &CtlArgs, args: &ScaleArgs) -> Result<(), Error> {
     let steps = keyed(ctl, &args.names, ("replicas", &args.replicas.to_string()))?;
-    written(ctl, &steps, Some("scaled"), &args.dry_run, &args.wait)
+    written(ctl, &steps, Some("scaled"), &args.dry_run, Awaited { how: &args.wait, word: ROLLED_OUT })
 }
 
 /// `stop --persist`, `start --persist`: the key `suspend`.
-pub(super) fn suspend(ctl: &CtlArgs, args: &OutageArgs, value: &str, word: &str) -> Result<(), Error> {
+pub(super) fn suspend(ctl: &CtlArgs, args: &OutageArgs, value: &str, words: [&'static str; 2]) -> Result<(), Error> {
     let steps = keyed(ctl, &args.names, ("suspend", value))?;
-    written(ctl, &steps, Some(word), &DryRun::default(), &args.wait)
+    written(ctl, &steps, Some(words[0]), &DryRun::default(), Awaited { how: &args.wait, word: words[1] })
 }
 
 fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<Vec<Step>, Error> {
@@ -58,14 +64,20 @@ fn keyed(ctl: &CtlArgs, names: &NamesArgs, key: (&'static str, &str)) -> Result<
     names.iter().map(|name| steps::of_key(&ctl.config, name, key)).collect()
 }
 
-fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: &WaitFlags) -> Result<(), Error> {
+/// Whether it is waited for, and what is said when it is so.
+struct Awaited<'a> {
+    how: &'a WaitFlags,
+    word: &'static str,
+}
+
+fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: Awaited<'_>) -> Result<(), Error> {
     steps::rehearse(&ctl.config, steps)?;
     let is_dry = dry.is_asked();
-    let awaiting = if is_dry { None } else { Awaiting::begin(ctl, wait)? };
+    let awaiting = if is_dry { None } else { Awaiting::begin(ctl, wait.how)? };
     steps::carry_out(&ctl.config, steps, word, is_dry)?;
     if let Some(awaiting) = awaiting {
         let goals: Vec<(Name, Goal)> = steps.iter().map(|step| (step.name.clone(), goal(step))).collect();
-        return awaiting.until(&goals, "condition met", Meanwhile::Crashes(BTreeSet::new()));
+        return awaiting.until(&goals, wait.word, Meanwhile::Crashes(BTreeSet::new()));
     }
     if !is_dry && steps.iter().any(|step| step.deed() != Deed::Unchanged) {
         monitor::note_of_absence(&ctl.messages, "the next one begins with these files");
@@ -82,10 +94,19 @@ fn goal(step: &Step) -> Goal {
     }
 }
 
-/// `delete`: all of them, or none.
+/// `delete`: all that are named, or none; of what files describe, all that are there.
 pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
+    let missing = delete_found(ctl, args)?;
+    match missing.is_empty() || args.ignore_not_found {
+        true => Ok(()),
+        false => Err(Error::Missing { names: missing, dir: ctl.config.clone() }),
+    }
+}
+
+/// Deletes those that are there; returns who is not.
+fn delete_found(ctl: &CtlArgs, args: &DeleteArgs) -> Result<Vec<String>, Error> {
     let dir = &ctl.config;
-    let doomed = doomed(dir, args)?;
+    let (doomed, missing) = doomed(dir, args)?;
     if !args.force {
         is_needed(dir, &doomed)?;
     }
@@ -99,33 +120,34 @@ pub(super) fn delete(ctl: &CtlArgs, args: &DeleteArgs) -> Result<(), Error> {
     }
     if let Some(awaiting) = awaiting {
         let goals: Vec<(Name, Goal)> = doomed.into_iter().map(|name| (name, Goal::Gone)).collect();
-        return awaiting.until(&goals, "condition met", Meanwhile::Nothing);
-    }
-    if !is_dry && !doomed.is_empty() {
+        awaiting.until(&goals, "gone", Meanwhile::Nothing)?;
+    } else if !is_dry && !doomed.is_empty() {
         monitor::note_of_absence(&ctl.messages, "the next one begins without them");
     }
-    Ok(())
+    Ok(missing)
 }
 
-/// Whom `delete` is about, each once.
-fn doomed(dir: &Path, args: &DeleteArgs) -> Result<Vec<Name>, Error> {
+/// Whom `delete` is about, each once; and whom files describe that are not there.
+fn doomed(dir: &Path, args: &DeleteArgs) -> Result<(Vec<Name>, Vec<String>), Error> {
     let sources = sources::read(&args.files, None)?;
     let words = args.names.get();
     let of_files = sources.iter().map(|of| of.name.as_str());
     let named: Vec<&str> = whom::names(dir, &words).iter().copied().chain(of_files).collect();
-    if named.is_empty() {
-        return whom::chosen(dir, &args.names, files::described);
+    if named.is_empty() || !args.names.is_by_name() {
+        return Ok((whom::chosen(dir, &args.names, files::described)?, Vec::new()));
     }
-    let mut doomed: Vec<Name> = Vec::new();
+    let (mut doomed, mut missing): (Vec<Name>, Vec<String>) = (Vec::new(), Vec::new());
     for text in named {
         match files::described(dir, files::bare(text)) {
             Ok(name) if doomed.contains(&name) => {}
             Ok(name) => doomed.push(name),
-            Err(Error::Unknown { .. }) if args.ignore_not_found => {}
+            Err(Error::Unknown { .. }) if args.ignore_not_found || !sources.is_empty() => {
+                missing.push(text.to_string())
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(doomed)
+    Ok((doomed, missing))
 }
 
 fn is_needed(dir: &Path, doomed: &[Name]) -> Result<(), Error> {

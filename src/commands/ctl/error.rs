@@ -34,6 +34,8 @@ pub(super) enum Error {
     ExtrasShape { path: PathBuf },
     /// The monitor would refuse the file.
     Refused(Vec<Diagnostic>),
+    /// The monitor would refuse what it is to be compared with.
+    NoDiff(Vec<Diagnostic>),
     /// A directory cannot be used.
     Directory { flag: &'static str, path: PathBuf, source: io::Error },
     /// The directory cannot be listed.
@@ -84,6 +86,8 @@ pub(super) enum Error {
     OtherFile { name: String, path: PathBuf },
     /// No file describes a process of this name.
     Unknown { name: String, dir: PathBuf, nearest: Option<String> },
+    /// No files describe these, and the others are deleted.
+    Missing { names: Vec<String>, dir: PathBuf },
     /// A process file cannot be written.
     Write { path: PathBuf, source: io::Error },
     /// A process file cannot be deleted.
@@ -108,10 +112,8 @@ impl fmt::Display for Error {
             Error::Extras { path, .. } => write!(f, "cannot read --extras {}", path.display()),
             Error::ExtrasSyntax { path, .. } => write!(f, "--extras {} is not JSON", path.display()),
             Error::ExtrasShape { path } => write!(f, "--extras {} holds no JSON object", path.display()),
-            Error::Refused(diagnostics) => {
-                f.write_str("the monitor would refuse this; nothing is written")?;
-                diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
-            }
+            Error::Refused(diagnostics) => refusal(f, "the monitor would refuse this; nothing is written", diagnostics),
+            Error::NoDiff(diagnostics) => refusal(f, "the monitor would refuse this", diagnostics),
             Error::Directory { flag, path, .. } => write!(f, "cannot use {flag} {}", path.display()),
             Error::Unlisted(why) => f.write_str(why),
             Error::Source { path, .. } if path.as_os_str() == "-" => f.write_str("cannot read stdin"),
@@ -131,10 +133,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot set {key} in {} and leave all else there as it is", path.display())
             }
             Error::Replica { name, set } => write!(f, "{name:?} may be a replica of {set:?}, and has no file"),
-            Error::Needed(diagnostics) => {
-                f.write_str("other files depend on that; nothing is deleted")?;
-                diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
-            }
+            Error::Needed(diagnostics) => refusal(f, "other files depend on that; nothing is deleted", diagnostics),
             Error::UnknownGroup { group, .. } => write!(f, "no process is of the group {group:?}"),
             Error::NoSchedule { name } => write!(f, "process {name:?} has no schedule"),
             Error::Trouble(trouble) => write!(f, "{trouble}"),
@@ -152,12 +151,23 @@ impl fmt::Display for Error {
             Error::TimedOut { name, how } => write!(f, "timed out waiting for process/{name}: {how}"),
             Error::NoMonitor { dir } => write!(f, "no monitor takes messages in {}; nothing is asked", dir.display()),
             Error::OtherFile { name, path } => write!(f, "{} describes {name:?} already", path.display()),
-            Error::Unknown { name, dir, .. } => write!(f, "no process {name:?} in {}", dir.display()),
+            Error::Unknown { name, dir, .. } => write!(f, "process {name:?} not found in {}", dir.display()),
+            Error::Missing { names, dir } => {
+                let dir = dir.display();
+                let each: Vec<String> =
+                    names.iter().map(|name| format!("process {name:?} not found in {dir}")).collect();
+                f.write_str(&each.join("\nerror: "))
+            }
             Error::Write { path, .. } => write!(f, "cannot write {}", path.display()),
             Error::Delete { path, .. } => write!(f, "cannot delete {}", path.display()),
             Error::Message(_) => f.write_str("cannot ask the monitor"),
         }
     }
+}
+
+fn refusal(f: &mut fmt::Formatter<'_>, head: &str, diagnostics: &[Diagnostic]) -> fmt::Result {
+    f.write_str(head)?;
+    diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
 }
 
 impl std::error::Error for Error {
@@ -180,6 +190,8 @@ impl std::error::Error for Error {
             | Error::Signal { .. }
             | Error::ExtrasShape { .. }
             | Error::Refused(_)
+            | Error::NoDiff(_)
+            | Error::Missing { .. }
             | Error::OtherFile { .. }
             | Error::Unknown { .. }
             | Error::Unlisted(_)
@@ -220,7 +232,10 @@ impl Error {
             Error::OtherFile { name, .. } => {
                 Some(format!("edit that file, or delete it first: ncolony ctl remove {}", shell_word(name)))
             }
-            Error::NoHead => Some("begin it with a line such as \"# web.yaml\", or give --name web".to_string()),
+            Error::NoHead => Some(
+                "begin it with a line such as \"# web.yaml\", or give --name web; \"---\" parts several".to_string(),
+            ),
+            Error::Missing { .. } => Some("with --ignore-not-found that is no error".to_string()),
             Error::Several { .. } => Some("the monitor takes neither; delete one of them".to_string()),
             Error::Link { .. } => Some("change the file that it leads to, or delete the link first".to_string()),
             Error::Entangled { key, value, .. } => Some(format!("write it there yourself: {key}: {value}")),
@@ -245,8 +260,8 @@ impl Error {
             Error::Signal { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
             Error::Signal { nearest: None, .. } => Some("name one such as HUP, SIGUSR1, RTMIN+3 or 15".to_string()),
             Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest:?}?")),
-            Error::Unknown { nearest: None, .. } => {
-                Some("its file would be NAME, NAME.json, NAME.yaml or NAME.yml there".to_string())
+            Error::Unknown { name, nearest: None, .. } => {
+                Some(format!("its file would be {name}, {name}.json, {name}.yaml or {name}.yml there"))
             }
             Error::Name { .. }
             | Error::Env(_)
@@ -256,6 +271,7 @@ impl Error {
             | Error::Extras { .. }
             | Error::ExtrasSyntax { .. }
             | Error::Refused(_)
+            | Error::NoDiff(_)
             | Error::Unlisted(_)
             | Error::Source { .. }
             | Error::NoFiles { .. }

@@ -21,9 +21,10 @@ mod unified;
 mod whom;
 
 use std::error::Error as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::error::Error;
 use self::read::Trouble;
@@ -42,16 +43,20 @@ const TROUBLE: u8 = 2;
 pub fn run(args: &CtlArgs) -> ExitCode {
     let is_diff = matches!(args.verb, CtlVerb::Diff(_));
     match execute(args) {
+        Ok(_) if IS_LOST.load(Ordering::Relaxed) => trouble(is_diff),
         Ok(status) => status,
         Err(error) => {
             note(&explain(&error));
-            let makes_no_sense = matches!(error, Error::Trouble(Trouble::Usage(_)));
-            if is_diff || makes_no_sense { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
+            trouble(is_diff || matches!(error, Error::Trouble(Trouble::Usage(_))))
         }
     }
 }
 
-pub(super) use files::KIND;
+fn trouble(is_diff_or_usage: bool) -> ExitCode {
+    if is_diff_or_usage { ExitCode::from(TROUBLE) } else { ExitCode::FAILURE }
+}
+
+pub(super) use files::{KIND, KINDS};
 
 /// The names of the processes that files describe, for whoever completes a command line; none of what is no directory.
 pub(super) fn names(dir: &Path) -> Vec<String> {
@@ -115,7 +120,13 @@ fn uses_config(verb: &CtlVerb) -> bool {
 fn send(ctl: &CtlArgs, request: &Request) -> Result<(), Error> {
     files::directory(&ctl.messages, "--messages")?;
     monitor::would_obey(ctl, std::slice::from_ref(request))?;
-    messages::write(&ctl.messages, request).map(drop).map_err(Error::Message)
+    let path = messages::write(&ctl.messages, request).map_err(Error::Message)?;
+    // Not on stdout, where NColony's says nothing.
+    monitor::note_of_absence(
+        &ctl.messages,
+        &format!("{} is written, and one that starts later drops it", path.display()),
+    );
+    Ok(())
 }
 
 /// Says what became of a process, as kubectl does.
@@ -123,9 +134,19 @@ fn say(name: &Name, word: &str, is_dry: bool) {
     print(&format!("process/{name} {word}{}\n", if is_dry { " (dry run)" } else { "" }));
 }
 
-/// A reader that has gone away is no reason to fail: the exit status tells all.
+/// Whether something that was to be printed could not be.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// A reader that has gone away is no reason to fail: the exit status tells all. A full disk is, as for `cp`.
 fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout();
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(error) = printed.map_err(|error| (error.kind() != ErrorKind::BrokenPipe).then_some(error))
+        && let Some(error) = error
+        && !IS_LOST.swap(true, Ordering::Relaxed)
+    {
+        note(&format!("error: cannot print what is done: {error}"));
+    }
 }
 
 fn note(text: &str) {

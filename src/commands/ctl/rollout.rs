@@ -9,7 +9,7 @@ use super::error::Error;
 use super::monitor::NOTICED;
 use super::read::{Monitor, Trouble, tell_of_refused};
 use super::{ask, files, whom};
-use crate::cli::{CtlArgs, StatusArgs};
+use crate::cli::{CtlArgs, NamesArgs, StatusArgs};
 use crate::model::Name;
 
 /// Waits until each is as its file wants it; says how each is whenever that changes.
@@ -18,8 +18,10 @@ pub(super) fn status(ctl: &CtlArgs, args: &StatusArgs) -> Result<(), Error> {
     thread::sleep(NOTICED);
     let words: Vec<&str> = args.names.iter().map(String::as_str).collect();
     let named = whom::names(&ctl.config, &words);
-    let is_of_all = args.groups.is_empty() && named.is_empty();
+    let is_of_all = args.groups.is_empty() && args.selector.is_none() && named.is_empty();
+    let chosen = NamesArgs { names: Vec::new(), name_option: None, selector: args.selector.clone(), all: false };
     let names: Vec<Name> = match (args.groups.is_empty(), named.is_empty()) {
+        _ if args.selector.is_some() => whom::chosen(&ctl.config, &chosen, files::called)?,
         (false, _) => ask::members(ctl, &args.groups)?,
         (true, true) => awaiting.names().collect(),
         (true, false) => whom::found(&ctl.config, named, files::called)?,

@@ -52,15 +52,20 @@ fn file(path: &Path) -> Result<Source, Error> {
     Ok(Source { name, file: called, text })
 }
 
-/// The files of a directory, those passed over that the monitor passes over.
+/// The files of a directory, those passed over that the monitor passes over. What has another extension is told: in the
+/// directory of a monitor it would be a process, and beside the files of a repository it is a README.
 fn directory(dir: &Path) -> Result<Vec<Source>, Error> {
     let unreadable = |source| Error::Source { path: dir.to_path_buf(), source };
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with('.') && files::not_ignored(&name).is_ok() && !path.is_dir() {
-            found.push(file(&path)?);
+        if name.starts_with('.') || files::not_ignored(&name).is_err() || path.is_dir() {
+            continue;
+        }
+        match files::stem(&name).contains('.') && files::stem(&name) == name {
+            true => super::note(&format!("note: {} is passed over: it is no .yaml, .yml or .json", path.display())),
+            false => found.push(file(&path)?),
         }
     }
     match found.is_empty() {

@@ -18,8 +18,11 @@ pub(super) fn chosen(
 ) -> Result<Vec<Name>, Error> {
     let words = args.get();
     let named = names(dir, &words);
-    if named.is_empty() && args.is_by_name() {
-        return Err(Error::Trouble(Trouble::Usage("whom? give a NAME, -l group=GROUP or --all".to_string())));
+    let usage = |text: &str| Err(Error::Trouble(Trouble::Usage(text.to_string())));
+    match (named.is_empty(), args.is_by_name()) {
+        (true, true) => return usage("whom? give a NAME, -l group=GROUP or --all"),
+        (false, false) => return usage("whom? give a NAME, or -l group=GROUP or --all, and not both"),
+        (true, false) | (false, true) => {}
     }
     files::directory(dir, "--config")?;
     let chosen = match (&args.selector, args.all) {

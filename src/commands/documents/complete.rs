@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, Shell};
 use crate::commands::ctl;
-use crate::config::{self, Defaults, Directory, Trust};
+use crate::config::{self, Defaults, Directory, Scan, Trust};
 use crate::model::{Moment, Signal, sort_by};
 
 /// What may stand in a place.
@@ -101,6 +101,8 @@ impl<'a> Place<'a> {
         if self.ended || !word.starts_with('-') || word == "-" {
             match self.command.find_subcommand(word).filter(|_| !self.ended && self.count == 0) {
                 Some(command) => self.command = command,
+                // As in `stop process web`.
+                None if self.count == 0 && self.takes_names() && self.is_kind(word) => {}
                 None => self.count += 1,
             }
         } else if word == "--" {
@@ -112,6 +114,14 @@ impl<'a> Place<'a> {
         } else {
             self.open = option(self.command, word).filter(|option| wants_value(option));
         }
+    }
+
+    fn takes_names(&self) -> bool {
+        self.command.get_positionals().next().is_some_and(|arg| value_name(arg) == "NAME")
+    }
+
+    fn is_kind(&self, word: &str) -> bool {
+        ctl::KINDS.contains(&word) && !ctl::names(&self.config).iter().any(|name| name == word)
     }
 
     fn given(&mut self, option: &Arg, value: &str) {
@@ -152,12 +162,15 @@ impl<'a> Place<'a> {
 
     /// What an option or an argument may be.
     fn values(&self, arg: &Arg, last: &str, prefix: &str) -> Answer {
-        let name = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()).unwrap_or_default();
+        let name = value_name(arg);
         let mut more = "nothing";
         let known: Vec<(String, String)> = match name {
-            "NAME" => plain(names(&self.config, last)),
+            "NAME" if self.command.get_name() == "trigger" => plain(named(scheduled(&self.config), last)),
+            "NAME" => plain(named(ctl::names(&self.config), last)),
             "GROUP" => plain(groups(&self.config)),
-            "SIGNAL" | "SIG" => plain((1..32).filter_map(Signal::from_raw).map(short).collect()),
+            "SIGNAL" | "SIG" => {
+                plain((1..32).filter_map(Signal::from_raw).map(|signal| called(signal, last)).collect())
+            }
             "KEY" => plain(config::paths()),
             "FORMAT" if arg.get_id() == "output" => words(FORMATS, ""),
             "SELECTOR" => plain(groups(&self.config).iter().map(|group| format!("group={group}")).collect()),
@@ -204,9 +217,14 @@ fn words(all: &[&str], prefix: &str) -> Vec<(String, String)> {
     all.iter().map(|word| (format!("{prefix}{word}"), String::new())).collect()
 }
 
-fn short(signal: Signal) -> String {
+/// By its whole name where that is how it begins.
+fn called(signal: Signal, last: &str) -> String {
     let text = signal.to_string();
-    text.strip_prefix("SIG").unwrap_or(&text).to_string()
+    text.strip_prefix("SIG").filter(|_| !last.starts_with("SIG")).unwrap_or(&text).to_string()
+}
+
+fn value_name(arg: &Arg) -> &str {
+    arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()).unwrap_or_default()
 }
 
 /// The first line of a help.
@@ -215,14 +233,23 @@ fn meaning(text: Option<&clap::builder::StyledStr>) -> String {
 }
 
 /// As `process/NAME` where that is how it begins.
-fn names(dir: &Path, last: &str) -> Vec<String> {
+fn named(names: Vec<String>, last: &str) -> Vec<String> {
     let kind = if last.starts_with(ctl::KIND) { ctl::KIND } else { "" };
-    ctl::names(dir).into_iter().map(|name| format!("{kind}{name}")).collect()
+    names.into_iter().map(|name| format!("{kind}{name}")).collect()
+}
+
+/// Who has a schedule.
+fn scheduled(dir: &Path) -> Vec<String> {
+    let processes = scan(dir).processes;
+    processes.iter().filter(|(_, spec)| spec.schedule.is_some()).map(|(name, _)| name.to_string()).collect()
+}
+
+fn scan(dir: &Path) -> Scan {
+    Directory::new(dir, Defaults::STANDARD, Trust::default()).scan(Moment::ZERO)
 }
 
 fn groups(dir: &Path) -> Vec<String> {
-    let scan = Directory::new(dir, Defaults::STANDARD, Trust::default()).scan(Moment::ZERO);
-    let mut groups: Vec<String> = scan.processes.values().flat_map(|spec| spec.groups.clone()).collect();
+    let mut groups: Vec<String> = scan(dir).processes.values().flat_map(|spec| spec.groups.clone()).collect();
     sort_by(&mut groups, Ord::cmp);
     groups.dedup();
     groups
@@ -260,6 +287,8 @@ mod tests {
             (&["ctl", "apply", "-f", "x", "--dry"], "--dry-run :nothing"),
             (&["ctl", "explain", "livenessProbe.per"], "livenessProbe.periodSeconds :nothing"),
             (&["ctl", "signal", "web", "US"], "USR1 USR2 :nothing"),
+            (&["ctl", "signal", "web", "SIGUS"], "SIGUSR1 SIGUSR2 :nothing"),
+            (&["ctl", "signal", "process", "web", "US"], "USR1 USR2 :nothing"),
             (&["completion", ""], "bash zsh fish :nothing"),
             (&["ctl", "get", "-o", "j"], "json jsonpath= :nothing"),
             (&["ctl", "get", "--output=w"], "--output=wide :nothing"),
@@ -279,15 +308,19 @@ mod tests {
     #[test]
     fn names_and_groups_are_those_of_the_directory_that_the_line_names() {
         let dir = tempfile::tempdir().expect("a directory");
-        for (file, text) in
-            [("web.yaml", "args: [a]\ngroup: [fronts, all]\n"), ("a b", "{\"args\": [\"a\"]}"), ("x~", "")]
-        {
+        for (file, text) in [
+            ("web.yaml", "args: [a]\ngroup: [fronts, all]\n"),
+            ("a b", "{\"args\": [\"a\"], \"schedule\": {\"every\": 9}}"),
+            ("x~", ""),
+        ] {
             fs::write(dir.path().join(file), text).expect("a file");
         }
         let config = dir.path().display().to_string();
         let of = |shell, words: &[&str]| told(shell, words);
         assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "stop", ""]), "a b web :nothing");
         assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "stop", "process/w"]), "process/web :nothing");
+        assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "signal", "process", "w"]), "web :nothing");
+        assert_eq!(of(Shell::Fish, &["ctl", "--config", &config, "trigger", ""]), "a b :nothing");
         assert_eq!(of(Shell::Fish, &["ctl", "stop", "web", "--config", &config, "w"]), "web :nothing");
         assert_eq!(
             of(Shell::Zsh, &["ctl", "--config", &config, "rollout", "restart", "--group=f"]),

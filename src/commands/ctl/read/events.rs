@@ -17,7 +17,19 @@ const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 /// Prints what has happened, the last at the end.
 pub(super) fn events(monitor: Monitor<'_>, args: &EventsArgs, out: &mut Out) -> Result<(), Trouble> {
     let all = monitor.get("/v1/events")?;
-    let names = names(monitor, &all, &args.names)?;
+    let names = match &args.whom.selector {
+        None => names(monitor, &all, &args.whom.names)?,
+        Some(_) => {
+            let mut whom = Whom::of(&args.whom)?;
+            let (processes, _) = whom.now(monitor, Detail::Brief)?;
+            let (chosen, _) = whom.among(&processes);
+            if chosen.is_empty() {
+                whom.tell_of_none(&processes);
+                return Ok(());
+            }
+            chosen.into_iter().map(|process| object::name(process).to_string()).collect()
+        }
+    };
     let is_asked = |event: &Value| names.is_empty() || names.iter().any(|name| text(event, "/process") == name);
     let mut table = Table::default();
     let head = if args.no_headers { Vec::new() } else { with_head(HEAD, Vec::new()) };

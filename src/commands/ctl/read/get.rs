@@ -12,7 +12,7 @@ use super::path::Template;
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Shown, Whom};
 use super::{events, object, yaml};
-use crate::cli::{EventsArgs, FORMATS, GetArgs};
+use crate::cli::{ChoiceArgs, EventsArgs, FORMATS, GetArgs};
 
 /// How it is printed.
 enum Format {
@@ -91,11 +91,12 @@ pub(super) fn get(monitor: Monitor<'_>, args: &GetArgs, out: &mut Out) -> Result
 
 /// `get events`, as kubectl has it.
 fn as_events(args: &GetArgs) -> Result<EventsArgs, Trouble> {
-    if args.output.is_some() || args.whom.selector.is_some() {
-        return Err(Trouble::Usage("events take neither -o nor -l".to_string()));
+    if args.output.is_some() {
+        return Err(Trouble::Usage("events take no -o".to_string()));
     }
     let names = args.whom.names.iter().skip(1).cloned().collect();
-    Ok(EventsArgs { names, watch: args.watch, no_headers: args.no_headers, color: args.color })
+    let whom = ChoiceArgs { names, selector: args.whom.selector.clone() };
+    Ok(EventsArgs { whom, watch: args.watch, no_headers: args.no_headers, color: args.color })
 }
 
 /// Prints those that there are, and then each that changes, as long as the monitor lives.

@@ -26,10 +26,13 @@ enum Goal {
 /// Waits until all are as they should be.
 pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Result<(), Trouble> {
     let goal = Goal::parse(&args.what)?;
-    let mut whom = Whom::of_some(&args.whom)?;
+    let mut whom = if args.all { Whom::of(&args.whom)? } else { Whom::of_some(&args.whom)? };
     let by = Instant::now() + args.timeout;
     let list = monitor.get("/v1/processes?brief=true")?;
     whom.know(&list)?;
+    if args.all && !whom.is_everybody() {
+        return Err(Trouble::Usage("whom? give a NAME, -l group=GROUP or --all, and not both".to_string()));
+    }
     let (found, missing) = whom.among(&list);
     if found.is_empty() && missing.is_empty() && goal != Goal::Gone {
         whom.tell_of_none(&list);
