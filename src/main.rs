@@ -59,16 +59,21 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
     }
 }
 
-/// What is wrong with these words. What the environment says has no place in the usage, as if it were to be typed.
+/// What is wrong with these words. What the environment says has no place in the usage, as if it were to be typed, nor
+/// have the directories, which every verb takes.
 fn refused(error: clap::Error, words: &[OsString]) -> clap::Error {
     let error =
-        error.use_stderr().then(|| deaf(Cli::command()).try_get_matches_from(words).err()).flatten().unwrap_or(error);
+        error.use_stderr().then(|| plain(Cli::command()).try_get_matches_from(words).err()).flatten().unwrap_or(error);
     advised(error, words)
 }
 
 /// The same, and whatever is in the environment.
-fn deaf(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.env(None::<&str>)).mut_subcommands(deaf)
+fn plain(command: clap::Command) -> clap::Command {
+    let plain_arg = |arg: clap::Arg| {
+        let is_everywhere = arg.is_global_set();
+        arg.env(None::<&str>).hide(is_everywhere)
+    };
+    command.mut_args(plain_arg).mut_subcommands(plain)
 }
 
 /// What was meant by a word that is no subcommand: kubectl's verbs are those of `ncolony ctl`.
