@@ -597,6 +597,36 @@ fn a_dependency_that_compose_can_do_without_and_that_is_waited_for_here_is_named
 }
 
 #[test]
+fn an_order_of_systemd_that_becomes_a_dependency_is_named() {
+    const NAMED: &str = "no counterpart: b is waited for whatever comes of it";
+    let rows = [
+        (&["After=b.service"][..], Some("After")),
+        (&["Wants=b.service", "After=b.service"], Some("Wants")),
+        (&["Before=c.service", "After=b.service"], Some("After")),
+        // Without it, systemd starts it neither.
+        (&["Requires=b.service"], None),
+        (&["After=b.service", "Requires=b.service"], None),
+        (&["After=b.service", "BindsTo=b.service"], None),
+    ];
+    for (lines, named) in rows {
+        let unit = format!("[Unit]\n{}\n[Service]\nRestart=always\nExecStart=/bin/a\n", lines.join("\n"));
+        let other = "[Service]\nRestart=always\nExecStart=/bin/b\n";
+        let made = made_of(&[("a.service", &unit), ("b.service", other)]);
+        assert!(made.stdout.contains("dependsOn: [b]") || made.stdout.contains("- b\n"), "{lines:?}: {}", made.stdout);
+        assert_eq!(made.stderr.matches(NAMED).count(), usize::from(named.is_some()), "{lines:?}: {}", made.stderr);
+        assert!(
+            named.is_none_or(|key| made.stderr.contains(&format!("] {key}: {NAMED}"))),
+            "{lines:?}: {}",
+            made.stderr
+        );
+    }
+    // The unit that says it is not the one that waits.
+    let first = "[Unit]\nBefore=b.service\n[Service]\nRestart=always\nExecStart=/bin/a\n";
+    let made = made_of(&[("a.service", first), ("b.service", "[Service]\nRestart=always\nExecStart=/bin/b\n")]);
+    assert!(made.stderr.contains("] Before: no counterpart: a is waited for"), "{}", made.stderr);
+}
+
+#[test]
 fn of_what_a_service_and_its_deploy_say_differently_the_one_that_is_not_taken_is_named() {
     let limit = |memory: &str| format!("resources: {{limits: {{{memory}}}}}");
     let rows = [

@@ -491,7 +491,8 @@ fn their_process_files_and_ours_are_equal_to_the_byte() {
     let Some(original) = Original::find("their_process_files_and_ours_are_equal_to_the_byte") else { return };
     let places = Places::new();
     let extras = places.root.path().join("extras");
-    let text = r#"{"uid": 9, "group": ["a"], "x": {"\u00e9\ud83d\ude00": [1, 2.5, -3, true, null, "\u007f\"\\/\t"]}}"#;
+    let text = r#"{"uid": 9, "group": ["a"], "x": {"\u00e9\ud83d\ude00": [1, 2.5, -3, true, null, "\u007f\"\\/\t"]},
+        "n": [123456789012345678901234567890, {"m": -123456789012345678901}, 18446744073709551615, 1e3, 1.50e-7, 1E16]}"#;
     fs::write(&extras, text).expect("a file");
     let extras = extras.to_str().expect("UTF-8");
     let rows: [&[&str]; 5] = [

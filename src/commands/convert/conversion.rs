@@ -72,10 +72,8 @@ pub(super) struct Want {
 pub(super) enum Need {
     /// It does not start without it.
     Must,
-    /// It starts without it where it cannot be had.
+    /// It starts without it where it cannot be had: what it says is the order of those that are there.
     May,
-    /// It is only about the order of those that are there.
-    Order,
 }
 
 /// Why nothing is converted.

@@ -47,38 +47,35 @@ fn order(conversion: &mut Conversion) {
         conversion.processes.iter().enumerate().map(|(number, process)| (process.name.clone(), number)).collect();
     let mut edges: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
     for at in 0..conversion.processes.len() {
-        for want in conversion.processes[at].take_wants() {
-            let process = &mut conversion.processes[at];
-            let Want { place, what, name, condition, need } = want;
-            match numbers.get(&name) {
+        let wants = conversion.processes[at].take_wants();
+        let is_vital = |name: &str| wants.iter().any(|want| want.name == name && want.need == Need::Must);
+        let process = &mut conversion.processes[at];
+        for Want { place, what, name, condition, need } in &wants {
+            match numbers.get(name) {
                 Some(number) if edges[at].contains(number) => {}
                 Some(number) if leads(&edges, *number, at) => {
                     let text = format!("{name} waits for this one, and two cannot wait for each other");
-                    process.note_at(Grade::Lost, &place, &what, &text);
+                    process.note_at(Grade::Lost, place, what, &text);
                 }
                 Some(number) => {
                     edges[at].push(*number);
-                    let value = match condition {
+                    let value = match *condition {
                         "Ready" => json!(name),
                         condition => json!({"name": name, "condition": condition}),
                     };
                     process.push("dependsOn", value);
-                    match need {
-                        Need::Must | Need::Order => {}
-                        Need::May => {
-                            let text =
-                                format!("{name} is waited for whatever comes of it; without it, this never starts");
-                            process.note_at(Grade::Lost, &place, &what, &text);
-                        }
+                    if !is_vital(name) {
+                        let text = format!("{name} is waited for whatever comes of it; without it, this never starts");
+                        process.note_at(Grade::Lost, place, what, &text);
                     }
                 }
                 None => {
                     let text = format!("{name} is not among what is converted");
                     match need {
-                        Need::May | Need::Order => process.note_at(Grade::Remark, &place, &what, &text),
+                        Need::May => process.note_at(Grade::Remark, place, what, &text),
                         Need::Must => {
                             let text = text + "; if a process is to be it, add dependsOn";
-                            process.note_at(Grade::Lost, &place, &what, &text);
+                            process.note_at(Grade::Lost, place, what, &text);
                         }
                     }
                 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::error::Error;
+use super::exact::{Merged, Raws};
 use super::{files, json, steps};
 use crate::cli::AddArgs;
 use crate::config::{self, Defaults};
@@ -64,10 +65,13 @@ fn text(args: &AddArgs) -> Result<String, Error> {
     for (key, value) in [("restartPolicy", &args.restart_policy), ("schedule", &args.schedule)] {
         keys.extend(value.iter().map(|value| (key.to_string(), json!(value))));
     }
+    let mut raws = Raws::new();
     if let Some(path) = &args.extras {
-        keys.extend(extras(path)?);
+        let extras;
+        (extras, raws) = read(path)?;
+        keys.extend(extras);
     }
-    Ok(json::text(&Value::Object(keys)))
+    Ok(json::text(&Merged { keys: &keys, raws }))
 }
 
 fn environment(pairs: &[String]) -> Result<Map<String, Value>, Error> {
@@ -81,12 +85,13 @@ fn environment(pairs: &[String]) -> Result<Map<String, Value>, Error> {
     Ok(env)
 }
 
-fn extras(path: &PathBuf) -> Result<Map<String, Value>, Error> {
+/// The extras, and what each is in the file's own words.
+fn read(path: &PathBuf) -> Result<(Map<String, Value>, Raws), Error> {
     let text = fs::read(path).map_err(|source| Error::Extras { path: path.clone(), source })?;
-    match serde_json::from_slice(&text) {
-        Ok(Value::Object(keys)) => Ok(keys),
-        Ok(_) => Err(Error::ExtrasShape { path: path.clone() }),
-        Err(source) => Err(Error::ExtrasSyntax { path: path.clone(), source }),
+    let syntax = |source| Error::ExtrasSyntax { path: path.clone(), source };
+    match serde_json::from_slice(&text).map_err(syntax)? {
+        Value::Object(keys) => Ok((keys, serde_json::from_slice(&text).map_err(syntax)?)),
+        _ => Err(Error::ExtrasShape { path: path.clone() }),
     }
 }
 
@@ -122,6 +127,33 @@ mod tests {
             r#""schedule": "0 3 * * *"}"#
         );
         assert_eq!(of(&line).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn extras_win_and_are_written_as_python_writes_them() {
+        let extras = tempfile::NamedTempFile::new().expect("a file");
+        let of = |text: &str| {
+            std::fs::write(extras.path(), text).expect("extras");
+            let path = extras.path().display().to_string();
+            of(&["web", "--cmd", "true", "--uid", "7", "--extras", &path]).expect("a text")
+        };
+        let made = of(r#"{"a" :[1,{"b":2.50}],  "uid":8, "a":{"c" : [ ]}, "d":-0.5}"#);
+        assert_eq!(made, r#"{"args": ["true"], "uid": 8, "a": {"c": []}, "d": -0.5}"#);
+        assert_eq!(of("{}"), r#"{"args": ["true"], "uid": 7}"#);
+    }
+
+    #[test]
+    fn extras_keep_the_numbers_that_no_64_bits_hold() {
+        let extras = tempfile::NamedTempFile::new().expect("a file");
+        let text =
+            r#"{"n": 123456789012345678901234567890, "l": [{"m": -123456789012345678901}, 1e3, 18446744073709551615]}"#;
+        std::fs::write(extras.path(), text).expect("extras");
+        let made = of(&["web", "--cmd", "true", "--extras", &extras.path().display().to_string()]);
+        let expected = concat!(
+            r#"{"args": ["true"], "n": 123456789012345678901234567890, "#,
+            r#""l": [{"m": -123456789012345678901}, 1000.0, 18446744073709551615]}"#
+        );
+        assert_eq!(made.as_deref(), Ok(expected));
     }
 
     #[test]

@@ -3,11 +3,10 @@
 
 use std::io;
 
-use serde::Serialize as _;
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-pub(super) fn text(value: &Value) -> String {
+pub(super) fn text(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     // Writing a value to memory does not fail.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut bytes, Python));
@@ -27,6 +26,17 @@ impl Formatter for Python {
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
+    }
+
+    /// As its `repr`: the fewest digits that mean the number, with an exponent where there would be more than 16.
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let scientific = format!("{value:e}");
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        match exponent.parse().unwrap_or(0) {
+            -4..16 if value.fract() == 0.0 => write!(writer, "{value}.0"),
+            -4..16 => write!(writer, "{value}"),
+            exponent => write!(writer, "{digits}e{exponent:+03}"),
+        }
     }
 
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
@@ -58,5 +68,8 @@ mod tests {
             r#""l": []}"#
         );
         assert_eq!(text(&value), expected);
+        let numbers = json!([1e15, 1e16, -1.5e16, 1e-4, 1.5e-5, 1e100, -0.0, 0.1, 1e3, 5e-324]);
+        let expected = "[1000000000000000.0, 1e+16, -1.5e+16, 0.0001, 1.5e-05, 1e+100, -0.0, 0.1, 1000.0, 5e-324]";
+        assert_eq!(text(&numbers), expected);
     }
 }

@@ -10,6 +10,7 @@ mod awaiting;
 mod change;
 mod effect;
 mod error;
+mod exact;
 mod files;
 mod json;
 mod monitor;

@@ -334,7 +334,7 @@ fn want(setting: &Setting, stem: &str, services: &[&Unit]) -> Want {
         what: setting.key.clone(),
         name: stem.to_string(),
         condition: if is_oneshot { "Completed" } else { "Ready" },
-        need: if matches!(setting.key.as_str(), "After" | "Wants") { Need::Order } else { Need::Must },
+        need: if matches!(setting.key.as_str(), "After" | "Wants") { Need::May } else { Need::Must },
     }
 }
 
@@ -343,7 +343,7 @@ pub(super) fn before(unit: &Unit, setting: &Setting, services: &[&Unit], process
     for name in setting.words() {
         let stem = name.strip_suffix(".service").unwrap_or_default();
         if let Some(other) = processes.iter_mut().find(|process| process.name == stem) {
-            other.wants(Want { need: Need::Order, ..want(setting, unit.stem(), services) });
+            other.wants(Want { need: Need::May, ..want(setting, unit.stem(), services) });
         } else if let Some(own) = processes.iter_mut().find(|process| process.name == unit.stem()) {
             let text = format!("{name} is not among what is converted");
             own.note_at(Grade::Remark, &setting.place, &setting.key, &text);
