@@ -315,12 +315,12 @@ pub struct AddArgs {
     pub env_inherit: Vec<String>,
 
     /// The user to run as
-    #[arg(long, value_name = "N", value_parser = id)]
+    #[arg(long, value_name = "N", value_parser = id, allow_negative_numbers = true)]
     pub uid: Option<u32>,
 
     /// The group to run as
     // NColony takes `--g` for it, which would else be ambiguous.
-    #[arg(long, alias = "g", value_name = "N", value_parser = id)]
+    #[arg(long, alias = "g", value_name = "N", value_parser = id, allow_negative_numbers = true)]
     pub gid: Option<u32>,
 
     /// A group that it is restarted with; may be repeated
