@@ -122,6 +122,7 @@ mod tests {
         ProbeView {
             kind,
             verdict,
+            unmade: None,
             why: None,
             successful: 7,
             failed: 3,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Check, Phase, ProcessView, Snapshot};
+use crate::model::{Check, Phase, ProcessView, Snapshot, State};
 
 /// One check and what came of it.
 #[derive(Debug, Eq, PartialEq)]
@@ -147,6 +147,8 @@ fn process(view: &ProcessView) -> Outcome {
 fn process_as(view: &ProcessView, gate: bool) -> Outcome {
     let refused = view.file_error.as_ref().map(|why| self::refused(&view.file, why));
     match (view.is_as_wanted(), gate, refused) {
+        // It runs, and there is something to say: a probe of it cannot be made.
+        (true, _, None) if view.state == State::Running && !view.message.is_empty() => Outcome::Noted(why(view)),
         (true, _, None) => Outcome::Good,
         (true, _, Some(refused)) => Outcome::Noted(format!("{refused}; the last good version runs")),
         (false, true, None) => Outcome::Bad(why(view)),

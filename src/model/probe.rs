@@ -83,7 +83,9 @@ pub enum ProbeResult {
     Success,
     /// It is not, for this reason.
     Failure(Arc<str>),
-    /// Nothing: the probe itself could not be made. It counts as none.
+    /// Nothing: the probe itself could not be made, for this reason. It counts as none.
+    Unmade(Arc<str>),
+    /// Nothing: it is too early to say. It counts as none.
     Unknown,
 }
 

@@ -273,6 +273,8 @@ pub struct ProbeView {
     pub verdict: ProbeVerdict,
     /// Why the last one of this run that failed did. Untrusted text.
     pub why: Option<Arc<str>>,
+    /// Why the last one of this run could not be made, if it could not. Untrusted text.
+    pub unmade: Option<Arc<str>>,
     /// How many succeeded, of all runs.
     pub successful: u64,
     /// How many failed.

@@ -26,6 +26,8 @@ pub struct Probing {
     pub verdict: ProbeVerdict,
     /// Why the last one that failed did.
     pub why: Option<Arc<str>>,
+    /// Why the last one could not be made, if it could not.
+    pub unmade: Option<Arc<str>>,
     /// When the next is due.
     pub(super) due: Moment,
     /// Since when one is under way.
@@ -121,12 +123,13 @@ impl Probing {
         let first = (since + probe.initial_delay).max(now);
         let due = if probe.handler.is_passive() { first + probe.period } else { first };
         let verdict = ProbeVerdict::Unknown;
-        Probing { kind: probe.kind, verdict, why: None, due, asked_at: None, streak: None, failing: None }
+        Probing { kind: probe.kind, verdict, why: None, unmade: None, due, asked_at: None, streak: None, failing: None }
     }
 
     /// One more result. The verdict changes when so many in a row agree.
     fn count(&mut self, probe: &Probe, success: bool, now: Moment) {
         self.fails(!success, now);
+        self.unmade = None;
         let before = self.streak.filter(|(last, _)| *last == success).map_or(0, |(_, times)| times);
         let times = before.saturating_add(1);
         self.streak = Some((success, times));
@@ -221,6 +224,7 @@ impl Record {
                 probing.why = Some(Arc::clone(why));
                 probing.count(probe, false, now);
             }
+            ProbeResult::Unmade(why) => probing.unmade = Some(Arc::clone(why)),
             ProbeResult::Unknown => {}
         }
         if kind == ProbeKind::Startup && probing.verdict == ProbeVerdict::Success {
@@ -246,7 +250,7 @@ impl Record {
                 probing.fails(true, now);
                 (probing.verdict, probing.why) = (ProbeVerdict::Failure, Some(Arc::clone(why)));
             }
-            ProbeResult::Unknown => return,
+            ProbeResult::Unmade(_) | ProbeResult::Unknown => return,
         }
         probing.streak = None;
         if kind == ProbeKind::Startup && probing.verdict == ProbeVerdict::Success {
@@ -264,7 +268,7 @@ impl Record {
         match result {
             ProbeResult::Success => tally.successful += 1,
             ProbeResult::Failure(_) => tally.failed += 1,
-            ProbeResult::Unknown => tally.unknown += 1,
+            ProbeResult::Unmade(_) | ProbeResult::Unknown => tally.unknown += 1,
         }
         tally.took += took;
     }

@@ -5,7 +5,7 @@ use super::hooks::{PostStart, Stage};
 use super::observed::Observed;
 use super::order::{self, Unmet};
 use super::plan::Why;
-use super::probes;
+use super::probes::{self, Probing};
 use super::record::{End, Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
@@ -183,15 +183,26 @@ fn up(run: &Run) -> Verdict {
             let why = probe_trouble(run, ProbeKind::Readiness);
             still(State::Starting, format!("its readiness probe has not succeeded yet{why}"))
         }
-        None if order::is_well(run) => still(State::Running, String::new()),
+        None if order::is_well(run) => still(State::Running, unmade(run)),
         None => still(State::Starting, "no heartbeat yet".into()),
     }
 }
 
-/// What the last probe that failed has to say, to be appended.
+/// What the last probe that failed has to say, or why there was none, to be appended.
 fn probe_trouble(run: &Run, kind: ProbeKind) -> String {
     let probing = run.probing.iter().find(|probing| probing.kind == kind);
-    probing.and_then(|probing| probing.why.as_ref()).map(|why| format!(": {why}")).unwrap_or_default()
+    match probing.map(|probing| (&probing.unmade, &probing.why)) {
+        Some((Some(why), _)) => format!(": it cannot be made: {why}"),
+        Some((None, Some(why))) => format!(": {why}"),
+        Some((None, None)) | None => String::new(),
+    }
+}
+
+/// Of a run that is well as far as anybody knows: that nobody does.
+fn unmade(run: &Run) -> String {
+    let of =
+        |probing: &Probing| Some(format!("its {} cannot be made: {}", probing.kind.as_str(), probing.unmade.as_ref()?));
+    run.probing.iter().find_map(of).unwrap_or_default()
 }
 
 /// Each probe that its file asks for, or that has been made.
@@ -208,6 +219,7 @@ fn probe_views(record: &Record, spec: Option<&ProcessSpec>, now: Stamp) -> Vec<P
             kind,
             verdict: probing.map_or(ProbeVerdict::Unknown, |probing| probing.verdict),
             why: probing.and_then(|probing| probing.why.clone()),
+            unmade: probing.and_then(|probing| probing.unmade.clone()),
             successful: tally.map_or(0, |tally| tally.successful),
             failed: tally.map_or(0, |tally| tally.failed),
             unknown: tally.map_or(0, |tally| tally.unknown),

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -190,12 +191,35 @@ fn every_handler_that_fails_says_why_and_is_not_ready() {
         assert!(line.starts_with(&format!("[-]{name} ")), "{line}");
     }
     colony.wait_finding("http", "its readiness probe failed: HTTP probe failed with statuscode: 500: fell over");
-    colony.wait_finding("missing", "its readiness probe has not succeeded yet");
+    colony.wait_finding("missing", "its readiness probe has not succeeded yet: it cannot be made: cannot start it: ");
     // None of it ends a run, or floods the log.
     assert_eq!(colony.count(": it is new"), files.len(), "{}", colony.log());
     for (name, why) in rows {
         assert!(colony.count(&format!("{name}: {why}")) <= 2, "{}", colony.log());
     }
+}
+
+#[test]
+fn a_liveness_probe_that_cannot_be_made_ends_nobody_and_is_told_wherever_one_looks() {
+    let lame = json!({"livenessProbe": probe(json!({"exec": {"command": ["no-such-program"]}}), json!({}))});
+    let colony = Setup::new().file("web", &file(lame)).start();
+    let why = "its liveness probe cannot be made: cannot start it: program \"no-such-program\" not found";
+    let line = colony.wait_finding("web", why);
+    assert!(line.starts_with("[+]web ok ("), "{line}");
+    assert_eq!((colony.get("/healthz").0, colony.get("/healthz/web").0), (200, 200));
+    let ctl = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+        let output = command.arg("ctl").arg("--messages").arg(colony.path("messages")).args(words).output();
+        String::from_utf8_lossy(&output.expect("the control program").stdout).into_owned()
+    };
+    let told = "cannot be made: cannot start it: program \"no-such-program\" not found";
+    for words in [&["why", "web"][..], &["describe", "web"], &["get", "web", "-o", "wide"]] {
+        let text = ctl(words);
+        assert!(text.contains(told), "{words:?}: {text}");
+    }
+    assert!(ctl(&["get", "web", "-o", "jsonpath={.status.probes[0].error}"]).contains("no-such-program"));
+    assert!(colony.get("/").1.contains("its liveness probe cannot be made"), "the page, too");
+    assert_eq!(colony.count(": it is new"), 1, "{}", colony.log());
 }
 
 #[test]

@@ -32,7 +32,7 @@
 //!   (of a schedule, only those that tried a failed run again), `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
 //!   `lastState` (`reason`, `message`, `exitCode`, `signal`, `finishedAt`, `lastedSeconds`), `fileError`, `conditions` (`type`:
 //!   `Ready`, `Started`, `Updated`, `ConfigValid`; `status`: `True`, `False`; `reason`, `message`), `heartbeat` (`lastBeatAt`,
-//!   `timeoutSeconds`, `misses`), `probes` (`type`, `result`, `message`, `failingSince`, `nextAt`, `successful`, `failed`,
+//!   `timeoutSeconds`, `misses`), `probes` (`type`, `result`, `message`, `error`, `failingSince`, `nextAt`, `successful`, `failed`,
 //!   `unknown`), `output` (`bytes`, `droppedBytes`), `usage` (`cpuSeconds`, `residentBytes`, `threads`, `openFds`)
 //!
 //! An `Event`: `process`, `type`, `reason`, `message`, `count`, `firstAt`, `lastAt`. A `Version`: `version`, `pid`, `phase`,

@@ -308,6 +308,7 @@ fn probe(json: &mut Json, probe: &ProbeView) {
     // What failed before the last success is over.
     let is_well = probe.verdict == ProbeVerdict::Success && probe.failing_since.is_none();
     json.some_text("message", probe.why.as_deref().filter(|_| !is_well).unwrap_or_default());
+    json.some_text("error", probe.unmade.as_deref().unwrap_or_default());
     json.time("failingSince", probe.failing_since).time("nextAt", probe.next);
     json.number("successful", probe.successful).number("failed", probe.failed).number("unknown", probe.unknown);
     json.close('}');
@@ -407,6 +408,7 @@ mod tests {
             probes: vec![ProbeView {
                 kind: ProbeKind::Liveness,
                 verdict: ProbeVerdict::Failure,
+                unmade: None,
                 why: Some("connection refused".into()),
                 successful: 1,
                 failed: 2,

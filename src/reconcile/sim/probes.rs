@@ -60,7 +60,7 @@ impl World {
         let temper = self.temper;
         let random = &mut self.random;
         if random.chance(temper.probe_unknown) {
-            return (random.span(2 * timeout), ProbeResult::Unknown);
+            return (random.span(2 * timeout), ProbeResult::Unmade("no such program".into()));
         }
         let is_well = is_well && !random.chance(temper.probe_fails);
         let refused = || ProbeResult::Failure("refused".into());

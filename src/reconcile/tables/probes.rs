@@ -55,12 +55,13 @@ fn failure() -> ProbeResult {
     ProbeResult::Failure("refused".into())
 }
 
-/// What each letter stands for: a `s`uccess, a `f`ailure, `u`nknown.
+/// What each letter stands for: a `s`uccess, a `f`ailure, `u`nknown, not to be `m`ade.
 fn result(letter: char) -> ProbeResult {
     match letter {
         's' => ProbeResult::Success,
         'f' => failure(),
         'u' => ProbeResult::Unknown,
+        'm' => ProbeResult::Unmade("no such program".into()),
         other => panic!("{other}: no such result"),
     }
 }
@@ -102,6 +103,34 @@ fn standing(probes: &[Probe], facts: &Facts) -> (bool, bool, String) {
 const LIVENESS_FAILED: &str = "SIGTERM to Main, ProbeFailed(Liveness)";
 const STARTUP_FAILED: &str = "SIGTERM to Main, ProbeFailed(Startup)";
 const HTTP_CHECK_FAILED: &str = "SIGTERM to Main, ProbeFailed(HttpCheck)";
+
+// prober.go: `errored and resulted in unknown state`; worker.go, doProbe: no result changes for it.
+#[test]
+fn a_probe_that_cannot_be_made_changes_no_verdict_and_is_told_until_one_could_be() {
+    let rows = [
+        (Liveness, "m", true, "Running its liveness probe cannot be made: no such program"),
+        (Liveness, "sm", true, "Running its liveness probe cannot be made: no such program"),
+        (Liveness, "fm", true, "Running its liveness probe cannot be made: no such program"),
+        (Liveness, "mu", true, "Running its liveness probe cannot be made: no such program"),
+        (Liveness, "mmmmms", true, "Running"),
+        (Liveness, "mf", true, "Running"),
+        (
+            Readiness,
+            "m",
+            false,
+            "Starting its readiness probe has not succeeded yet: it cannot be made: no such program",
+        ),
+        (Readiness, "fffm", false, "Running its readiness probe failed: it cannot be made: no such program"),
+        (Readiness, "mf", false, "Starting its readiness probe has not succeeded yet: refused"),
+        (Readiness, "sm", true, "Running its readiness probe cannot be made: no such program"),
+        (Startup, "m", false, "Starting its startup probe has not succeeded yet: it cannot be made: no such program"),
+    ];
+    for (kind, results, is_ready, expected) in rows {
+        let probes = [probe(kind)];
+        let (ready, _, text) = standing(&probes, &shown(up(probed(&probes)), 0.0, kind, results));
+        assert_eq!((ready, text.as_str()), (is_ready, expected), "{kind:?} {results}");
+    }
+}
 
 // worker.go, run and doProbe: one after the other, each period, none before initialDelaySeconds have passed since the
 // container's start.

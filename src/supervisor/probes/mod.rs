@@ -170,6 +170,7 @@ impl Host {
                 let finding = match self.voices.answer(key.0, key.1) {
                     ProbeResult::Success => Finding::Outcome(Outcome::Success),
                     ProbeResult::Failure(why) => Finding::Outcome(Outcome::Failure(why.to_string())),
+                    ProbeResult::Unmade(why) => Finding::Outcome(Outcome::Unknown(why.to_string())),
                     ProbeResult::Unknown => Finding::Nothing,
                 };
                 self.probes.answer_at_once(key, number, finding)

@@ -22,8 +22,8 @@ impl Host {
                 (Reason::Unhealthy, format!("{probe} failed: {text}"), ProbeResult::Failure(Arc::from(text)))
             }
             Outcome::Unknown(text) => {
-                let text = format!("{probe} errored and resulted in unknown state: {text}");
-                (Reason::Unhealthy, text, ProbeResult::Unknown)
+                let words = format!("{probe} errored and resulted in unknown state: {text}");
+                (Reason::Unhealthy, words, ProbeResult::Unmade(Arc::from(text)))
             }
         };
         self.events.tell_now_and_then(Told::of(name, reason, text).run(run));

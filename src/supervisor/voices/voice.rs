@@ -184,7 +184,7 @@ mod tests {
         match result {
             ProbeResult::Success => "+",
             ProbeResult::Unknown => "?",
-            ProbeResult::Failure(why) => why,
+            ProbeResult::Unmade(why) | ProbeResult::Failure(why) => why,
         }
     }
 

@@ -186,10 +186,11 @@ fn probe(asked: &Value, shown: Option<&Value>, now: f64) -> String {
         number("/failureThreshold"),
     );
     let Some(shown) = shown else { return line };
-    match ago(shown, "/failingSince", now) {
-        Some(since) => line.push_str(&format!("; fails since {since}: {}", text(shown, "/message"))),
-        None if text(shown, "/result") == "Success" => line.push_str("; succeeds"),
-        None => {}
+    match (ago(shown, "/failingSince", now), text(shown, "/error")) {
+        (_, error) if !error.is_empty() => line.push_str(&format!("; cannot be made: {error}")),
+        (Some(since), _) => line.push_str(&format!("; fails since {since}: {}", text(shown, "/message"))),
+        (None, _) if text(shown, "/result") == "Success" => line.push_str("; succeeds"),
+        (None, _) => {}
     }
     line
 }

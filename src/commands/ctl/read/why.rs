@@ -126,7 +126,7 @@ fn running(process: &Value, now: f64) -> Vec<String> {
     all
 }
 
-/// A sentence for each probe that fails, whatever follows from it yet.
+/// A sentence for each probe that fails, whatever follows from it yet, or that cannot be made.
 fn failing(process: &Value, now: f64) -> Vec<String> {
     const KINDS: [(&str, &str); 4] = [
         ("Startup", "startup probe"),
@@ -136,9 +136,15 @@ fn failing(process: &Value, now: f64) -> Vec<String> {
     ];
     let sentence = |(kind, called): (&str, &str)| {
         let probe = list(process, "/status/probes").iter().find(|probe| text(probe, "/type") == kind)?;
-        let since = ago(probe, "/failingSince", now)?;
         let next = until(probe, "/nextAt", now).map(|next| format!("; next try in {next}")).unwrap_or_default();
-        Some(format!("{} fails its {called} since {since}: {}{next}.", name(process), text(probe, "/message")))
+        let who = name(process);
+        match (text(probe, "/error"), ago(probe, "/failingSince", now)) {
+            ("", None) => None,
+            ("", Some(since)) => {
+                Some(format!("{who} fails its {called} since {since}: {}{next}.", text(probe, "/message")))
+            }
+            (error, _) => Some(format!("{who}: its {called} cannot be made: {error}{next}.")),
+        }
     };
     KINDS.into_iter().filter_map(sentence).collect()
 }
@@ -209,6 +215,16 @@ disk is suspended: its file says so.
 web is waiting for nobody to be Ready, which no good file describes.
 nobody: no file describes it.";
         assert_eq!(told(json!([web, db, cache, disk])), expected);
+    }
+
+    #[test]
+    fn a_probe_that_cannot_be_made_is_told_of_one_that_is_ready_too() {
+        let probe = json!({"type": "Liveness", "result": "Unknown", "error": "no such program", "nextAt": "1970-01-01T00:01:42.5Z"});
+        let status = json!({"state": "running", "ready": true, "message": "its liveness probe cannot be made: no such program",
+            "probes": [probe]});
+        let expected =
+            "web is ready; it has run.\nweb: its liveness probe cannot be made: no such program; next try in 3s.";
+        assert_eq!(told(json!([{"metadata": {"name": "web"}, "status": status}])), expected);
     }
 
     #[test]
