@@ -18,7 +18,8 @@
 //!
 //! With `watch=true` the answer does not end, and is one object a line: `{"type", "object"}`, of type `ADDED`, `MODIFIED` or
 //! `DELETED`; what there is at first is `ADDED`. Changes of what changes all the time (`nextStartAt`, `schedule`, `heartbeat`, `probes`, `output`,
-//! `usage`) are told with the next other one. With `follow=true` a log goes on with the next run's, until the process is gone.
+//! `usage`) are told with the next other one. With `follow=true` a log goes on with the next run's, until the process is gone;
+//! without it, its last line may be one that has not ended yet.
 //!
 //! A `Process`:
 //!
