@@ -1,5 +1,5 @@
 //! kubectl's templates: text, and in braces paths into an object, `{.status.phase}`, `{.items[*].metadata.name}`,
-//! `{.status.conditions[?(@.type=="Ready")].status}`, texts in quotes, and `{range PATH}…{end}`.
+//! `{..name}`, `{.status.conditions[?(@.type=="Ready")].status}`, texts in quotes, and `{range PATH}…{end}`.
 
 use serde_json::Value;
 
@@ -23,6 +23,8 @@ enum Step {
     Key(String),
     Index(i64),
     All,
+    /// All at any depth, and what they are in.
+    Below,
     /// Those of which what stands there is this.
     Where(Path, String),
 }
@@ -117,6 +119,7 @@ impl Path {
             if let Some(key) = rest.strip_prefix('.') {
                 let end = key.find(['.', '[']).unwrap_or(key.len());
                 match &key[..end] {
+                    "" if key.starts_with('.') => steps.push(Step::Below),
                     "" if !steps.is_empty() || end < key.len() => return Err(bad()),
                     "" => {}
                     "*" => steps.push(Step::All),
@@ -168,6 +171,10 @@ impl Step {
             (Step::Where(path, wanted), Value::Array(items)) => {
                 items.iter().filter(|item| path.values(item).into_iter().any(|value| plain(value) == *wanted)).collect()
             }
+            (Step::Below, _) => {
+                let inside = Step::All.of(value).into_iter().flat_map(|inside| Step::Below.of(inside));
+                std::iter::once(value).chain(inside).collect()
+            }
             (Step::Index(_) | Step::All | Step::Where(..), _) => Vec::new(),
         }
     }
@@ -195,6 +202,8 @@ mod tests {
             ("{$.items[1]['metadata'].name}!", "b!"),
             ("{range .items[*]}{.metadata.name}={.status.ready}{\"\\n\"}{end}", "a=true\nb=false\n"),
             ("{.nothing.there}", ""),
+            ("{..name}", "a b"),
+            ("{.items[0].status..status}", "True False"),
             ("{.items[7]}{.items[0].metadata[*]}", "a"),
             ("{.items[1].metadata}", r#"{"name":"b"}"#),
             ("plain", "plain"),
@@ -204,7 +213,8 @@ mod tests {
             let text = Template::parse(template).map(|template| template.text(&object));
             assert_eq!(text.as_deref(), Ok(expected), "{template}");
         }
-        for bad in ["{.a", "{a}", "{.a..b}", "{.a[}", "{.a[x]}", "{range .a}x", "x{end}", ".a[?(b)]"] {
+        for bad in ["{.a", "{a}", "{.a..}", "{..}", "{..[0]}", "{.a[}", "{.a[x]}", "{range .a}x", "x{end}", ".a[?(b)]"]
+        {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }
