@@ -63,7 +63,8 @@ pub(super) fn quick() -> Value {
     let mut rules = shipped();
     for alert in alerts(&mut rules) {
         let expr = alert["expr"].as_str().expect("a text");
-        alert["expr"] = expr.replace("[5m]", "[5s]").replace("[15m]", "[15s]").replace("[1h]", "[20s]").into();
+        let expr = expr.replace("[5m]", "[5s]").replace("[15m]", "[15s]").replace("[1h]", "[20s]");
+        alert["expr"] = expr.replace("> 300", "> 5").into();
         if alert["for"] != "0m" {
             alert["for"] = "2s".into();
         }
@@ -161,6 +162,12 @@ fn alerts_fire_for_what_is_in_trouble_and_end_when_it_is_mended() {
     }
     colony.write("near", r#"{"args": ["sleep", "1000"]}"#);
     trouble::mend(&colony, unread);
+    wait_peace(&prometheus, || colony.log());
+
+    // The directory goes, and comes again.
+    fs::rename(colony.path("config"), colony.path("away")).expect("a directory");
+    wait_firing(&prometheus, &colony, &[("NcolonyReconcileStalled", ""), ("NcolonyConfigInvalid", "")], || {});
+    fs::rename(colony.path("away"), colony.path("config")).expect("a directory");
     wait_peace(&prometheus, || colony.log());
 
     // The monitor itself: it is killed, and comes again.
