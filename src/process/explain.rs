@@ -52,7 +52,7 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
 fn not_root(errno: i32) -> &'static str {
     match Errno::from_raw(errno) {
         Errno::EPERM => {
-            "; that takes a monitor that is root and has the capabilities SETUID and SETGID, which a container may grant: else name the user for all of it, as a pod's securityContext.runAsUser does, and no user or group in the file"
+            "; that takes the capabilities SETUID and SETGID, which root has if its container keeps them: grant them, or name one user for all, in a pod by securityContext.runAsUser, and no user or group in the file"
         }
         _ => "",
     }

@@ -203,8 +203,8 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
         nix::unistd::chown(&setup.path(below), Some(65534.into()), None).expect("root");
     }
     let colony = setup.start();
-    colony.wait_log("cannot start root: cannot become group 0: Operation not permitted (EPERM); that takes a monitor that is root and has the capabilities SETUID and SETGID");
-    colony.wait_log("as a pod's securityContext.runAsUser does, and no user or group in the file; it is tried again");
+    colony.wait_log("cannot start root: cannot become group 0: Operation not permitted (EPERM); that takes the capabilities SETUID and SETGID");
+    colony.wait_log("in a pod by securityContext.runAsUser, and no user or group in the file; it is tried again");
     colony.wait_log("cannot start group: cannot ");
     colony.wait_log("cannot start more: cannot set its supplementary groups: Operation not permitted (EPERM)");
     colony.wait_log("cannot start less: cannot drop the capability ");
