@@ -4,19 +4,19 @@
 //! *plan*; one loop executes the plan, and every executed action becomes a fact. Wake-ups carry no information. Time,
 //! pids and files exist only at the edge.
 
-pub mod commands;
 pub mod config;
-mod failpoint;
 pub mod health;
-pub mod http;
 pub mod messages;
-pub mod model;
 pub mod output;
 pub mod process;
-pub mod reconcile;
 pub mod supervisor;
 pub mod watch;
 
-/// The command line: a package of its own, built small.
+// Packages of their own: what is to be built small apart from what is to be quick, and the pure core apart from all that
+// could make it impure.
 pub use ncolony_cli as cli;
+pub use ncolony_failpoint as failpoint;
+pub use ncolony_http as http;
+pub use ncolony_model as model;
+pub use ncolony_reconcile as reconcile;
 pub(crate) use ncolony_tls as tls;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{Cli, Command};
-use ncolony::commands::reaper::{self, Guise};
-use ncolony::commands::{beat, check, checker, convert, ctl, demo, documents, https_get, run, scheduler};
 use ncolony::health::https;
 use ncolony::model::nearest;
 use ncolony::{process, supervisor};
+use ncolony_commands::reaper::{self, Guise};
+use ncolony_commands::{beat, check, checker, convert, ctl, demo, documents, https_get, run, scheduler};
 
 fn main() -> ExitCode {
     // Before anything else: a signal that comes too early must be neither lost nor fatal.

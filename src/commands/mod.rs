@@ -1,5 +1,8 @@
 //! The programs that the binary consists of.
 
+// By the names that these rooms have in the monitor.
+use ncolony::{cli, config, failpoint, health, http, messages, model, process, supervisor};
+
 pub mod beat;
 pub mod check;
 pub mod checker;

@@ -237,8 +237,8 @@ mod tests {
     use std::time::Duration;
 
     use super::Colony;
-    use crate::http::sample::{ago, ahead, colony, event, process};
     use crate::model::{EndView, Exit, ExitReason, HeartbeatView, Phase, ProcessView, Reason, State};
+    use crate::sample::{ago, ahead, colony, event, process};
 
     const FRESH: Duration = Duration::from_secs(30);
 

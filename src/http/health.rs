@@ -66,8 +66,8 @@ impl std::fmt::Display for OneLine<'_> {
 #[cfg(test)]
 mod tests {
     use super::report;
-    use crate::http::query::Query;
-    use crate::http::verdict::{Finding, Outcome};
+    use crate::query::Query;
+    use crate::verdict::{Finding, Outcome};
 
     fn findings(web: Outcome) -> Vec<Finding<'static>> {
         vec![Finding { name: "ping", outcome: Outcome::Good }, Finding { name: "web", outcome: web }]

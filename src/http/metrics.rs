@@ -112,11 +112,11 @@ mod tests {
     use prometheus::{IntCounter, Registry};
 
     use super::{Exposition, PIECE};
-    use crate::http::sample::{ago, ahead, colony, process};
     use crate::model::{
         Account, Check, CpuTime, EndView, Exit, ExitReason, FileError, Footprint, HeartbeatView, ProbeKind,
         ProbeVerdict, ProbeView, ProcessView, Signal, Snapshot, State, Usage,
     };
+    use crate::sample::{ago, ahead, colony, process};
 
     fn probe(kind: ProbeKind, verdict: ProbeVerdict) -> ProbeView {
         ProbeView {

@@ -41,6 +41,11 @@ mod wire;
 
 use std::time::Duration;
 
+// By the names that these rooms have in the monitor.
+use ncolony_cli as cli;
+use ncolony_failpoint as failpoint;
+use ncolony_model as model;
+
 pub use ask::{Ask, Question, Stuck};
 pub use bind::bind;
 pub use server::serve;

@@ -111,8 +111,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{Colony, render};
-    use crate::http::sample::{colony, event, process};
     use crate::model::{FileError, ProcessEvent, Reason, Snapshot};
+    use crate::sample::{colony, event, process};
 
     fn page(snapshot: &Snapshot, events: &[ProcessEvent]) -> String {
         render(&Colony::of(snapshot, events, Duration::from_secs(30)))

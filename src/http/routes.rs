@@ -223,9 +223,9 @@ mod tests {
     use prometheus::Registry;
 
     use super::{Content, Reply, Route, answer, find, stuck};
-    use crate::http::Stuck;
-    use crate::http::sample::{colony, process};
+    use crate::Stuck;
     use crate::model::{Phase, Snapshot};
+    use crate::sample::{colony, process};
 
     fn get(route: Route, query: &str, snapshot: &Snapshot) -> Reply {
         ask(route.path(), query, snapshot)

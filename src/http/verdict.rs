@@ -205,8 +205,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{Finding, Outcome, live, ready};
-    use crate::http::sample::{colony, process};
     use crate::model::{Check, FileError, Moment, Phase, Snapshot, State};
+    use crate::sample::{colony, process};
 
     const FRESH: Duration = Duration::from_secs(30);
 

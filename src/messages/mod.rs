@@ -36,4 +36,4 @@ pub use inbox::Inbox;
 pub use parse::request;
 pub use work::{Delivered, Rejected, Work};
 pub use write::{Error, text, write};
-pub(crate) use write::{publish_over, sync_directory};
+pub use write::{publish_over, sync_directory};

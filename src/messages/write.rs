@@ -87,13 +87,13 @@ pub fn text(request: &Request) -> String {
 }
 
 /// Writes the file `path`, which is replaced as a whole or left as it is, and flushes it to the disk.
-pub(crate) fn publish_over(path: &Path, beside: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+pub fn publish_over(path: &Path, beside: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     write_new(beside, text, mode)?;
     fs::rename(beside, path).inspect_err(|_| forget(beside))
 }
 
 /// Flushes a directory's names to the disk.
-pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
+pub fn sync_directory(dir: &Path) -> io::Result<()> {
     match File::open(dir)?.sync_all() {
         // Not every file system does this for directories.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),

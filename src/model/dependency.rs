@@ -56,7 +56,7 @@ fn compare(one: &[Dependency], other: &[Dependency]) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::{Condition, Dependency, DependencyLists};
-    use crate::model::Name;
+    use crate::Name;
 
     fn list(text: &str) -> Vec<Dependency> {
         let on = |text| Dependency { name: Name::parse(text).expect("a name"), condition: Condition::Ready };

@@ -29,6 +29,9 @@ mod view;
 mod waits;
 mod weight;
 
+// By the names that these rooms have in the monitor.
+use ncolony_model as model;
+
 pub use desired::{Desired, Haste};
 pub use hooks::{Cut, Hook, HookEnd, PostStart, Stage};
 pub use machine::{Machine, Settled, settle};

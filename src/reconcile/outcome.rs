@@ -246,8 +246,8 @@ mod tests {
         Condition, Dependency, Exit, Incarnation, Moment, Name, ProcessSpec, Restart, Schedule, Signal, Stamp,
         StartError, Step, Wall,
     };
-    use crate::reconcile::sim::plain;
-    use crate::reconcile::{Ask, Desired, Fact, Observed, Target, Why};
+    use crate::sim::plain;
+    use crate::{Ask, Desired, Fact, Observed, Target, Why};
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a valid name")

@@ -142,8 +142,8 @@ mod tests {
     use crate::model::{
         Exit, Fingerprint, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Replica, Restart, Signal, Stamp, Wall,
     };
-    use crate::reconcile::sim::plain;
-    use crate::reconcile::{Action, Ask, Desired, Fact, Observed, Target, Why, reconcile};
+    use crate::sim::plain;
+    use crate::{Action, Ask, Desired, Fact, Observed, Target, Why, reconcile};
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a valid name")

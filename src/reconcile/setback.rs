@@ -54,7 +54,7 @@ mod tests {
     use crate::model::{
         Backoff, Exit, Incarnation, Moment, Name, ProcessSpec, Restart, Signal, Stamp, StartError, Step,
     };
-    use crate::reconcile::{Desired, Excess, Fact, Observed, Target, Why};
+    use crate::{Desired, Excess, Fact, Observed, Target, Why};
 
     const BACKOFF: Backoff =
         Backoff { threshold: Duration::from_secs(10), initial: Duration::from_secs(4), max: Duration::from_secs(300) };

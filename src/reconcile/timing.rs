@@ -172,7 +172,7 @@ mod tests {
 
     use super::{Pulsing, delay, pulse};
     use crate::model::{Backoff, Heartbeat, Incarnation, Moment, Name, ProcessSpec, Stamp};
-    use crate::reconcile::{Fact, Observed};
+    use crate::{Fact, Observed};
 
     fn seconds(n: u64) -> Moment {
         Moment::ZERO + Duration::from_secs(n)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ncolony::cli::CheckArgs;
-use ncolony::commands::check;
+use ncolony_commands::check;
 use tempfile::TempDir;
 
 fn run(path: &Path) -> bool {

@@ -116,8 +116,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Grade, Process, scalar, text};
-    use crate::commands::convert::conversion::Place;
     use crate::config::{Defaults, parse};
+    use crate::convert::conversion::Place;
 
     #[test]
     fn what_is_plain_is_read_as_the_same_text() {

@@ -147,7 +147,7 @@ mod tests {
     use serde_json::Value;
 
     use super::Awaiting;
-    use crate::commands::ctl::error::Error;
+    use crate::ctl::error::Error;
     use crate::model::Request;
 
     #[test]

@@ -9,9 +9,9 @@ use crate::messages::sync_directory;
 use crate::model::{Name, nearest, sort_by};
 
 /// What kubectl's users write before a name.
-pub(in crate::commands) const KIND: &str = "process/";
+pub(crate) const KIND: &str = "process/";
 /// And what they write before names, apart.
-pub(in crate::commands) const KINDS: [&str; 4] = ["process", "processes", "proc", "procs"];
+pub(crate) const KINDS: [&str; 4] = ["process", "processes", "proc", "procs"];
 /// What the name of a process's file may add to the process's name.
 const EXTENSIONS: [&str; 4] = ["", ".json", ".yaml", ".yml"];
 /// Files with these endings are no process files: they are being written, or an editor's.

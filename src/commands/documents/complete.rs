@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, Command};
 
 use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, Shell};
-use crate::commands::ctl;
 use crate::config::{self, Defaults, Directory, Scan, Trust};
+use crate::ctl;
 use crate::model::{Moment, Signal, sort_by};
 
 /// What may stand in a place.

@@ -179,8 +179,8 @@ mod tests {
     use hyper::Method;
 
     use super::{Parameters, Wanted, parameters, resource, wanted};
-    use crate::http::socket::Peer;
     use crate::model::Name;
+    use crate::socket::Peer;
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")

@@ -1,11 +1,11 @@
 //! A process, an event and the monitor itself as JSON. What stands where is said in [the module above](super).
 
 use super::json::Json;
-use crate::http::verdict;
 use crate::model::{
     Condition, EndView, Exit, ExitReason, Format, Name, Phase, ProbeHandler, ProbeVerdict, ProbeView, ProcessEvent,
     ProcessSpec, ProcessView, Restart, Rhythm, Snapshot, State, WaitView,
 };
+use crate::verdict;
 
 /// What each object says of its form.
 const VERSION: &str = "ncolony/v1";
@@ -351,12 +351,12 @@ mod tests {
     use serde_json::Value;
 
     use super::{brief, event, monitor, process, refusal, steady};
-    use crate::http::sample::{ago, ahead, colony, event as happened, process as running};
     use crate::model::{
         Backoff, CpuTime, Dependency, EndView, Exit, ExitReason, FileError, Footprint, Format, HeartbeatView, Name,
         OnFull, Output, Probe, ProbeHandler, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView, Reason,
         Replica, Schedule, Signal, State, Usage, WaitView,
     };
+    use crate::sample::{ago, ahead, colony, event as happened, process as running};
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")

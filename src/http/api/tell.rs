@@ -7,13 +7,13 @@ use hyper::StatusCode;
 use tokio::time::sleep;
 
 use super::{Parameters, Refusal, Wanted, json, object};
-use crate::http::routes::{Content, Reply};
-use crate::http::stream::{Out, Stream};
-use crate::http::{Ask, Stuck};
 use crate::model::{
     Event, EventsAsked, LogAnswer, LogAsked, LogFrom, LogLine, LogRun, LogTold, Name, ProcessEvent, ProcessView,
     Snapshot, Wall, utc,
 };
+use crate::routes::{Content, Reply};
+use crate::stream::{Out, Stream};
+use crate::{Ask, Stuck};
 
 /// The shortest time between two looks for somebody who watches: a colony in turmoil is not looked at at every turn.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -183,7 +183,7 @@ async fn log(ask: &Ask, name: Name, parameters: Parameters) -> Result<Reply, Ref
     let follow = parameters.follow;
     let stream = Stream::of(|out| tell_log(ask, asked, parameters, first, out));
     let content = if follow { Content::Endless(stream) } else { Content::Stream(stream) };
-    Ok(Reply { status: StatusCode::OK, content_type: crate::http::routes::TEXT, content })
+    Ok(Reply { status: StatusCode::OK, content_type: crate::routes::TEXT, content })
 }
 
 async fn tell_log(ask: Ask, asked: LogAsked, parameters: Parameters, first: LogTold, mut out: Out) {

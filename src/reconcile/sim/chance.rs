@@ -9,7 +9,7 @@ use super::machine::{Fate, Temper, World};
 use super::random::Random;
 use super::specs::{self, name_of, plain};
 use crate::model::{Condition, Dependency, Exit, Fingerprint, Moment, Name, ProbeKind, ProcessSpec, Replica, Signal};
-use crate::reconcile::{Ask, Haste, Until};
+use crate::{Ask, Haste, Until};
 
 pub(super) const STEPS: u64 = 300;
 /// More of ours are never in the table at once.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::history::History;
 use super::machine::World;
 use crate::model::{Condition, Moment, Name};
-use crate::reconcile::{Life, Until};
+use crate::{Life, Until};
 
 /// When nothing is left to do, and an essential process has ended for good, that is the outcome, with its status; and
 /// there is none without.

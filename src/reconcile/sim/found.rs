@@ -8,7 +8,7 @@ use super::kernel::{Role, State};
 use super::machine::{Fate, Temper};
 use super::specs::{name_of, plain};
 use crate::model::{Backoff, Exit, Fingerprint, Heartbeat, Name, ProcessSpec, Restart, Schedule};
-use crate::reconcile::{Ask, Haste, Life, Why};
+use crate::{Ask, Haste, Life, Why};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,8 +2,8 @@
 //! time, from their description.
 
 use super::machine::{Fate, SimRun};
+use crate::PostStart;
 use crate::model::{Moment, Probe, ProbeKind, ProcessSpec};
-use crate::reconcile::PostStart;
 
 /// How well a run is, and what an outsider has written down about its probes.
 pub(super) struct Health {

@@ -11,7 +11,7 @@ use super::ledger::EndedBy;
 use super::machine::{Fate, Look, Temper, World};
 use super::random::Random;
 use crate::model::{Concurrency, Exit, Incarnation, Moment, Name, ProcessSpec, Stamp, Wall};
-use crate::reconcile::{Ask, Desired, Fact, Haste, HookEnd, Observed, Until, Weight, Why, settle};
+use crate::{Ask, Desired, Fact, Haste, HookEnd, Observed, Until, Weight, Why, settle};
 
 pub(super) struct History {
     pub(super) world: World,

@@ -6,7 +6,7 @@ use super::history::History;
 use super::kernel::{MONITOR, Proc, Role};
 use super::machine::World;
 use crate::model::{Exit, Incarnation, Moment, Name, PreStop, ProcessSpec, Signal, Stop};
-use crate::reconcile::{Cut, Fact, Haste, Hook, HookEnd, PostStart, Why};
+use crate::{Cut, Fact, Haste, Hook, HookEnd, PostStart, Why};
 
 /// The hook of a run, begun once.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use super::machine::World;
 use super::probes;
 use super::scales::the_excess_is_found;
 use crate::model::{Incarnation, Moment, Name};
-use crate::reconcile::{Action, Haste, Life, PostStart, Record, order, reconcile, view};
+use crate::{Action, Haste, Life, PostStart, Record, order, reconcile, view};
 
 /// For so many turns in a row a process may be due without anything being done for it: each turn makes a start or a
 /// probe, so twice as many as there are processes.

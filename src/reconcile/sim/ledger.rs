@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::timetable::Timetable;
+use crate::Ask;
 use crate::model::{Exit, Fingerprint, Moment, ProcessSpec, Restart, RuleOperator, Schedule, Stamp, Wall};
-use crate::reconcile::Ask;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {

@@ -14,7 +14,7 @@ use super::probes::Asking;
 use super::random::Random;
 use super::scales::{Keeper, Load, Reading};
 use crate::model::{Exit, Incarnation, Moment, Name, ProbeKind, ProcessSpec, Signal, Stamp, StartError, Step};
-use crate::reconcile::{Cut, Desired, Hook, Machine, PostStart, Progress, Target, Why};
+use crate::{Cut, Desired, Hook, Machine, PostStart, Progress, Target, Why};
 
 pub(super) struct World {
     pub(super) random: Random,

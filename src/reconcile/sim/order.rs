@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::history::History;
 use super::machine::{SimRun, World};
 use super::specs::name_of;
+use crate::Why;
 use crate::model::{Condition, Dependency, Moment, Name, ProcessSpec};
-use crate::reconcile::Why;
 
 impl World {
     /// The run of a process of which something is left, as far as the core was told.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::kernel::State;
 use super::machine::World;
 use crate::model::{Incarnation, Kill, Moment, Name, ProcessSpec, Signal};
-use crate::reconcile::{Haste, PostStart, Target, Why};
+use crate::{Haste, PostStart, Target, Why};
 
 impl World {
     pub(super) fn may_start(&mut self, name: &Name, spec: &Arc<ProcessSpec>, why: Why) {

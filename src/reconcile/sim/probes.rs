@@ -6,7 +6,7 @@ use super::health::{Told, failed, is_asked};
 use super::history::History;
 use super::machine::World;
 use crate::model::{Incarnation, Moment, Name, Probe, ProbeHandler, ProbeKind, ProbeResult, ProbeVerdict, ProcessView};
-use crate::reconcile::{Fact, Life, PostStart, Record, Why};
+use crate::{Fact, Life, PostStart, Record, Why};
 
 /// A probe under way.
 pub(super) struct Asking {

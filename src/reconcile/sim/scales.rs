@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::history::History;
 use super::machine::World;
 use crate::model::{Exit, Incarnation, Moment, Name, Signal};
-use crate::reconcile::{Excess, Fact, Weight};
+use crate::{Excess, Fact, Weight};
 
 /// What every run that has a limit may have.
 pub(super) const LIMIT: u64 = 1 << 27;

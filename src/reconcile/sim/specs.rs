@@ -16,7 +16,7 @@ pub(super) fn name_of(text: &str) -> Name {
 }
 
 /// A service with the usual settings.
-pub(in crate::reconcile) fn plain() -> ProcessSpec {
+pub(crate) fn plain() -> ProcessSpec {
     let backoff =
         Backoff { threshold: Duration::from_secs(10), initial: Duration::from_secs(1), max: Duration::from_secs(300) };
     ProcessSpec { readiness_gate: true, ..ProcessSpec::unknown(backoff, Duration::from_secs(10)) }

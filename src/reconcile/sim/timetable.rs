@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Progress;
 use crate::model::{Calendar, Concurrency, Moment, ProcessSpec, Rhythm, Schedule, Stamp, Wall};
-use crate::reconcile::Progress;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timetable {

@@ -1,7 +1,7 @@
 //! Hearts that stop together: nothing is restarted for one period, then one after the other.
 
 use super::*;
-use crate::reconcile::view;
+use crate::view;
 
 /// A colony of hearts with a period of 8 s and a grace of 24 s: their names, and what has become of them.
 struct Hearts {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{Condition, Dependency, PreStop, ProbeKind, Replica, State};
-use crate::reconcile::{Cut, Hook, HookEnd, Life, fitting, settle, view};
+use crate::{Cut, Hook, HookEnd, Life, fitting, settle, view};
 
 /// What each process depends on: `web: db/Completed`.
 fn colony(lines: &str) -> Desired {
@@ -53,7 +53,7 @@ pub(super) struct Stage {
     pub(super) most: usize,
 }
 
-impl crate::reconcile::Machine for Stage {
+impl crate::Machine for Stage {
     fn start(&mut self, name: &Name, _: &Arc<ProcessSpec>, _: Why) -> Result<Incarnation, StartError> {
         self.runs += 1;
         self.told.push(format!("+{name}"));

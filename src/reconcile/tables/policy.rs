@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{RestartRule, RuleAction, RuleOperator, State};
-use crate::reconcile::view;
+use crate::view;
 
 fn rule(operator: RuleOperator, codes: &[u8]) -> RestartRule {
     RestartRule { action: RuleAction::Restart, operator, codes: codes.to_vec() }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::State;
-use crate::reconcile::view;
+use crate::view;
 
 fn stop(facts: Facts, at: f64) -> Facts {
     then(facts, at, Fact::StopAsked(web()))

@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::Progress;
 use crate::model::{Calendar, Concurrency, Rhythm};
-use crate::reconcile::Progress;
 
 const NOON: u64 = 1_790_164_800;
 

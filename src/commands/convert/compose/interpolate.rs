@@ -108,7 +108,7 @@ fn name(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::expand;
-    use crate::commands::convert::text::reference;
+    use crate::convert::text::reference;
 
     #[test]
     fn variables_are_referred_to_and_defaults_written() {

@@ -8,7 +8,7 @@ use crate::model::nearest;
 
 /// Why nothing could be shown.
 #[derive(Debug)]
-pub(in crate::commands::ctl) enum Trouble {
+pub(in crate::ctl) enum Trouble {
     /// There is no socket.
     NoSocket(PathBuf),
     /// There is one, and nobody listens.
@@ -45,7 +45,7 @@ pub(in crate::commands::ctl) enum Trouble {
 
 /// A word that is none of those that are expected.
 #[derive(Debug)]
-pub(in crate::commands::ctl) struct Unknown {
+pub(in crate::ctl) struct Unknown {
     what: &'static str,
     word: String,
     expected: &'static [&'static str],
@@ -58,7 +58,7 @@ impl Trouble {
     }
 
     /// What to do, where there is something to be said.
-    pub(in crate::commands::ctl) fn advice(&self) -> Option<String> {
+    pub(in crate::ctl) fn advice(&self) -> Option<String> {
         match self {
             Trouble::NoSocket(_) => {
                 Some("is --messages the directory that `ncolony run` was given, and does it run?".to_string())

@@ -10,7 +10,7 @@ use super::paint::{Piece, Tint};
 use super::table::{Row, Table, with_head};
 use super::whom::{Detail, Whom};
 use crate::cli::EventsArgs;
-use crate::commands::ctl::files;
+use crate::ctl::files;
 
 const HEAD: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 
@@ -108,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::{HEAD, row};
-    use crate::commands::ctl::read::table::{Table, with_head};
+    use crate::ctl::read::table::{Table, with_head};
 
     #[test]
     fn the_table_is_kubectls() {

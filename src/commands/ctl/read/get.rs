@@ -134,12 +134,12 @@ fn watch(
 }
 
 /// Says which files are refused: of those that never were good there is no row. How many there are.
-pub(in crate::commands::ctl) fn tell_of_refused(monitor: Monitor<'_>) -> usize {
+pub(in crate::ctl) fn tell_of_refused(monitor: Monitor<'_>) -> usize {
     let version = monitor.get("/v1/version").unwrap_or_default();
     let refused = object::list(&version, "/config/refused");
     for file in refused {
         let [file, message] = ["/file", "/message"].map(|place| object::text(file, place));
-        crate::commands::ctl::note(&format!("note: {file} is refused: {message}"));
+        crate::ctl::note(&format!("note: {file} is refused: {message}"));
     }
     refused.len()
 }

@@ -22,7 +22,7 @@ const VERSION: &str = "ncolony/v1";
 
 /// The monitor of a directory of messages.
 #[derive(Clone, Copy)]
-pub(in crate::commands::ctl) struct Monitor<'a> {
+pub(in crate::ctl) struct Monitor<'a> {
     messages: &'a Path,
     patience: Duration,
 }
@@ -31,17 +31,17 @@ pub(in crate::commands::ctl) struct Monitor<'a> {
 pub(super) struct Lines(BufReader<UnixStream>);
 
 impl<'a> Monitor<'a> {
-    pub(in crate::commands::ctl) fn of(messages: &'a Path) -> Monitor<'a> {
+    pub(in crate::ctl) fn of(messages: &'a Path) -> Monitor<'a> {
         Monitor { messages, patience: PATIENCE }
     }
 
     /// The same, for an answer without which it goes on, too.
-    pub(in crate::commands::ctl) fn within(self, patience: Duration) -> Monitor<'a> {
+    pub(in crate::ctl) fn within(self, patience: Duration) -> Monitor<'a> {
         Monitor { patience, ..self }
     }
 
     /// The object at a path, such as `/v1/processes`.
-    pub(in crate::commands::ctl) fn get(&self, path: &str) -> Result<Value, Trouble> {
+    pub(in crate::ctl) fn get(&self, path: &str) -> Result<Value, Trouble> {
         let mut body = Vec::new();
         self.ask(path, Some(self.patience))?.0.read_to_end(&mut body).map_err(|error| ended(&error))?;
         let object: Value = serde_json::from_slice(&body).map_err(|_| Trouble::Ended)?;
@@ -132,7 +132,7 @@ impl Lines {
 }
 
 /// A name as a part of a path.
-pub(in crate::commands::ctl) fn quoted(name: &str) -> String {
+pub(in crate::ctl) fn quoted(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {
         match byte {

@@ -8,32 +8,32 @@ use super::paint::Tint;
 use crate::model::Span;
 
 /// What stands at a place, such as `/status/pid`; empty where that is no text.
-pub(in crate::commands::ctl) fn text<'a>(object: &'a Value, place: &str) -> &'a str {
+pub(in crate::ctl) fn text<'a>(object: &'a Value, place: &str) -> &'a str {
     object.pointer(place).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number there, if there is one.
-pub(in crate::commands::ctl) fn number(object: &Value, place: &str) -> Option<f64> {
+pub(in crate::ctl) fn number(object: &Value, place: &str) -> Option<f64> {
     object.pointer(place).and_then(Value::as_f64)
 }
 
 /// Whether it says that something is so.
-pub(in crate::commands::ctl) fn holds(object: &Value, place: &str) -> bool {
+pub(in crate::ctl) fn holds(object: &Value, place: &str) -> bool {
     object.pointer(place) == Some(&Value::Bool(true))
 }
 
 /// What is in the list there.
-pub(in crate::commands::ctl) fn list<'a>(object: &'a Value, place: &str) -> &'a [Value] {
+pub(in crate::ctl) fn list<'a>(object: &'a Value, place: &str) -> &'a [Value] {
     object.pointer(place).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A process's name.
-pub(in crate::commands::ctl) fn name(process: &Value) -> &str {
+pub(in crate::ctl) fn name(process: &Value) -> &str {
     text(process, "/metadata/name")
 }
 
 /// The name of the file with replicas of which it is one.
-pub(in crate::commands::ctl) fn set(process: &Value) -> &str {
+pub(in crate::ctl) fn set(process: &Value) -> &str {
     text(process, "/spec/replica/set")
 }
 
@@ -66,7 +66,7 @@ pub(super) fn now() -> f64 {
 }
 
 /// The time there, in seconds since 1970.
-pub(in crate::commands::ctl) fn time(object: &Value, place: &str) -> Option<f64> {
+pub(in crate::ctl) fn time(object: &Value, place: &str) -> Option<f64> {
     seconds(text(object, place))
 }
 

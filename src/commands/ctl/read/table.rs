@@ -48,7 +48,7 @@ pub(super) fn with_head(head: &[&str], rows: Vec<Row>) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::{Row, Table, with_head};
-    use crate::commands::ctl::read::paint::Line;
+    use crate::ctl::read::paint::Line;
 
     fn row(cells: &[&str]) -> Row {
         cells.iter().copied().map(Into::into).collect()

@@ -150,7 +150,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Before, HEAD, Line, Table, row, screen, with_head};
-    use crate::commands::ctl::read::object;
+    use crate::ctl::read::object;
 
     fn colony(at: &str, seconds: f64) -> Value {
         json!({"sampledAt": at, "items": [

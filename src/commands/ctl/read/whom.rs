@@ -6,7 +6,7 @@ use super::error::Trouble;
 use super::monitor::Monitor;
 use super::object;
 use crate::cli::ChoiceArgs;
-use crate::commands::ctl::files::{self, KINDS};
+use crate::ctl::files::{self, KINDS};
 use crate::model::nearest;
 
 /// Whom.
@@ -28,7 +28,7 @@ enum Everybody {
 const EVENTS: [&str; 3] = ["events", "event", "ev"];
 
 /// A part of a selector.
-pub(in crate::commands::ctl) enum Term<'a> {
+pub(in crate::ctl) enum Term<'a> {
     In(&'a str),
     NotIn(&'a str),
 }
@@ -140,7 +140,7 @@ impl<'a> Whom<'a> {
             Term::In(_) | Term::NotIn(_) => None,
         };
         let advice: String = self.terms.iter().filter_map(nearest).map(|text| format!("\n  {text}")).collect();
-        crate::commands::ctl::note(&format!("No resources found{advice}"));
+        crate::ctl::note(&format!("No resources found{advice}"));
     }
 
     /// Those that there are now. What is missing is told of.
@@ -233,7 +233,7 @@ impl Term<'_> {
     }
 
     /// Whether it is true of what is in these groups.
-    pub(in crate::commands::ctl) fn holds(&self, is_in: impl Fn(&str) -> bool) -> bool {
+    pub(in crate::ctl) fn holds(&self, is_in: impl Fn(&str) -> bool) -> bool {
         match self {
             Term::In(group) => is_in(group),
             Term::NotIn(group) => !is_in(group),
@@ -242,7 +242,7 @@ impl Term<'_> {
 }
 
 /// The parts of a selector, all of which are to be true.
-pub(in crate::commands::ctl) fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
+pub(in crate::ctl) fn terms(selector: &str) -> Result<Vec<Term<'_>>, Trouble> {
     let term = |text| {
         let (key, value) = str::split_once(text, '=').unwrap_or((text, ""));
         let (key, is_not) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
@@ -265,7 +265,7 @@ mod tests {
 
     use super::Whom;
     use crate::cli::ChoiceArgs;
-    use crate::commands::ctl::read::object;
+    use crate::ctl::read::object;
 
     fn colony() -> Value {
         json!({"items": [

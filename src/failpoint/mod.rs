@@ -7,7 +7,7 @@
 /// A place of that name.
 #[cfg(debug_assertions)]
 #[track_caller]
-pub(crate) fn reach(place: &str) {
+pub fn reach(place: &str) {
     use std::sync::LazyLock;
     static ARMED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("NCOLONY_FAILPOINT").ok());
     let Some((armed, rest)) = ARMED.as_deref().and_then(|armed| armed.split_once(':')) else { return };
@@ -28,4 +28,4 @@ pub(crate) fn reach(place: &str) {
 /// Nothing.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
-pub(crate) fn reach(_: &str) {}
+pub fn reach(_: &str) {}
