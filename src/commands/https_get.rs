@@ -4,8 +4,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tokio::task::LocalSet;
-
 use crate::failpoint;
 use crate::health::Outcome;
 use crate::health::https::{Errand, PROGRAM, VARIABLE, said};
@@ -19,7 +17,7 @@ pub fn run() -> ExitCode {
         eprintln!("ncolony {PROGRAM} is what ncolony starts to ask by HTTPS: {VARIABLE} tells it what, and does not");
         return ExitCode::from(MISUSE);
     };
-    // What a server sends may be beyond the library that speaks TLS, which then panics.
+    // Should anything here ever panic at what a server sends, that is an answer, too.
     std::panic::set_hook(Box::new(|_| {
         say(&Outcome::Failure("what answers does not speak TLS as it should".to_string()));
         std::process::exit(0);
@@ -32,7 +30,7 @@ pub fn run() -> ExitCode {
 fn asked(errand: &Errand) -> Outcome {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let outcome = LocalSet::new().block_on(&runtime, errand.run());
+            let outcome = runtime.block_on(errand.run());
             // A look-up of a name may never end.
             runtime.shutdown_background();
             outcome

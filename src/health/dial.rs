@@ -15,7 +15,7 @@ use super::Resolver;
 pub(super) enum DialError {
     /// The other side's doing, or the network's.
     Refused(String),
-    /// Ours: we have no descriptors, no memory or no ports left, or speak no TLS that it speaks.
+    /// Ours: we have no descriptors, no memory or no ports left.
     Unable(String),
 }
 

@@ -1,5 +1,5 @@
-//! HTTPS is asked for by a process of its own, since a server that answers may end whoever speaks TLS with it: what that
-//! process is told, and how it answers.
+//! HTTPS is asked for by a process of its own, so that handshakes neither keep the loop from its work nor grow the monitor:
+//! what that process is told, and how it answers.
 
 use std::env;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl Errand {
         Errand::parse(&env::var(VARIABLE).ok()?)
     }
 
-    /// Asks. Must be called from within a `LocalSet`, in a process that is there for nothing else.
+    /// Asks, in a process that is there for nothing else.
     pub async fn run(&self) -> Outcome {
         let (resolver, limit) = (Resolver::default(), self.limit);
         let asked = match self.how {
@@ -99,7 +99,7 @@ pub fn said(outcome: &Outcome) -> String {
     format!("{letter}{}", shown(text.as_bytes(), SAID))
 }
 
-/// What a process came to that ended like this and said this. What ended it before it said anything is what it was sent.
+/// What a process came to that ended like this and said this. One that said nothing has met its end by the server.
 pub fn outcome(exit: Exit, words: &[u8]) -> Outcome {
     let text = |words: &[u8]| String::from_utf8_lossy(words).into_owned();
     match words {

@@ -1,3 +1,5 @@
+use std::io;
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::dial::reason;
@@ -52,6 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Inbox<S> {
         self.bytes.resize(before + CHUNK, 0);
         let read = self.stream.read(&mut self.bytes[before..]).await;
         self.bytes.truncate(before + *read.as_ref().unwrap_or(&0));
-        read.map(|count| count > 0).map_err(|error| format!("the connection was lost: {}", reason(&error)))
+        match read {
+            Ok(count) => Ok(count > 0),
+            // Through TLS, without its farewell: whether that was all is for the answer's length to say.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(format!("the connection was lost: {}", reason(&error))),
+        }
     }
 }

@@ -15,12 +15,12 @@ pub(in crate::health) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
-/// Whether this process may speak TLS, which servers may end it by.
+/// Whether this process may speak TLS, which takes a millisecond or two of its thread for a handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tls {
     /// It is there for that.
     Here,
-    /// It must not be ended.
+    /// It has a loop to turn.
     Elsewhere,
 }
 
@@ -44,22 +44,18 @@ impl Tls {
 /// Sends a request to a target by a connection to it, and gives what the answer is read from.
 ///
 /// # Errors
-/// When the connection is lost, or is not one of TLS where it should be; or when what TLS it speaks is not spoken here.
+/// When the connection is lost, or is not one of TLS where it should be, or of none that is spoken here.
 pub(in crate::health) async fn send(
     stream: TcpStream,
     target: &Target,
     request: Vec<u8>,
 ) -> Result<Inbox<Line>, DialError> {
-    match target.scheme {
-        Scheme::Http => {
-            let mut inbox = Inbox::new(Box::new(stream) as Line);
-            inbox.send(&request).await.map_err(DialError::Refused)?;
-            Ok(inbox)
-        }
-        Scheme::Https => match tls::ask(stream, &target.host, request).await {
-            Ok(line) => Ok(Inbox::new(Box::new(line))),
-            Err(tls::Failed::Unable(why)) => Err(DialError::Unable(why)),
-            Err(tls::Failed::Broken(why)) => Err(DialError::Refused(why)),
-        },
-    }
+    let line: Line = match target.scheme {
+        Scheme::Http => Box::new(stream),
+        // Whatever is wrong with its TLS, it is the server that does not answer, as in the kubelet.
+        Scheme::Https => Box::new(tls::shake_hands(stream, &target.host).await.map_err(DialError::Refused)?),
+    };
+    let mut inbox = Inbox::new(line);
+    inbox.send(&request).await.map_err(DialError::Refused)?;
+    Ok(inbox)
 }

@@ -1,4 +1,4 @@
-//! By HTTPS: a process of its own asks, so that a server that its TLS cannot follow ends nothing but that.
+//! By HTTPS: a process of its own asks, so that no handshake keeps the loop from its work.
 
 use std::time::Duration;
 
