@@ -126,6 +126,8 @@ pub(super) const SEEN: &[(&str, &str)] = &[
 
 /// Seen where a process can be made that has as much memory as it needs for it.
 pub(super) const NEAR: (&str, &str) = ("NcolonyMemoryNearLimit", "near");
+/// Seen when the directory of process files is gone.
+pub(super) const UNREAD: (&str, &str) = ("NcolonyReconcileStalled", "");
 /// Seen when a monitor does not answer any more.
 pub(super) const GONE: [&str; 2] = ["NcolonyMonitorDown", "NcolonyMonitorAbsent"];
 
@@ -166,7 +168,7 @@ fn alerts_fire_for_what_is_in_trouble_and_end_when_it_is_mended() {
 
     // The directory goes, and comes again.
     fs::rename(colony.path("config"), colony.path("away")).expect("a directory");
-    wait_firing(&prometheus, &colony, &[("NcolonyReconcileStalled", ""), ("NcolonyConfigInvalid", "")], || {});
+    wait_firing(&prometheus, &colony, &[UNREAD, ("NcolonyConfigInvalid", "")], || {});
     fs::rename(colony.path("away"), colony.path("config")).expect("a directory");
     wait_peace(&prometheus, || colony.log());
 
