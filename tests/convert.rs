@@ -747,3 +747,87 @@ fn supervisord_knows_no_setting_that_is_not_known_here() {
         assert!(is_named, "{key}: {}{}", made.stdout, made.stderr);
     }
 }
+
+/// Converts a service `a` with these settings, and a drop-in with those.
+fn made_of_unit(settings: &str, drop_in: &str) -> Made {
+    let dir = tempdir().expect("a directory");
+    let path = dir.path().join("a.service");
+    fs::write(&path, format!("[Service]\nExecStart=/bin/a\n{settings}\n")).expect("a file");
+    fs::create_dir(dir.path().join("a.service.d")).expect("a directory");
+    fs::write(dir.path().join("a.service.d/b.conf"), format!("[Service]\n{drop_in}\n")).expect("a file");
+    convert(&[path.to_str().expect("UTF-8")])
+}
+
+/// The same without its comments.
+fn keys_of_unit(settings: &str, drop_in: &str) -> String {
+    let made = made_of_unit(settings, drop_in);
+    assert!(made.status < 2 && all_are_good(&made.stdout) == 1, "{settings}: {}{}", made.stdout, made.stderr);
+    made.stdout.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn what_a_later_assignment_of_a_unit_takes_back_is_not_in_force() {
+    let rows = [
+        ("WatchdogSec=2", "WatchdogSec=0"),
+        ("MemoryMax=1G", "MemoryMax=infinity"),
+        ("RestartSec=7", "RestartSec=0"),
+        ("KillMode=process", "KillMode=control-group"),
+        ("KillMode=mixed", "KillMode="),
+        ("TimeoutStopSec=5", "TimeoutStopSec=infinity"),
+        ("TimeoutStopSec=5", "TimeoutSec=0"),
+        ("Type=notify\nTimeoutStartSec=5", "TimeoutSec=7"),
+        ("SendSIGKILL=no", "SendSIGKILL=yes"),
+        ("StandardInput=tty", "StandardInput=null"),
+        ("WorkingDirectory=/a", "WorkingDirectory=~"),
+        ("LimitNOFILE=5", "LimitNOFILE=infinity"),
+        ("User=a\nUser=b", "User=c"),
+        ("RuntimeMaxSec=5", "RuntimeMaxSec=infinity"),
+        ("SupplementaryGroups=a b", "SupplementaryGroups=\nSupplementaryGroups=c"),
+    ];
+    for (first, last) in rows {
+        let drop_in = made_of_unit(first, last);
+        let kept: String =
+            first.lines().filter(|line| line.starts_with("Type=")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(keys_of_unit(first, last), keys_of_unit(&kept, last), "{first}, {last}");
+        assert_eq!(keys_of_unit(&format!("{first}\n{last}"), ""), keys_of_unit(&kept, last), "{first}, {last}");
+        let alone = made_of_unit(&kept, last);
+        assert_eq!(drop_in.stderr.lines().count(), alone.stderr.lines().count(), "{first}, {last}: {}", drop_in.stderr);
+    }
+    // What it waits for is only ever added to.
+    let text = "[Unit]\nRequires=b.service\nRequires=\n[Service]\nExecStart=/bin/a\n";
+    let made = made_of(&[("a.service", text), ("b.service", "[Service]\nExecStart=/bin/b\n")]);
+    assert!(made.stdout.contains("dependsOn: [b]"), "{}{}", made.stdout, made.stderr);
+}
+
+#[test]
+fn lists_of_a_unit_add_up() {
+    let rows = [
+        ("SupplementaryGroups=adm", "SupplementaryGroups=video 7", "supplementalGroups: [adm, video, 7]"),
+        ("CapabilityBoundingSet=CAP_CHOWN", "CapabilityBoundingSet=CAP_KILL", "{drop: [ALL], add: [CHOWN, KILL]}"),
+        (
+            "CapabilityBoundingSet=~CAP_SYS_ADMIN",
+            "CapabilityBoundingSet=~CAP_CHOWN",
+            "capabilities: {drop: [CHOWN, SYS_ADMIN]}",
+        ),
+        ("CapabilityBoundingSet=CAP_CHOWN CAP_KILL", "CapabilityBoundingSet=~CAP_KILL", "{drop: [ALL], add: [CHOWN]}"),
+        ("CapabilityBoundingSet=~CAP_CHOWN CAP_KILL", "CapabilityBoundingSet=CAP_KILL", "{drop: [CHOWN]}"),
+        ("CapabilityBoundingSet=CAP_CHOWN", "CapabilityBoundingSet=", "{drop: [ALL]}"),
+        ("CapabilityBoundingSet=\nCapabilityBoundingSet=CAP_KILL", "", "{drop: [ALL], add: [KILL]}"),
+        ("User=a\nAmbientCapabilities=CAP_CHOWN", "AmbientCapabilities=CAP_KILL", "{add: [CHOWN, KILL]}"),
+        (
+            "User=a\nCapabilityBoundingSet=CAP_CHOWN CAP_KILL",
+            "AmbientCapabilities=CAP_KILL",
+            "{drop: [ALL], add: [KILL]}",
+        ),
+    ];
+    for (first, last, expected) in rows {
+        let found = keys_of_unit(first, last);
+        assert!(found.contains(&format!("{expected}\n")), "{first}, {last}: {found}");
+    }
+    for nothing in [
+        "CapabilityBoundingSet=CAP_CHOWN\nCapabilityBoundingSet=~",
+        "AmbientCapabilities=CAP_CHOWN\nAmbientCapabilities=",
+    ] {
+        assert!(!keys_of_unit(nothing, "").contains("capabilities"), "{nothing}");
+    }
+}

@@ -1,6 +1,7 @@
 //! systemd's units: services, and the timers that start them.
 
 mod calendar;
+mod capabilities;
 mod exec;
 mod restart;
 mod service;
@@ -22,7 +23,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Conversion, Error> {
     }
     // Who must be up before whom is said on either side.
     for unit in &services {
-        for setting in unit.settings.iter().filter(|setting| setting.key == "Before") {
+        for setting in unit.all("Before") {
             service::before(unit, setting, &services, &mut conversion.processes);
         }
     }

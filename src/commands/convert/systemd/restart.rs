@@ -123,7 +123,7 @@ fn rule(operator: &str, codes: &[u8]) -> Value {
 
 fn statuses(unit: &Unit, key: &str, process: &mut Process) -> Vec<u8> {
     let mut codes = Vec::new();
-    for setting in unit.settings.iter().filter(|setting| setting.key == key) {
+    for setting in unit.all(key) {
         for word in setting.words() {
             let signal = || Signal::parse(word).and_then(|signal| u8::try_from(signal.as_raw()).ok());
             match word.parse::<u8>().ok().or_else(|| signal().map(|signal| 128 + signal)) {

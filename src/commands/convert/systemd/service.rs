@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::super::conversion::{Error, Grade, Need, Place, Process, Want};
 use super::super::text;
+use super::capabilities;
 use super::exec::{self, Command, Variables};
 use super::restart;
 use super::settings;
 use super::unit::{Setting, Unit};
-use crate::model::{CapabilitySet, Signal};
+use crate::model::Signal;
 
 /// systemd's own times for a start and for a stop, in seconds.
 const TIMEOUT: f64 = 90.0;
@@ -27,6 +28,7 @@ pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error>
         }
         take(unit, setting, services, &mut process)?;
     }
+    capabilities::capabilities(unit, &mut process)?;
     commands(unit, &variables, &mut process)?;
     readiness(unit, &mut process)?;
     restart::restart(unit, &mut process)?;
@@ -36,7 +38,7 @@ pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error>
 
 fn environment(unit: &Unit, process: &mut Process) -> Result<Variables, Error> {
     let mut known = Vec::new();
-    for setting in unit.settings.iter().filter(|setting| setting.key == "Environment") {
+    for setting in unit.all("Environment") {
         for (word, _) in exec::split(&setting.value).map_err(|message| setting.error(message))? {
             let (name, value) = word.split_once('=').ok_or_else(|| setting.error("expected NAME=VALUE"))?;
             known.push((name.to_string(), exec::specified(unit, value)));
@@ -79,6 +81,8 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         | "ExecStop"
         | "TimeoutStartSec"
         | "RuntimeMaxSec"
+        | "CapabilityBoundingSet"
+        | "AmbientCapabilities"
         | "Before" => {}
         "BusName" => note(Grade::Remark, "the program takes its name on the bus itself, and nobody waits for it"),
         "EnvironmentFile" => environment_file(setting, &value, process),
@@ -92,7 +96,9 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         "User" => process.set("securityContext.runAsUser", account(&value)),
         "Group" => process.set("securityContext.runAsGroup", account(&value)),
         "SupplementaryGroups" => {
-            let groups: Vec<Value> = value.split_whitespace().map(account).collect();
+            let all = unit.all(key).map(|setting| exec::specified(unit, &setting.value));
+            let groups: Vec<Value> =
+                all.flat_map(|value| value.split_whitespace().map(account).collect::<Vec<_>>()).collect();
             process.set("securityContext.supplementalGroups", groups);
         }
         "WorkingDirectory" if value.starts_with('/') => process.set("workingDir", value),
@@ -104,7 +110,6 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         "Nice" => process.set("nice", whole(setting, &value)?),
         "OOMScoreAdjust" => process.set("oomScoreAdj", whole(setting, &value)?),
         "NoNewPrivileges" => process.set("securityContext.allowPrivilegeEscalation", !setting.is_true()?),
-        "CapabilityBoundingSet" | "AmbientCapabilities" => capabilities(unit, setting, process)?,
         "RestartSec" => match span(setting)? {
             Some(seconds) if seconds > 0.0 => {
                 process.set("backoff.initialSeconds", text::seconds(seconds));
@@ -122,7 +127,7 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         "RestartMaxDelaySec" | "RestartSteps" => {
             note(Grade::Remark, "the wait doubles from the first to the longest");
         }
-        "TimeoutStopSec" | "TimeoutSec" => match span(setting)? {
+        "TimeoutStopSec" => match span(setting)? {
             Some(seconds) if seconds > 0.0 => process.set("terminationGracePeriodSeconds", text::seconds(seconds)),
             _ => note(Grade::Lost, "a stop always ends: SIGKILL follows after the grace, which you may make longer"),
         },
@@ -211,37 +216,6 @@ fn environment_file(setting: &Setting, value: &str, process: &mut Process) {
     let text =
         "of its lines all behind the first = is the value, quotes too; and env wins over them, not they over env";
     process.note_at(Grade::Remark, &setting.place, &setting.key, text);
-}
-
-/// What a process may ever have, and what it has without being root.
-fn capabilities(unit: &Unit, setting: &Setting, process: &mut Process) -> Result<(), Error> {
-    let is_bounding = setting.key == "CapabilityBoundingSet";
-    let named: Vec<&str> = setting.value.trim_start_matches('~').split_whitespace().collect();
-    if let Some(unknown) = named.iter().find(|name| CapabilitySet::parse(name).is_none()) {
-        return Err(setting.error(&format!("there is no capability {unknown}")));
-    }
-    let named: Vec<&str> = named.iter().map(|name| name.strip_prefix("CAP_").unwrap_or(name)).collect();
-    if setting.value.starts_with('~') {
-        if is_bounding && !named.is_empty() {
-            process.set("securityContext.capabilities.drop", named);
-        } else if !named.is_empty() {
-            process.note_at(Grade::Lost, &setting.place, &setting.key, "name the capabilities that are to be added");
-        }
-    } else if !is_bounding {
-        if !named.is_empty() {
-            process.set("securityContext.capabilities.add", named);
-        }
-    } else {
-        process.set("securityContext.capabilities.drop", vec!["ALL"]);
-        let is_root = unit.get("User").is_none_or(|user| user.value == "root" || user.value == "0");
-        if is_root && !named.is_empty() {
-            process.set("securityContext.capabilities.add", named);
-        } else if !named.is_empty() {
-            let text = "a bound alone gives this user nothing, so all are dropped; those of AmbientCapabilities stay";
-            process.note_at(Grade::Remark, &setting.place, &setting.key, text);
-        }
-    }
-    Ok(())
 }
 
 /// `LimitNOFILE=1024:4096`
@@ -355,7 +329,7 @@ pub(super) fn before(unit: &Unit, setting: &Setting, services: &[&Unit], process
 fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result<(), Error> {
     let of = |key: &str| -> Result<Vec<(Place, Command)>, Error> {
         let mut found = Vec::new();
-        for setting in unit.settings.iter().filter(|setting| setting.key == key) {
+        for setting in unit.all(key) {
             let commands = exec::commands(unit, setting, variables)?;
             found.extend(commands.into_iter().map(|command| (setting.place.clone(), command)));
         }
@@ -444,7 +418,7 @@ fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
         "simple" | "exec" | "idle" | "oneshot" => {}
         "notify" | "notify-reload" => {
             process.set("readinessProbe.notify", json!({}));
-            let asked = unit.get("TimeoutStartSec").or_else(|| unit.get("TimeoutSec"));
+            let asked = unit.get("TimeoutStartSec");
             let longest = asked.map_or(Ok(Some(TIMEOUT)), span)?.filter(|seconds| *seconds > 0.0);
             if let Some(seconds) = longest {
                 process.set("startupProbe.notify", json!({}));

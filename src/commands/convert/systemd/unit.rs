@@ -43,16 +43,8 @@ impl Unit {
         for source in [source].into_iter().chain(&source.more) {
             read(source, &mut settings)?;
         }
-        let mut kept: Vec<Setting> = Vec::new();
-        for setting in settings {
-            // An empty value takes back what was said before, in whatever file.
-            if setting.value.is_empty() && !SETS.contains(&setting.key.as_str()) {
-                kept.retain(|known| known.key != setting.key);
-            } else {
-                kept.push(setting);
-            }
-        }
-        Ok(Unit { name: source.base().to_string(), place: source.place(0), settings: kept })
+        let settings = in_force(settings);
+        Ok(Unit { name: source.base().to_string(), place: source.place(0), settings })
     }
 
     /// What its name says before the suffix.
@@ -61,12 +53,71 @@ impl Unit {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Setting> {
-        self.settings.iter().rev().find(|setting| setting.key == key)
+        self.all(key).last()
+    }
+
+    /// All that is said of a list.
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &Setting> {
+        self.settings.iter().filter(move |setting| setting.key == key)
     }
 }
 
-/// Where nothing is something: no capability at all.
-const SETS: [&str; 2] = ["CapabilityBoundingSet", "AmbientCapabilities"];
+/// What a setting that stands there again does to the one before, in whatever file.
+#[derive(Clone, Copy)]
+enum Again {
+    /// It takes its place.
+    Replaces,
+    /// It adds to it, and takes it back where it is empty.
+    Adds,
+    /// It adds to it, and where it is empty that is something, too.
+    AddsNothing,
+    /// It adds to it, and nothing takes it back.
+    AddsOnly,
+}
+
+/// The settings that count: of each key the last, or of a list all since it was empty.
+fn in_force(settings: Vec<Setting>) -> Vec<Setting> {
+    let mut kept: Vec<Setting> = Vec::new();
+    for setting in settings.into_iter().flat_map(meant) {
+        let is_empty = setting.value.is_empty();
+        match again(&setting.key) {
+            Again::Adds if is_empty => kept.retain(|known| known.key != setting.key),
+            Again::AddsOnly if is_empty => {}
+            Again::Adds | Again::AddsOnly | Again::AddsNothing => kept.push(setting),
+            Again::Replaces => {
+                kept.retain(|known| known.key != setting.key);
+                kept.extend((!is_empty).then_some(setting));
+            }
+        }
+    }
+    kept
+}
+
+/// `TimeoutSec` is two settings in one.
+fn meant(setting: Setting) -> Vec<Setting> {
+    if setting.key != "TimeoutSec" {
+        return vec![setting];
+    }
+    ["TimeoutStartSec", "TimeoutStopSec"].map(|key| Setting { key: key.to_string(), ..setting.clone() }).into()
+}
+
+fn again(key: &str) -> Again {
+    match key {
+        "CapabilityBoundingSet" | "AmbientCapabilities" => Again::AddsNothing,
+        "After" | "Before" | "Requires" | "Wants" | "BindsTo" | "Requisite" | "PartOf" | "Upholds" | "Conflicts" => {
+            Again::AddsOnly
+        }
+        "Environment"
+        | "EnvironmentFile"
+        | "PassEnvironment"
+        | "SupplementaryGroups"
+        | "SuccessExitStatus"
+        | "RestartPreventExitStatus"
+        | "RestartForceExitStatus" => Again::Adds,
+        _ if key.starts_with("Exec") || key.starts_with("On") => Again::Adds,
+        _ => Again::Replaces,
+    }
+}
 
 fn read(source: &Source, settings: &mut Vec<Setting>) -> Result<(), Error> {
     let mut section: Option<String> = None;
