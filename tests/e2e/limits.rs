@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::needs::say_skipped;
 use crate::support::{Colony, Setup, can, lives, series, sleeper, succeeds, wait_for, wait_gone};
 
 /// A process file: a shell script, with limits.
@@ -139,9 +140,9 @@ impl Delegated {
         });
         let found = made.into_iter().next();
         if found.is_none() {
-            eprintln!(
-                "SKIPPED: this test needs a writable cgroup v2 with the controllers of memory and cpu, and this kernel \
-                 keeps them in v1 or shows them read-only; `tests/vm/run` runs it on one that has them, in a virtual machine"
+            say_skipped(
+                "this test needs a writable cgroup v2 with the controllers of memory and cpu, and this kernel \
+                 keeps them in v1 or shows them read-only; `tests/vm/run` runs it on one that has them, in a virtual machine",
             );
         }
         found
