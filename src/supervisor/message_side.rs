@@ -20,7 +20,7 @@ pub(super) struct MessageSide {
 /// How many files are looked at in one turn: some milliseconds' worth, so that a flood keeps no exit waiting.
 const A_TURN: usize = 64;
 /// What to do about a directory that cannot be used.
-const REMEDY: &str = "messages and `ctl get` and its like need a directory that the monitor can write: in a pod a volume, such as an emptyDir (see --messages)";
+const REMEDY: &str = "messages and `ctl get` and its like need a directory with room that the monitor can write: in a pod a volume, such as an emptyDir (see --messages)";
 
 impl MessageSide {
     /// To be looked into at once.

@@ -469,6 +469,40 @@ fn what_was_written_before_the_disk_was_full_is_remembered_all_the_same() {
     assert!(!colony.log().contains(TWICE), "{}", colony.log());
 }
 
+// A volume that fills up while the colony runs: nothing of the journal need be written for that to be told.
+#[test]
+fn a_messages_volume_that_becomes_full_is_told_once_and_so_is_its_end() {
+    for (limit, use_up) in [("size=64k", fill as fn(&std::path::Path)), ("nr_inodes=20", use_up_the_inodes)] {
+        let setup = Setup::new().file("web", SLEEPER);
+        let messages = setup.path("messages");
+        let mount = Mount::new(&["-t", "tmpfs", "-o", limit, "tmpfs"], &messages);
+        if !can("to mount a tmpfs", mount.is_some()) {
+            return;
+        }
+        let colony = setup.start();
+        colony.wait_pid("web", None);
+        let full = messages.join(".full");
+        use_up(&full);
+        let expected = format!("cannot write in {}: it is full", messages.display());
+        colony.wait_log(&expected);
+        let (status, verdict) = colony.get("/healthz?verbose");
+        assert!(verdict.contains(&format!("[+]messages ok ({expected})\n")), "{verdict}");
+        assert_eq!(status, 200);
+        assert_eq!(colony.metric(r#"ncolony_healthcheck{name="messages"}"#), Some(0.0));
+        succeeds("rm", &["-r", full.to_str().expect("UTF-8")]);
+        colony.wait_log("messages can be taken again");
+        let told = colony.log().lines().filter(|line| line.contains(&expected)).count();
+        assert_eq!(told, 1, "{}", colony.log());
+    }
+}
+
+/// Makes a directory of so many files that there is room for no other.
+fn use_up_the_inodes(path: &std::path::Path) {
+    fs::create_dir(path).expect("a directory");
+    let made = (0..1000).take_while(|n| fs::File::create(path.join(n.to_string())).is_ok()).count();
+    assert!(made < 1000, "there was no limit");
+}
+
 // F-cases of the journal: a read-only file system.
 #[test]
 fn on_a_read_only_file_system_it_says_so_and_runs_on() {

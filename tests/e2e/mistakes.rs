@@ -115,7 +115,7 @@ fn a_messages_directory_that_cannot_be_used_is_told_once_and_its_return_too() {
     let away = colony.path("away");
     fs::rename(&messages, &away).expect("a rename");
     let complaint = format!(
-        "cannot open {}: No such file or directory; messages and `ctl get` and its like need a directory that the monitor can write: in a pod a volume, such as an emptyDir (see --messages)",
+        "cannot open {}: No such file or directory; messages and `ctl get` and its like need a directory with room that the monitor can write: in a pod a volume, such as an emptyDir (see --messages)",
         messages.display()
     );
     colony.wait_log(&complaint);

@@ -62,16 +62,42 @@ impl Drop for Small {
     }
 }
 
+// A full disk takes nothing from who runs, and is told though nothing of the journal is to be written.
+#[test]
+fn with_a_messages_volume_that_becomes_full_it_runs_and_says_so_until_there_is_room() {
+    let Some(setup) = Setup::restricted() else { return };
+    let small = Small::mount(setup.path("small"));
+    let volume = format!("{}:/run/ncolony/messages", small.0.display());
+    let (log, last) = termination_log(&setup);
+    let setup = setup.messages(Some(&volume)).options(&[&log]);
+    let container = setup.file("web", &sleeper()).ready();
+    let web = container.wait_pid("web", None);
+    let fill = || container.exec(&["dd", "if=/dev/zero", "of=/run/ncolony/messages/.full", "bs=1k"]);
+    let full = "cannot write in /run/ncolony/messages: it is full";
+    fill();
+    runs_and_says(&container, "messages", full);
+    container.ask(&["rm", "/run/ncolony/messages/.full"]);
+    container.wait_lines("messages can be taken again");
+    container.ask(&["/ncolony", "ctl", "restart", "web"]);
+    let next = container.wait_pid("web", Some(web));
+    fill();
+    container.wait_finding("messages", full);
+    assert!(container.lives(next), "{}", container.log());
+    container.stop(30);
+    let last = fs::read_to_string(&last).expect("a text");
+    assert_eq!(last.lines().filter(|line| line.contains(full)).count(), 1, "{last}");
+}
+
 // A full disk takes nothing from who runs, and the journal is whole again when there is room.
 #[test]
-fn with_a_full_messages_volume_it_runs_and_says_so_until_there_is_room() {
+fn with_no_room_for_the_journal_it_runs_and_says_so_until_there_is_room() {
     let Some(setup) = Setup::restricted() else { return };
     let small = Small::mount(setup.path("small"));
     let volume = format!("{}:/run/ncolony/messages", small.0.display());
     let container = setup.messages(Some(&volume)).file("web", &sleeper()).ready();
     let web = container.wait_pid("web", None);
     container.exec(&["dd", "if=/dev/zero", "of=/run/ncolony/messages/.full", "bs=1k"]);
-    // As many lines for the journal as make up what was left of its last block.
+    // The last block of the journal has room for some lines yet: so many and so long ones need another.
     let many = json!({"args": ["sleep", "1000"], "replicas": 40}).to_string();
     let long = "x".repeat(150);
     container.write(&long, &many);

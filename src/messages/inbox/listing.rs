@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use super::super::directory::{Directory, FileTime, Kind, State, is_ignored};
@@ -57,7 +58,8 @@ impl Inbox {
             (true, _) => Some(format!(
                 "{STUCK_AT_MOST} messages in {path} can be neither deleted nor renamed: no more are acted on"
             )),
-            (false, why) => why.map(|errno| format!("cannot write in {path}: {}", errno.desc())),
+            (false, Some(errno)) => Some(format!("cannot write in {path}: {}", errno.desc())),
+            (false, None) => is_full(&self.path).then(|| format!("cannot write in {path}: it is full")),
         };
     }
 
@@ -99,6 +101,13 @@ impl Inbox {
 /// Why nothing can be taken out of the directory, if nothing can. A message there is acted on once all the same.
 fn unwritable(path: &Path) -> Option<Errno> {
     access(path, AccessFlags::W_OK).err()
+}
+
+/// Whether nobody can send a message for want of room. Where a file system counts no blocks or no files, there is always some.
+fn is_full(path: &Path) -> bool {
+    let is_used_up = |all, left| all > 0 && left == 0;
+    statvfs(path)
+        .is_ok_and(|fs| is_used_up(fs.blocks(), fs.blocks_available()) || is_used_up(fs.files(), fs.files_available()))
 }
 
 #[cfg(test)]
