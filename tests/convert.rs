@@ -831,3 +831,29 @@ fn lists_of_a_unit_add_up() {
         assert!(!keys_of_unit(nothing, "").contains("capabilities"), "{nothing}");
     }
 }
+
+#[test]
+fn a_procfile_is_known_by_its_name_alone() {
+    let dir = tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).expect("a file");
+        dir.path().join(name).to_str().expect("UTF-8").to_string()
+    };
+    for (name, text) in [
+        ("web.yaml", "command: run\n"),
+        ("pod.yml", "apiVersion: v1\nkind: Pod\n"),
+        ("passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("processes", "web: run\n"),
+        ("mail", "Subject: hello\n\nto: all\n"),
+    ] {
+        let made = convert(&[&write(name, text)]);
+        assert_eq!((made.status, made.stdout.as_str()), (2, ""), "{name}: {}", made.stderr);
+        assert!(made.stderr.contains("cannot tell its format"), "{name}: {}", made.stderr);
+    }
+    for name in ["Procfile", "Procfile.dev", "dev.procfile"] {
+        let made = convert(&[&write(name, "web: run\n")]);
+        assert_eq!((made.status, made.stdout.contains("# web.yaml")), (0, true), "{name}: {}", made.stderr);
+    }
+    let made = convert(&["--from", "procfile", &write("processes", "web: run\n")]);
+    assert!(made.status == 0 && made.stdout.contains("# web.yaml"), "{}", made.stderr);
+}

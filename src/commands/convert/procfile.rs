@@ -44,7 +44,7 @@ fn one(source: &Source, conversion: &mut Conversion) -> Result<(), Error> {
 }
 
 /// The name and the command of a line.
-pub(super) fn entry(line: &str) -> Option<(&str, &str)> {
+fn entry(line: &str) -> Option<(&str, &str)> {
     let (name, command) = line.split_once(':')?;
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_name = !name.is_empty() && name.chars().all(is_of_a_name);
