@@ -11,7 +11,7 @@ use ncolony::health::https;
 use ncolony::model::nearest;
 use ncolony::{process, supervisor};
 use ncolony_commands::reaper::{self, Guise};
-use ncolony_commands::{beat, check, checker, convert, ctl, demo, documents, https_get, run, scheduler};
+use ncolony_commands::{beat, check, checker, convert, ctl, demo, documents, https_get, printed, run, scheduler};
 
 fn main() -> ExitCode {
     // Before anything else: a signal that comes too early must be neither lost nor fatal.
@@ -29,7 +29,11 @@ fn main() -> ExitCode {
         return https_get::run();
     }
     let words = spelled_out(words);
-    match Cli::try_parse_from(&words).unwrap_or_else(|error| refused(error, &words).exit()).command {
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => return told(&refused(error, &words)),
+    };
+    match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => with_signals(|| check::run(&args)),
@@ -56,6 +60,15 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
     match command.filter(|command| Cli::command().find_subcommand(command).is_some()).map(OsString::from) {
         Some(command) => ["ncolony".into(), command].into_iter().chain(words.into_iter().skip(1)).collect(),
         None => words,
+    }
+}
+
+/// Usage that was asked for is a document; one that was not is an error as it is.
+fn told(error: &clap::Error) -> ExitCode {
+    let written = error.print();
+    match u8::try_from(error.exit_code()) {
+        Ok(0) | Err(_) => printed::ended(written),
+        Ok(code) => ExitCode::from(code),
     }
 }
 

@@ -11,7 +11,7 @@ pub mod ctl;
 pub mod demo;
 pub mod documents;
 pub mod https_get;
-mod printed;
+pub mod printed;
 mod pulse;
 pub mod reaper;
 pub mod run;

@@ -16,10 +16,11 @@ mod systemd;
 mod text;
 mod write;
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::printed;
 use crate::cli::{ConvertArgs, ConvertFrom};
 use conversion::{Conversion, Error, Grade, Place};
 use sources::{Input, ServiceDir, Source};
@@ -38,10 +39,7 @@ pub fn run(args: &ConvertArgs) -> ExitCode {
             tell(&format!("{}: {}", note.place, note.message()));
         }
         match &args.output {
-            None => {
-                // A reader that has gone away is no reason to fail: the exit status tells all.
-                let _ = stdout().write_all(publish::stream(&conversion).as_bytes());
-            }
+            None => printed::write(&publish::stream(&conversion)).map_err(|error| format!("cannot write: {error}"))?,
             Some(dir) => publish::files(&conversion, dir, args.force)?,
         }
         Ok(conversion.all_notes().any(|note| note.grade == Grade::Lost))
