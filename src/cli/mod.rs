@@ -450,15 +450,16 @@ pub enum LogFormat {
 const LONGEST: f64 = 3_153_600_000.0;
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 5 or 0.5".to_string())?;
-    if (0.0..=LONGEST).contains(&value) { Ok(value) } else { Err(format!("expected 0 to {LONGEST} seconds")) }
+    seconds_from(0.0, text)
 }
 
 fn seconds_above_zero(text: &str) -> Result<f64, String> {
-    match seconds(text)? {
-        value if value >= 0.001 => Ok(value),
-        _ => Err("expected at least 0.001 seconds".to_string()),
-    }
+    seconds_from(0.001, text)
+}
+
+fn seconds_from(least: f64, text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 5 or 0.5".to_string())?;
+    if (least..=LONGEST).contains(&value) { Ok(value) } else { Err(format!("expected {least} to {LONGEST} seconds")) }
 }
 
 /// The most that a flag of bytes takes: 1 GiB.
@@ -472,7 +473,8 @@ fn bytes(text: &str) -> Result<usize, String> {
 }
 
 fn id(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "expected a number; names are not looked up".to_string())
+    // The last of 32 bits means none, and is refused where it is looked at.
+    text.parse().map_err(|_| "expected a number from 0 to 4294967294; names are not looked up".to_string())
 }
 
 fn listen(text: &str) -> Result<Listen, String> {

@@ -11,7 +11,7 @@ use super::{CONFIG_DIR, MESSAGES_DIR, seconds_above_zero};
 #[derive(Args, Clone, Debug)]
 pub struct BeatArgs {
     /// Beat again and again, as long as whoever has started this lives [default: every third of the period]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, value_parser = seconds_above_zero)]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, value_parser = seconds_above_zero, allow_negative_numbers = true)]
     pub every: Option<Option<f64>>,
 
     /// Run a command, and beat for as long as it runs; the exit status is the command's
@@ -35,7 +35,7 @@ pub struct CheckerArgs {
     pub messages: PathBuf,
 
     /// How often the process files are looked at, and the hearts
-    #[arg(long, visible_alias = "frequency", value_name = "SECONDS", default_value = "10", value_parser = seconds_above_zero)]
+    #[arg(long, visible_alias = "frequency", value_name = "SECONDS", default_value = "10", value_parser = seconds_above_zero, allow_negative_numbers = true)]
     pub freq: f64,
 }
 
@@ -47,14 +47,14 @@ pub struct SchedulerArgs {
     pub args: Vec<OsString>,
 
     /// From one start to the next; a run that takes longer leaves out what is due meanwhile
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero, allow_negative_numbers = true)]
     pub frequency: f64,
 
     /// From a run's start to SIGTERM, to all that it has started
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero, allow_negative_numbers = true)]
     pub timeout: f64,
 
     /// From there to SIGKILL
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_above_zero, allow_negative_numbers = true)]
     pub grace: f64,
 }

@@ -36,4 +36,8 @@ pub use inbox::Inbox;
 pub use parse::request;
 pub use work::{Delivered, Rejected, Work};
 pub use write::{Error, text, write};
+
+/// Where a monitor keeps its state below this directory, unless it is told otherwise.
+pub const STATE: &str = ".ncolony";
+
 pub use write::{publish_over, sync_directory};

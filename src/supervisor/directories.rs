@@ -10,10 +10,11 @@ use nix::fcntl::Flock;
 use super::Error;
 use super::lock::{PATIENCE, lock};
 use crate::cli::RunArgs;
+use crate::messages;
 
 /// Where the journal is kept.
 pub(super) fn state(args: &RunArgs) -> PathBuf {
-    args.state.clone().unwrap_or_else(|| args.messages.join(".ncolony"))
+    args.state.clone().unwrap_or_else(|| args.messages.join(messages::STATE))
 }
 
 /// Makes what is ours to make, and sees to it that no two of them are one.

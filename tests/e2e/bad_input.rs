@@ -62,11 +62,11 @@ fn each_program_says_what_it_cannot_use_and_with_which_status() {
         (ctl("add --name= --cmd true"), 1, "a name needs at least one character"),
         (ctl("add web --cmd true --env A"), 1, "--env \"A\" is not NAME=VALUE"),
         (ctl("add web --cmd true --env-inherit A=b"), 1, "--env-inherit \"A=b\" is not the name of a variable"),
-        (ctl("add web --cmd true --uid root"), 2, "expected a number; names are not looked up"),
+        (ctl("add web --cmd true --uid root"), 2, "expected a number from 0 to 4294967294; names are not looked up"),
         (
             ctl("add web --cmd true --gid -1"),
             2,
-            "invalid value '-1' for '--gid <N>': expected a number; names are not looked up",
+            "invalid value '-1' for '--gid <N>': expected a number from 0 to 4294967294; names are not looked up",
         ),
         (ctl("add web --cmd true --extras FILE"), 1, "--extras FILE is not JSON"),
         (ctl("add web --cmd true --extras NOWHERE"), 1, "cannot read --extras NOWHERE: No such file or directory"),

@@ -180,7 +180,8 @@ fn a_wrong_command_line_is_exit_status_2_and_a_directory_that_is_none_78() {
     for program in ["beatcheck", "httpcheck"] {
         for (flags, code, complaint) in [
             (vec!["--freq", "often"], 2, "expected a number of seconds, such as 5 or 0.5"),
-            (vec!["--freq=0"], 2, "expected at least 0.001 seconds"),
+            (vec!["--freq=0"], 2, "expected 0.001 to 3153600000 seconds"),
+            (vec!["--freq", "-1"], 2, "expected 0.001 to 3153600000 seconds"),
             (vec!["web"], 2, "unexpected argument 'web'"),
             (vec!["--config", "FILE"], 78, "--config FILE is not a directory"),
             (vec!["--messages", "FILE"], 78, "--messages FILE is not a directory"),

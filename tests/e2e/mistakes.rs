@@ -68,7 +68,7 @@ fn users_names_for_numbers_are_told_that_they_are_not_looked_up() {
         assert_eq!(code, Some(2), "{line:?}: {told}");
     }
     let (_, told) = ncolony(&["run", "--trusted-uid", "www"]);
-    assert!(told.contains("expected a number; names are not looked up"), "{told}");
+    assert!(told.contains("expected a number from 0 to 4294967294; names are not looked up"), "{told}");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn send(ctl: &CtlArgs, request: &Request) -> Result<(), Error> {
     monitor::would_obey(ctl, std::slice::from_ref(request))?;
     let path = messages::write(&ctl.messages, request).map_err(Error::Message)?;
     // Not on stdout, where NColony's says nothing.
-    monitor::note_of_absence(
+    monitor::note_of_silence(
         &ctl.messages,
         &format!("{} is written, and one that starts later drops it", path.display()),
     );

@@ -147,6 +147,14 @@ pub(super) fn is_there(dir: &Path) -> Result<(), Error> {
     }
 }
 
+/// Says on stderr that nobody hears what NColony's monitor would, too, and what follows. It leaves no sign: where a monitor
+/// of this program has never been, nothing is said.
+pub(super) fn note_of_silence(dir: &Path, what_follows: &str) {
+    if dir.join(messages::STATE).exists() {
+        note_of_absence(dir, what_follows);
+    }
+}
+
 /// Says on stderr that nobody is there, and what follows.
 pub(super) fn note_of_absence(dir: &Path, what_follows: &str) {
     match presence(dir) {

@@ -100,6 +100,15 @@ impl Guise {
         }
     }
 
+    /// Whether options may stand behind the program's name, up to `--`, as getopt(3) has it: `tini -s sh -- -c true`. Where
+    /// no `--` follows they are the program's here, and mostly an error there.
+    fn permutes(self) -> bool {
+        match self {
+            Guise::Tini | Guise::Catatonit => true,
+            Guise::Ncolony | Guise::DumbInit => false,
+        }
+    }
+
     fn defaults(self) -> Options {
         let is_session = self == Guise::DumbInit;
         Options {
@@ -166,6 +175,8 @@ pub(super) fn parse(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Task, Misuse> {
     let mut options = guise.defaults();
+    let words: Vec<OsString> = words.into_iter().collect();
+    let goes_on = guise.permutes() && words.iter().any(|word| word == "--") && variable("POSIXLY_CORRECT").is_none();
     from_environment(guise, &mut options, variable);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -175,7 +186,10 @@ pub(super) fn parse(
             [b'-', letters @ ..] if !letters.is_empty() => take_letters(&mut options, letters, &mut words)?,
             _ => {
                 options.command.push(c_string(word)?);
-                break;
+                if !goes_on {
+                    break;
+                }
+                None
             }
         };
         if let Some(task) = task {
@@ -235,14 +249,21 @@ fn take_long(
         None => (word, None),
     };
     let shown = String::from_utf8_lossy(name);
-    let known = FLAGS.iter().find(|(_, long, ..)| long.as_bytes() == name);
-    let Some((_, _, flag, takes)) = known else { return Err(Misuse(format!("unknown option --{shown}"))) };
+    let Some((_, _, flag, takes)) = called(name) else { return Err(Misuse(format!("unknown option --{shown}"))) };
     match (takes, value) {
         (false, None) => take(options, *flag, b""),
         (false, Some(_)) => Err(Misuse(format!("--{shown} takes no value"))),
         (true, Some(value)) => take(options, *flag, value),
         (true, None) => take(options, *flag, &following(words, &format!("--{shown}"))?),
     }
+}
+
+/// The option of this word, or of the only one that begins so, as getopt_long(3) has it.
+fn called(name: &[u8]) -> Option<&'static (u8, &'static str, Flag, bool)> {
+    let mut begin_so = FLAGS.iter().filter(|(_, long, ..)| !name.is_empty() && long.as_bytes().starts_with(name));
+    let first = begin_so.next()?;
+    let is_only = first.1.len() == name.len() || begin_so.all(|other| other.2 == first.2);
+    is_only.then_some(first)
 }
 
 /// Several letters behind one dash; the value of the last may follow at once.
@@ -334,65 +355,4 @@ fn c_string(word: OsString) -> Result<CString, Misuse> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::{OsStr, OsString};
-
-    use super::{Guise, Misuse, Options, Task, parse};
-
-    fn parsed(guise: Guise, words: &[&str], level: Option<&str>) -> Result<Task, Misuse> {
-        let variable = |name: &str| level.filter(|_| name == "TINI_VERBOSITY").map(OsString::from);
-        parse(guise, words.iter().map(OsString::from), variable)
-    }
-
-    fn options(guise: Guise, words: &[&str], level: Option<&str>) -> Options {
-        match parsed(guise, words, level) {
-            Ok(Task::Run(options)) => *options,
-            other => panic!("{words:?}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_verbosity_of_tini_that_is_no_number_is_0_as_atoi_has_it() {
-        let rows = [
-            (None, 1),
-            (Some("3"), 3),
-            (Some(" +2x"), 2),
-            (Some(""), 0),
-            (Some("high"), 0),
-            (Some("-1"), 0),
-            (Some("99999999999999999999"), 255),
-        ];
-        for (level, expected) in rows {
-            assert_eq!(options(Guise::Tini, &["true"], level).verbosity, expected, "{level:?}");
-        }
-        // It is tini's alone.
-        assert_eq!(options(Guise::Catatonit, &["true"], Some("3")).verbosity, 1);
-    }
-
-    #[test]
-    fn the_license_is_under_the_letters_of_tini_and_of_catatonit() {
-        for letter in ["-l", "-L", "--license"] {
-            assert_eq!(parsed(Guise::Catatonit, &[letter], None), Ok(Task::License), "{letter}");
-        }
-    }
-
-    #[test]
-    fn a_guise_is_what_releases_and_engines_name_it() {
-        let rows = [
-            ("/usr/bin/tini", Some(Guise::Tini)),
-            ("tini-static", Some(Guise::Tini)),
-            ("/tini-amd64", Some(Guise::Tini)),
-            ("tini-static-arm64", Some(Guise::Tini)),
-            ("docker-init", Some(Guise::Tini)),
-            ("dumb-init", Some(Guise::DumbInit)),
-            ("/usr/libexec/podman/catatonit", Some(Guise::Catatonit)),
-            ("podman-init", Some(Guise::Catatonit)),
-            ("ncolony-reaper", Some(Guise::Ncolony)),
-            ("tiniest", None),
-            ("ncolony", None),
-        ];
-        for (name, expected) in rows {
-            assert_eq!(Guise::of(OsStr::new(name)), expected, "{name}");
-        }
-    }
-}
+mod tests;
