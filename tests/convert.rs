@@ -371,7 +371,9 @@ fn keeps<'a>(key: &str, value: &'a str) -> Option<Vec<&'a str>> {
         "KillMode" => vec!["killMode: "],
         "KillSignal" => vec!["stopSignal: "],
         "TimeoutStopSec" | "TimeoutSec" => vec!["terminationGracePeriodSeconds: "],
-        "TimeoutStartSec" => vec!["startupProbe:"],
+        // As it is here.
+        "TimeoutStartSec" if matches!(value, "infinity" | "0") => vec!["restartPolicy: ", "schedule: "],
+        "TimeoutStartSec" => vec!["startupProbe:", "activeDeadlineSeconds: "],
         "RestartSec" => vec!["backoff:"],
         "WatchdogSec" => vec!["livenessProbe:"],
         "MemoryMax" | "CPUQuota" => vec!["resources:"],
@@ -559,6 +561,7 @@ fn a_longest_run_and_a_longest_wait_are_kept_where_they_mean_the_same() {
         ("RuntimeMaxSec=90\nRestart=on-failure", None, "] RuntimeMaxSec: no counterpart: "),
         ("RuntimeMaxSec=90\nRestart=always", None, "] RuntimeMaxSec: no counterpart: "),
         ("Type=oneshot\nRuntimeMaxSec=90", None, "] RuntimeMaxSec: note: "),
+        ("Type=oneshot\nRuntimeMaxSec=90\nTimeoutStartSec=30", Some(30), "] RuntimeMaxSec: note: "),
     ];
     for (settings, longest, told) in rows {
         let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
@@ -856,4 +859,34 @@ fn a_procfile_is_known_by_its_name_alone() {
     }
     let made = convert(&["--from", "procfile", &write("processes", "web: run\n")]);
     assert!(made.status == 0 && made.stdout.contains("# web.yaml"), "{}", made.stderr);
+}
+
+#[test]
+fn the_longest_start_of_a_oneshot_is_its_longest_run_and_of_others_it_is_named() {
+    let rows = [
+        ("Type=oneshot\nTimeoutStartSec=30", Some(30), ""),
+        ("Type=oneshot\nTimeoutSec=30", Some(30), ""),
+        ("Type=oneshot\nTimeoutStartSec=infinity", None, ""),
+        ("Type=oneshot\nTimeoutStartSec=30\nTimeoutStartSec=0", None, ""),
+        (
+            "Type=oneshot\nTimeoutStartSec=30\nExecStart=/bin/b",
+            Some(30),
+            "TimeoutStartSec: note: it is for each command",
+        ),
+        ("Type=oneshot\nTimeoutStartSec=30\nRestart=on-failure", None, "TimeoutStartSec: no counterpart: "),
+        ("TimeoutStartSec=30", None, "TimeoutStartSec: note: a start has no time limit"),
+        ("TimeoutStartSec=30\nExecStartPre=/bin/b", None, "TimeoutStartSec: no counterpart: a start has no time limit"),
+        ("Type=forking\nTimeoutStartSec=30", None, "TimeoutStartSec: no counterpart: a start has no time limit"),
+        ("Type=exec\nTimeoutStartSec=0", None, ""),
+    ];
+    for (settings, longest, told) in rows {
+        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
+        for files in [&[("a.service", service.as_str())][..], &[("a.service", service.as_str()), TIMER][..]] {
+            let made = made_of(files);
+            let found = spec(&made).active_deadline.map(|longest| longest.as_secs());
+            assert_eq!(found, longest, "{settings}: {}", made.stdout);
+            assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
+            assert_eq!(made.stderr.contains("] TimeoutStartSec"), !told.is_empty(), "{settings}: {}", made.stderr);
+        }
+    }
 }

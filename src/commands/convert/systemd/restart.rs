@@ -98,22 +98,27 @@ pub(super) fn timed(process: &mut Process) {
     }
 }
 
-/// `RuntimeMaxSec`, where systemd does not start again what has lasted too long.
+/// How long a run may last, where systemd does not start again what has lasted too long: `RuntimeMaxSec`, or
+/// `TimeoutStartSec` of a oneshot, whose start is all of it.
 pub(super) fn longest(unit: &Unit, process: &mut Process) -> Result<(), Error> {
-    let Some(setting) = unit.get("RuntimeMaxSec") else { return Ok(()) };
-    let Some(seconds) = span(setting)?.filter(|seconds| *seconds > 0.0) else { return Ok(()) };
-    let mut note = |grade: Grade, text: &str| process.note_at(grade, &setting.place, "RuntimeMaxSec", text);
-    let is_oneshot = unit.get("Type").is_some_and(|kind| kind.value == "oneshot");
-    match unit.get("Restart").map(|setting| setting.value.as_str()) {
-        _ if is_oneshot => note(Grade::Remark, "systemd passes over it for what is up when it has ended"),
-        Some("always" | "on-failure" | "on-abnormal") => {
-            note(
-                Grade::Lost,
-                "with activeDeadlineSeconds a run that lasts longer has failed for good, whatever Restart says",
-            );
-        }
-        _ => process.set("activeDeadlineSeconds", text::seconds(seconds)),
+    let key = if unit.is_oneshot() { "TimeoutStartSec" } else { "RuntimeMaxSec" };
+    if let Some(setting) = unit.get("RuntimeMaxSec").filter(|_| unit.is_oneshot()) {
+        let text = "systemd passes over it for what is up when it has ended";
+        process.note_at(Grade::Remark, &setting.place, "RuntimeMaxSec", text);
     }
+    let Some(setting) = unit.get(key) else { return Ok(()) };
+    let Some(seconds) = span(setting)?.filter(|seconds| *seconds > 0.0) else { return Ok(()) };
+    if let Some("always" | "on-failure" | "on-abnormal") = unit.get("Restart").map(|setting| setting.value.as_str()) {
+        let text = "with activeDeadlineSeconds a run that lasts longer has failed for good, whatever Restart says";
+        process.note_at(Grade::Lost, &setting.place, key, text);
+        return Ok(());
+    }
+    let commands = ["ExecStartPre", "ExecStart", "ExecStartPost"].into_iter().flat_map(|key| unit.all(key));
+    if unit.is_oneshot() && commands.map(|setting| setting.value.split(" ; ").count()).sum::<usize>() > 1 {
+        let text = "it is for each command there, and activeDeadlineSeconds for all of them together";
+        process.note_at(Grade::Remark, &setting.place, key, text);
+    }
+    process.set("activeDeadlineSeconds", text::seconds(seconds));
     Ok(())
 }
 

@@ -302,7 +302,7 @@ fn wants(setting: &Setting, services: &[&Unit], process: &mut Process) {
 
 fn want(setting: &Setting, stem: &str, services: &[&Unit]) -> Want {
     let other = services.iter().find(|unit| unit.stem() == stem);
-    let is_oneshot = other.is_some_and(|unit| unit.get("Type").is_some_and(|kind| kind.value == "oneshot"));
+    let is_oneshot = other.is_some_and(|unit| unit.is_oneshot());
     Want {
         place: setting.place.clone(),
         what: setting.key.clone(),
@@ -353,10 +353,7 @@ fn commands(unit: &Unit, variables: &Variables, process: &mut Process) -> Result
         note("ExecStartPre", Grade::Remark, place, "a shell does it and becomes the program; it needs /bin/sh");
     }
     // What is done when a oneshot has succeeded belongs to the same run: a postStart would be beside it.
-    let after = match unit.get("Type").map(|kind| kind.value.as_str()) {
-        Some("oneshot") => std::mem::take(&mut post),
-        _ => Vec::new(),
-    };
+    let after = if unit.is_oneshot() { std::mem::take(&mut post) } else { Vec::new() };
     if let Some((place, _)) = after.first() {
         let text = "a shell does it after ExecStart, if that has succeeded; it needs /bin/sh";
         note("ExecStartPost", Grade::Remark, place, text);
@@ -410,16 +407,22 @@ fn says_when_it_is_ready(unit: &Unit) -> bool {
     unit.get("Type").is_some_and(|kind| kind.value.starts_with("notify") || kind.value == "dbus")
 }
 
-/// `Type`
+/// `Type`, and how long a start may last.
 fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
-    let Some(kind) = unit.get("Type") else { return Ok(()) };
-    let mut note = |text: &str| process.note_at(Grade::Lost, &kind.place, "Type", text);
-    match kind.value.as_str() {
-        "simple" | "exec" | "idle" | "oneshot" => {}
+    let timeout = unit.get("TimeoutStartSec");
+    let longest = timeout.map_or(Ok(Some(TIMEOUT)), span)?.filter(|seconds| *seconds > 0.0);
+    let kind = unit.get("Type");
+    let mut lost = |text: &str| {
+        kind.into_iter().for_each(|kind| process.note_at(Grade::Lost, &kind.place, "Type", text));
+        Grade::Lost
+    };
+    let grade = match kind.map_or("simple", |kind| &kind.value) {
+        // Its start is all of it.
+        "oneshot" => return Ok(()),
+        "simple" | "exec" | "idle" if unit.get("ExecStartPre").is_none() => Grade::Remark,
+        "simple" | "exec" | "idle" => Grade::Lost,
         "notify" | "notify-reload" => {
             process.set("readinessProbe.notify", json!({}));
-            let asked = unit.get("TimeoutStartSec");
-            let longest = asked.map_or(Ok(Some(TIMEOUT)), span)?.filter(|seconds| *seconds > 0.0);
             if let Some(seconds) = longest {
                 process.set("startupProbe.notify", json!({}));
                 process.set("startupProbe.periodSeconds", 1);
@@ -427,13 +430,16 @@ fn readiness(unit: &Unit, process: &mut Process) -> Result<(), Error> {
             }
             return Ok(());
         }
-        "forking" => note("a program that goes into the background ends its run; have it stay in the foreground"),
-        "dbus" => note("readiness is not seen on a bus; write a readinessProbe"),
-        _ => return Err(kind.error("systemd knows no such type")),
-    }
-    if let Some(timeout) = unit.get("TimeoutStartSec") {
-        let text = "a start has no time limit here but by a startupProbe, or activeDeadlineSeconds of what has an end";
-        process.note_at(Grade::Remark, &timeout.place, "TimeoutStartSec", text);
+        "forking" => lost("a program that goes into the background ends its run; have it stay in the foreground"),
+        "dbus" => lost("readiness is not seen on a bus; write a readinessProbe"),
+        _ => {
+            let message = "systemd knows no such type";
+            return Err(kind.map_or_else(|| unit.place.error(message), |kind| kind.error(message)));
+        }
+    };
+    if let Some(timeout) = timeout.filter(|_| longest.is_some()) {
+        let text = "a start has no time limit here but by a startupProbe";
+        process.note_at(grade, &timeout.place, "TimeoutStartSec", text);
     }
     Ok(())
 }

@@ -56,6 +56,11 @@ impl Unit {
         self.all(key).last()
     }
 
+    /// Whether it is up when it has ended.
+    pub(super) fn is_oneshot(&self) -> bool {
+        self.get("Type").is_some_and(|kind| kind.value == "oneshot")
+    }
+
     /// All that is said of a list.
     pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &Setting> {
         self.settings.iter().filter(move |setting| setting.key == key)
