@@ -126,11 +126,15 @@ impl Note {
 
 impl Conversion {
     pub(super) fn lost(&mut self, place: &Place, what: &str, text: &str) {
-        self.notes.push(Note::new(Grade::Lost, place, what, text));
+        self.note(Grade::Lost, place, what, text);
     }
 
     pub(super) fn remark(&mut self, place: &Place, what: &str, text: &str) {
-        self.notes.push(Note::new(Grade::Remark, place, what, text));
+        self.note(Grade::Remark, place, what, text);
+    }
+
+    pub(super) fn note(&mut self, grade: Grade, place: &Place, what: &str, text: &str) {
+        self.notes.push(Note::new(grade, place, what, text));
     }
 
     /// All notes, in the order of the processes, what is about none first.

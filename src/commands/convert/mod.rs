@@ -164,7 +164,11 @@ fn with_more(
                 }
             }
         }
-        ConvertFrom::Procfile | ConvertFrom::S6 | ConvertFrom::Runit => {}
+        ConvertFrom::Procfile => {
+            let (grade, text) = procfile::env_file(&source);
+            notes.note(grade, &source.place(0), ".env", text);
+        }
+        ConvertFrom::S6 | ConvertFrom::Runit => {}
     }
     Ok(source)
 }

@@ -1,6 +1,6 @@
 //! A Procfile: `NAME: COMMAND` lines, each for a shell.
 
-use super::conversion::{Conversion, Error, Process};
+use super::conversion::{Conversion, Error, Grade, Process};
 use super::sources::Source;
 
 /// foreman's first port, and how many each type of process has for itself.
@@ -36,11 +36,21 @@ fn one(source: &Source, conversion: &mut Conversion) -> Result<(), Error> {
     if count == 0 {
         return Err(source.place(0).error("there is no NAME: COMMAND in it"));
     }
-    let place = source.place(0);
-    let text = "foreman reads a file .env beside it, if there is one, and Heroku its config vars: \
-                give such files as envFrom, without quotes in them";
-    conversion.remark(&place, ".env", text);
     Ok(())
+}
+
+/// What there is to say of the file `.env` beside it.
+pub(super) fn env_file(source: &Source) -> (Grade, &'static str) {
+    if source.dir.join(".env").exists() {
+        (
+            Grade::Lost,
+            "foreman takes variables from it, and it is not read here: give it as envFrom, without quotes in it",
+        )
+    } else {
+        let text = "foreman reads a file .env beside it, and there is none here, and Heroku its config vars: \
+                    give such files as envFrom, without quotes in them";
+        (Grade::Remark, text)
+    }
 }
 
 /// The name and the command of a line.
@@ -85,10 +95,13 @@ fn is_of_the_shell(program: &str) -> bool {
 
 /// foreman gives each type of process a port of its own.
 fn port(process: &mut Process, command: &str, before: usize, line: usize) {
+    let port = PORT + PORTS * before;
     if command.contains("$PORT") || command.contains("${PORT") {
-        let port = PORT + PORTS * before;
         process.set_env("PORT", port.to_string());
         process.remark(line, "PORT", "foreman would give it this port; let it be the one that you want");
+    } else {
+        let text = format!("foreman would set it to {port}; if the program asks for it, add it to env");
+        process.remark(line, "PORT", &text);
     }
 }
 
