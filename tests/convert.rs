@@ -140,7 +140,7 @@ fn the_exit_status_says_whether_something_was_lost() {
         fs::write(&path, text).expect("a file");
         path.to_str().expect("UTF-8").to_string()
     };
-    let good = write("good.conf", "[program:a]\ncommand=x\n");
+    let good = write("good.service", "[Service]\nExecStart=/bin/x\n");
     let made = convert(&[&good]);
     assert_eq!((made.status, made.stderr.as_str()), (0, ""));
     let lost = write("lost.conf", "[program:a]\ncommand=x\npriority=1\n");
@@ -888,5 +888,74 @@ fn the_longest_start_of_a_oneshot_is_its_longest_run_and_of_others_it_is_named()
             assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
             assert_eq!(made.stderr.contains("] TimeoutStartSec"), !told.is_empty(), "{settings}: {}", made.stderr);
         }
+    }
+}
+
+#[test]
+fn what_foreman_gives_each_process_and_is_not_given_here_is_named() {
+    let dir = tempdir().expect("a directory");
+    let file = dir.path().join("Procfile");
+    fs::write(&file, "web: run -p $PORT\nworker: work\n").expect("a file");
+    let told = || convert(&[file.to_str().expect("UTF-8")]);
+    let made = told();
+    assert_eq!((made.status, made.stdout.matches("env: {PORT:").count()), (0, 1), "{}", made.stderr);
+    assert!(made.stderr.contains("Procfile:2: worker PORT: note: foreman would set it to 5100"), "{}", made.stderr);
+    fs::write(dir.path().join(".env"), "A=1\n").expect("a file");
+    let made = told();
+    assert_eq!(made.status, 1);
+    assert!(made.stderr.contains("Procfile: .env: no counterpart: "), "{}", made.stderr);
+}
+
+#[test]
+fn a_restart_that_another_of_its_deploy_takes_the_place_of_is_named() {
+    const NAMED: &str = "compose.yaml:5: services.a restart: no counterpart: deploy.restart_policy counts";
+    for (restart, condition, policy, is_named) in [
+        ("always", "none", Restart::Never, true),
+        ("\"no\"", "any", Restart::Always, true),
+        ("unless-stopped", "any", Restart::Always, false),
+        ("on-failure", "on-failure", Restart::OnFailure, false),
+    ] {
+        let deploy = format!("    restart: {restart}\n    deploy: {{restart_policy: {{condition: {condition}}}}}\n");
+        let made = made_of_service(&deploy);
+        assert_eq!((spec(&made).restart, made.status), (policy, i32::from(is_named)), "{restart}: {}", made.stderr);
+        assert_eq!(made.stderr.contains(NAMED), is_named, "{restart}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn what_supervisord_does_unless_told_otherwise_is_written_out_or_named() {
+    const FOR_EVER: &str = "here it is tried for ever";
+    const ONCE: &str = "here the first time is the last";
+    let rows = [
+        ("", 1, 0, "conf:1: [program:a] startretries: note: supervisord gives up after 3", FOR_EVER),
+        ("startretries=9\n", 1, 1, "conf:3: [program:a] startretries: no counterpart: ", FOR_EVER),
+        ("autorestart=false\n", 1, 0, "conf:1: [program:a] startretries: note: ", ONCE),
+        ("autorestart=false\nstartretries=0\n", 1, 0, "", ""),
+        ("startsecs=5\n", 5, 0, "startretries", FOR_EVER),
+        ("startsecs=0\n", 10, 1, "conf:3: [program:a] startsecs: no counterpart", FOR_EVER),
+        ("killasgroup=false\n", 1, 1, "conf:3: [program:a] killasgroup: no counterpart", "nothing of a run is left"),
+        ("killasgroup=true\n", 1, 0, "", ""),
+    ];
+    for (settings, threshold, status, told, why) in rows {
+        let made = made_of(&[("supervisord.conf", &format!("[program:a]\ncommand=x\n{settings}"))]);
+        assert_eq!((spec(&made).backoff.threshold.as_secs(), made.status), (threshold, status), "{settings}");
+        assert!(made.stderr.contains(told) && made.stderr.contains(why), "{settings}: {}", made.stderr);
+        assert_eq!(made.stderr.contains("killasgroup"), settings == "killasgroup=false\n", "{}", made.stderr);
+    }
+}
+
+#[test]
+fn that_a_run_makes_up_for_what_a_timer_missed_is_named_whatever_it_says() {
+    let service = ("a.service", "[Service]\nExecStart=/bin/a\n");
+    for (timer, is_named) in [
+        ("OnCalendar=daily", true),
+        ("OnCalendar=daily\nPersistent=false", true),
+        ("OnCalendar=daily\nPersistent=true", true),
+        // Nothing is made up for.
+        ("OnUnitActiveSec=5", false),
+    ] {
+        let made = made_of(&[service, ("a.timer", &format!("[Timer]\n{timer}\n"))]);
+        let count = made.stderr.matches("] Persistent: note: one run makes up").count();
+        assert_eq!(count, usize::from(is_named), "{timer}: {}", made.stderr);
     }
 }

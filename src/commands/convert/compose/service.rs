@@ -34,8 +34,13 @@ pub(super) fn service(item: &Item<'_>, dir: &Path, conversion: &mut Conversion) 
             Some(other) => reading.lost(part, &format!("{} counts, and not this; say it once", other.path)),
         }
     }
+    let alone = reading.process.word("restartPolicy").map(str::to_string);
     for part in parts.iter().filter(|part| part.path == "deploy" && !part.is_null()) {
         deploy::deploy(part, &mut reading)?;
+    }
+    let is_over = reading.process.word("restartPolicy").map(str::to_string) != alone;
+    for part in parts.iter().filter(|part| is_over && part.path == "restart" && !part.is_null()) {
+        reading.lost(part, "deploy.restart_policy counts, and not this; say it once");
     }
     conversion.processes.push(reading.finish());
     Ok(())

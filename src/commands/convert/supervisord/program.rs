@@ -15,6 +15,10 @@ pub(super) const PRIORITY: &str = "there is no order by numbers; say with depend
 
 /// supervisord's own grace, in seconds.
 const STOPWAITSECS: i64 = 10;
+/// How often it tries again what has ended too soon.
+const STARTRETRIES: i64 = 3;
+/// How long a run must last for supervisord to call it started, in seconds.
+const STARTSECS: i64 = 1;
 /// The most that `numprocs` may be, as of `replicas`.
 const MOST: i64 = 1000;
 
@@ -90,6 +94,7 @@ fn program(section: &Section, name: &str, context: &Context<'_>, common: &Common
     process.inherits_all();
     process.env = common.env.clone();
     process.set("terminationGracePeriodSeconds", STOPWAITSECS);
+    process.set("backoff.thresholdSeconds", STARTSECS);
     for setting in common.umask.iter().chain(&common.directory).chain(&section.settings) {
         take(&mut process, setting, context)?;
     }
@@ -97,6 +102,7 @@ fn program(section: &Section, name: &str, context: &Context<'_>, common: &Common
         return Err(section.place.error(format!("[{}] has no command", section.name)));
     }
     restart(&mut process, section)?;
+    retries(&mut process, section)?;
     Ok(process)
 }
 
@@ -130,25 +136,25 @@ fn take(process: &mut Process, setting: &Setting, context: &Context<'_>) -> Resu
         }
         "startsecs" => match number(setting, &value)? {
             0 => {
+                process.remove("backoff");
                 lost(process, "how long a run must last is never 0 here: a shorter one than 10 s waits before the next")
             }
             seconds => process.set("backoff.thresholdSeconds", seconds),
         },
-        "startretries" => lost(process, "it is tried for ever, with a wait that grows; the alerts tell who fails"),
         "stopsignal" => match Signal::parse(&value) {
             Some(_) => process.set("lifecycle.stopSignal", value),
             None => return Err(setting.error("there is no such signal")),
         },
         "stopwaitsecs" => process.set("terminationGracePeriodSeconds", number(setting, &value)?),
         "stopasgroup" if is_true(setting)? => process.set("killMode", "group"),
-        // SIGKILL is always for the whole tree.
+        "killasgroup" if !is_true(setting)? => lost(process, "nothing of a run is left running when it is stopped"),
         "autostart" | "stopasgroup" | "killasgroup" => {
             is_true(setting)?;
         }
         "priority" if value == "999" => {}
         "priority" => lost(process, PRIORITY),
         // Read elsewhere.
-        "process_name" | "numprocs" | "numprocs_start" | "autorestart" | "exitcodes" => {}
+        "process_name" | "numprocs" | "numprocs_start" | "autorestart" | "exitcodes" | "startretries" => {}
         "redirect_stderr" => {
             if is_true(setting)? {
                 let text = "its stderr goes to the monitor's stderr; let a shell join them: exec PROGRAM 2>&1";
@@ -239,5 +245,25 @@ fn restart(process: &mut Process, section: &Section) -> Result<(), Error> {
     let codes: Vec<Value> = expected.into_iter().map(Value::from).collect();
     process
         .push("restartPolicyRules", json!({"action": "Restart", "exitCodes": {"operator": "NotIn", "values": codes}}));
+    Ok(())
+}
+
+/// `startretries`: how often supervisord tries again what has ended too soon, whatever `autorestart` says.
+fn retries(process: &mut Process, section: &Section) -> Result<(), Error> {
+    let asked = whole(section, "startretries", STARTRETRIES)?;
+    let is_never = process.word("restartPolicy") == Some("Never") && !process.has("restartPolicyRules");
+    if is_never && asked == 0 {
+        return Ok(());
+    }
+    let text = if is_never {
+        format!("supervisord tries what ends within startsecs {asked} times more; here the first time is the last")
+    } else {
+        format!(
+            "supervisord gives up after {asked} retries; here it is tried for ever, with a wait that grows; the alerts tell who fails"
+        )
+    };
+    let (grade, place) = setting(section, "startretries")
+        .map_or((Grade::Remark, &section.place), |setting| (Grade::Lost, &setting.place));
+    process.note_at(grade, place, "startretries", &text);
     Ok(())
 }

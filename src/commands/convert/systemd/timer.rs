@@ -6,6 +6,9 @@ use super::calendar;
 use super::restart;
 use super::unit::Unit;
 
+const MISSED: &str = "one run makes up for those that were missed, and without Persistent=yes systemd makes up for none; \
+                      startingDeadlineSeconds limits it";
+
 /// Gives the service of a timer its schedule.
 pub(super) fn timer(unit: &Unit, conversion: &mut Conversion) -> Result<(), Error> {
     let named = unit.get("Unit").map_or_else(|| format!("{}.service", unit.stem()), |setting| setting.value.clone());
@@ -38,10 +41,7 @@ pub(super) fn timer(unit: &Unit, conversion: &mut Conversion) -> Result<(), Erro
             "OnBootSec" | "OnStartupSec" | "OnActiveSec" => {
                 note(Grade::Lost, "a schedule has no delay of its own before the first run");
             }
-            "Persistent" => {
-                let text = "one run always makes up for those that were missed; startingDeadlineSeconds limits it";
-                note(Grade::Remark, text);
-            }
+            "Persistent" => note(Grade::Remark, MISSED),
             "AccuracySec" => note(Grade::Remark, "runs begin at their time"),
             "RandomizedDelaySec" | "FixedRandomDelay" | "RandomizedOffsetSec" => {
                 note(Grade::Lost, "runs begin at their time; let the command sleep before it, if it must");
@@ -51,6 +51,9 @@ pub(super) fn timer(unit: &Unit, conversion: &mut Conversion) -> Result<(), Erro
             "WantedBy" | "RequiredBy" | "Also" => note(Grade::Remark, super::settings::INSTALL),
             _ => note(Grade::Lost, "a schedule has nothing of this kind"),
         }
+    }
+    if process.word("schedule").is_some() && unit.get("Persistent").is_none() {
+        process.note_at(Grade::Remark, &unit.place, "Persistent", MISSED);
     }
     if process.has("schedule") {
         restart::timed(process);
