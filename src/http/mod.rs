@@ -48,7 +48,7 @@ use ncolony_model as model;
 
 pub use ask::{Ask, Question, Stuck};
 pub use bind::bind;
-pub use server::serve;
+pub use server::{MOST_LOCAL, serve};
 pub use socket::{SOCKET, Socket};
 pub use verdict::complaints;
 

@@ -26,8 +26,8 @@ use crate::failpoint;
 
 /// The most connections that are open at once.
 pub(super) const MOST: usize = 64;
-/// The most at the socket.
-const MOST_LOCAL: usize = 32;
+/// The most connections that are open at once at the socket: one for each log that is followed.
+pub const MOST_LOCAL: usize = 256;
 /// From the connection to the end of the request's head.
 pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// From the connection to the last byte of the answer.

@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Colony, Setup, lives, series};
+use nix::sys::signal::Signal;
+
+use crate::support::{Colony, Setup, lives, send, series};
 
 const SLEEPER: &str = "args: [sleep, '1000']\n";
 
@@ -137,7 +139,7 @@ fn without_a_monitor_nothing_is_written_that_was_to_be_waited_for() {
         command.arg("ctl").arg("--config").arg(setup.path("config")).arg("--messages").arg(setup.path("messages"));
         let output = command.args(line).output().expect("ncolony ctl");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(told.starts_with("error: no monitor takes messages in "), "{line:?}: {told}");
+        assert!(told.starts_with("error: no monitor listens at "), "{line:?}: {told}");
         assert_eq!(output.status.code(), Some(1));
     }
     assert_eq!(fs::read_dir(setup.path("config")).expect("a directory").count(), 1);
@@ -166,6 +168,34 @@ fn a_final_failure_ends_every_wait_at_once() {
         let told = fails(&colony, line);
         assert!(told.starts_with(&format!("error: {expected}")), "{line:?}: {told}");
     }
+}
+
+#[test]
+fn a_file_that_is_refused_and_never_was_good_ends_the_wait_for_it() {
+    let colony = Colony::with(&[("bad.yaml", "args: 5\n")]);
+    colony.wait_log("bad.yaml");
+    let refused = "error: process/bad is not as it is to be: bad.yaml is refused: bad.yaml:1:7: ";
+    let told = fails(&colony, &["rollout", "status", "bad"]);
+    assert!(told.contains(refused), "{told}");
+    fs::write(colony.path("bad.yaml"), SLEEPER).expect("a file");
+    let mended = succeeds(&colony, &["apply", "-f", "bad.yaml", "--wait"]);
+    assert!(mended.ends_with("process/bad successfully rolled out\n"), "{mended}");
+}
+
+#[test]
+fn a_time_in_all_is_kept_where_the_monitor_hangs() {
+    let colony = Colony::with(&[("web.yaml", SLEEPER)]);
+    colony.wait_pid("web", None);
+    send(colony.pid(), Signal::SIGSTOP);
+    // By itself, an answer is waited for ten seconds.
+    for line in [&["wait", "--for=condition=Ready", "web", "--timeout=1s"][..], &["rollout", "status", "--timeout=1s"]]
+    {
+        let begun = Instant::now();
+        let told = fails(&colony, line);
+        assert!(told.contains("error: the monitor does not answer"), "{line:?}: {told}");
+        assert!(begun.elapsed() < Duration::from_secs(8), "{line:?}: {:?}", begun.elapsed());
+    }
+    send(colony.pid(), Signal::SIGCONT);
 }
 
 #[test]
@@ -235,13 +265,17 @@ fn the_socket_of_a_monitor_that_was_killed_is_no_monitor() {
     let pid = colony.wait_pid("web", None);
     let setup = colony.kill_monitor();
     assert!(setup.path("messages/.ncolony.sock").exists());
-    for line in [&["stop", "web"][..], &["restart", "web", "--wait"]] {
+    let rows = [
+        (&["stop", "web"][..], "error: no monitor takes messages in "),
+        (&["restart", "web", "--wait"], "error: nobody listens at "),
+    ];
+    for (line, expected) in rows {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
         command.arg("ctl").arg("--config").arg(setup.path("config")).arg("--messages").arg(setup.path("messages"));
         let output = command.args(line).output().expect("ncolony ctl");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{line:?}: {told}");
-        assert!(told.starts_with("error: no monitor takes messages in "), "{line:?}: {told}");
+        assert!(told.starts_with(expected), "{line:?}: {told}");
     }
     crate::support::send(pid, nix::sys::signal::Signal::SIGKILL);
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::effect::{self, Goal, Look, Progress};
 use super::error::Error;
 use super::monitor;
-use super::read::Monitor;
 use super::read::object::{self, text};
+use super::read::{Monitor, Trouble, explained};
 use crate::cli::{CtlArgs, WaitFlags};
 use crate::model::{Name, Request};
 
@@ -23,6 +23,7 @@ const LATEST: Duration = Duration::from_secs(2);
 /// A look at the colony before something is asked, and how long to wait for what comes of it.
 pub(super) struct Awaiting<'a> {
     messages: &'a Path,
+    config: &'a Path,
     before: Value,
     by: Option<Instant>,
 }
@@ -48,9 +49,9 @@ impl<'a> Awaiting<'a> {
 
     /// `None`: as long as it takes.
     pub(super) fn at_most(ctl: &'a CtlArgs, limit: Option<Duration>) -> Result<Awaiting<'a>, Error> {
-        monitor::is_there(&ctl.messages)?;
         let by = limit.and_then(|limit| Instant::now().checked_add(limit));
-        Ok(Awaiting { messages: &ctl.messages, before: look(&ctl.messages)?, by })
+        let begun = Awaiting { messages: &ctl.messages, config: &ctl.config, before: Value::Null, by };
+        Ok(Awaiting { before: begun.look()?, ..begun })
     }
 
     /// The names that the monitor had.
@@ -89,7 +90,7 @@ impl<'a> Awaiting<'a> {
         let before = Look::of(&self.before);
         loop {
             let begun = Instant::now();
-            let list = look(self.messages)?;
+            let list = self.look()?;
             let now = Look::of(&list);
             let (mut waiting, mut failed) = (Vec::new(), None);
             for goal in left {
@@ -103,10 +104,38 @@ impl<'a> Awaiting<'a> {
                 return Err(Error::Failed { name: goal.0.to_string(), why });
             }
             let Some((first, how)) = waiting.first() else { return Ok(()) };
+            self.may_come(waiting.iter().map(|(goal, _)| *goal).filter(|(name, goal)| !now.knows(name, *goal)))?;
             waiting.iter().for_each(|(goal, how)| meanwhile.tell(&goal.0, how));
             let late = || Error::TimedOut { name: first.0.to_string(), how: how.clone() };
             self.pause(begun.elapsed() * 4).ok_or_else(late)?;
             left = waiting.into_iter().map(|(goal, _)| goal).collect();
+        }
+    }
+
+    /// The monitor's list of processes now.
+    fn look(&self) -> Result<Value, Error> {
+        self.monitor().get("/v1/processes").map_err(Error::Trouble)
+    }
+
+    fn monitor(&self) -> Monitor<'a> {
+        let left = self.by.map_or(Duration::MAX, |by| by.saturating_duration_since(Instant::now()));
+        Monitor::of(self.messages).at_most(left)
+    }
+
+    /// An error where one of these, whom the monitor does not know, has a file that it refuses as it is now.
+    fn may_come<'g>(&self, mut unknown: impl Iterator<Item = &'g (Name, Goal)>) -> Result<(), Error> {
+        let Some((name, _)) = unknown.next() else { return Ok(()) };
+        let has_read = |version: Value| {
+            let written = fs::metadata(self.config).and_then(|dir| dir.modified()).ok()?;
+            let written = written.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+            Some(object::time(&version, "/config/loadedAt")? > written)
+        };
+        if self.monitor().get("/v1/version").ok().and_then(has_read) != Some(true) {
+            return Ok(());
+        }
+        match explained(self.monitor(), Trouble::NotFound(name.to_string(), None)) {
+            Trouble::Refused(why) => Err(Error::Failed { name: name.to_string(), why }),
+            _ => Ok(()),
         }
     }
 
@@ -136,10 +165,6 @@ impl Meanwhile {
     }
 }
 
-fn look(messages: &Path) -> Result<Value, Error> {
-    Monitor::of(messages).get("/v1/processes").map_err(Error::Trouble)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -153,7 +178,7 @@ mod tests {
     #[test]
     fn a_message_that_was_refused_after_all_is_an_error_and_leaves_nothing_behind() {
         let dir = tempfile::tempdir().expect("a directory");
-        let awaiting = Awaiting { messages: dir.path(), before: Value::Null, by: None };
+        let awaiting = Awaiting { messages: dir.path(), config: dir.path(), before: Value::Null, by: None };
         let sent = [(Request::RestartAll, dir.path().join("000Message.1"))];
         assert!(awaiting.taken(&sent).is_ok(), "it was taken");
         let aside = dir.path().join(".rejected-000Message.1");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::read::object::{self, holds, list, number, text, time};
-use crate::model::Span;
+use crate::model::{Name, Span};
 
 /// What is to become of a process, or of each of a set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +54,11 @@ impl<'v> Look<'v> {
             }
         }
         Look { taken: time(all, "/takenAt").unwrap_or_default(), called }
+    }
+
+    /// Whether there is one of this name, or nothing is to be there.
+    pub(super) fn knows(&self, name: &Name, goal: Goal) -> bool {
+        goal == Goal::Gone || !self.called(name.as_str()).is_empty()
     }
 
     fn called(&self, name: &str) -> &[&'v Value] {

@@ -228,6 +228,45 @@ fn a_flood_that_is_followed_and_a_reader_that_is_stuck_cost_a_bounded_amount() {
 }
 
 #[test]
+fn more_are_followed_at_once_than_a_colony_has_most_often() {
+    let file = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"], "replicas": 60}"#;
+    let colony = Setup::new().file("web", file).start();
+    colony.wait_pid("web-59", None);
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "web"]));
+    assert_eq!(going.lines().take(60).collect::<Vec<_>>(), vec!["said"; 60]);
+    let mut others: Vec<Going> =
+        (0..60).map(|_| Going::start(ctl(&colony.path("messages"), &["logs", "-f", "web-0"]))).collect();
+    others.iter_mut().for_each(|other| assert_eq!(other.lines().next().as_deref(), Some("said")));
+    assert_eq!(going.0.try_wait().expect("our child"), None, "nobody made room for the others");
+}
+
+#[test]
+fn whose_lines_the_monitor_does_not_keep_hides_not_those_of_the_others() {
+    let (inherits, says) =
+        (r#"{"args": ["sleep", "1000"], "output": "inherit", "group": ["g"]}"#, "echo said; exec sleep 1000");
+    let says = serde_json::json!({"args": ["sh", "-c", says], "group": ["g"]}).to_string();
+    let colony = Setup::new().file("aa", inherits).file("zz", &says).start();
+    colony.wait_stdout("said");
+    let (text, status) = show(&colony, &["logs", "-l", "group=g"]);
+    assert!(text.starts_with("said\n") && text.contains("the output of aa goes to the monitor's own"), "{text}");
+    assert_eq!(status, 1);
+    let mut going = Going::start(ctl(&colony.path("messages"), &["logs", "-f", "-l", "group=g"]));
+    assert_eq!(going.lines().next().as_deref(), Some("said"));
+    let (alone, status) = show(&colony, &["logs", "aa"]);
+    assert!(alone.starts_with("error: the output of aa"), "{alone}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn who_is_not_there_is_an_error_of_top_too() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let (text, status) = show(&colony, &["top", "web", "nosuch"]);
+    assert!(text.contains("\nweb ") && text.contains("process \"nosuch\" not found"), "{text}");
+    assert_eq!(status, 1);
+}
+
+#[test]
 fn where_no_lines_are_to_be_kept_there_are_none() {
     let file = r#"{"args": ["sh", "-c", "echo said; exec sleep 1000"]}"#;
     let colony = Setup::new().flags(&["--log-buffer", "0"]).file("web", file).start();

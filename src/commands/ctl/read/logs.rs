@@ -12,6 +12,10 @@ use super::object;
 use super::out::Out;
 use super::whom::{Detail, Shown, Whom};
 use crate::cli::LogsArgs;
+use crate::http::MOST_LOCAL;
+
+/// Each takes a connection, of which the monitor has some more for others.
+const MOST_FOLLOWED: usize = MOST_LOCAL - 16;
 
 /// Prints what processes have printed.
 pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Result<(), Trouble> {
@@ -23,12 +27,26 @@ pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Resu
     }
     let (there, missing): (Vec<&Value>, Vec<&Value>) = found.into_iter().partition(|process| has_run(process, args));
     let shown = without_run(&missing, &there, shown)?;
-    let names: Vec<&str> = there.into_iter().map(object::name).collect();
-    let open = |name: &&str| monitor.lines(&request(name, args));
+    if args.follow && there.len() > MOST_FOLLOWED {
+        let why = format!("{} would be followed, and {MOST_FOLLOWED} can be at once: give fewer", there.len());
+        return Err(Trouble::Usage(why));
+    }
+    let is_only = there.len() == 1;
+    let mut shown = shown;
+    // Where the monitor keeps none of the lines of one, the others have theirs.
+    let mut open = |name| match monitor.lines(&request(name, args)) {
+        Err(trouble @ Trouble::Refused(_)) if !is_only => {
+            super::tell(&trouble);
+            shown = Shown::Some;
+            Ok(None)
+        }
+        lines => lines.map(Some),
+    };
+    let names = there.into_iter().map(object::name);
     if !args.follow {
-        for name in &names {
+        for name in names {
             // All of it first: the monitor does not wait for who reads page by page.
-            let mut lines = open(name)?;
+            let Some(mut lines) = open(name)? else { continue };
             let mut all = Vec::new();
             while let Some(line) = lines.next()? {
                 all.push(line);
@@ -37,10 +55,11 @@ pub(super) fn logs(monitor: Monitor<'_>, args: &LogsArgs, out: &mut Out) -> Resu
         }
         return shown.outcome();
     }
-    let opened = names.iter().map(open).collect::<Result<Vec<Lines>, Trouble>>()?;
+    let opened = names.map(|name| Ok(open(name)?.map(|lines| (name, lines))));
+    let opened: Vec<(&str, Lines)> = opened.filter_map(Result::transpose).collect::<Result<_, Trouble>>()?;
     let all = Mutex::new(Together { out, trouble: None });
     thread::scope(|scope| {
-        for (name, lines) in names.iter().zip(opened) {
+        for (name, lines) in opened {
             let all = &all;
             scope.spawn(move || follow(monitor, name, lines, args, all));
         }

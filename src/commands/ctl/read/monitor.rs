@@ -17,6 +17,8 @@ use crate::http::SOCKET;
 
 /// How long an answer may take that has an end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long at least, so that a short time in all is no reason to call a monitor that is at work silent.
+const MOMENT: Duration = Duration::from_secs(1);
 /// What every object says of its form.
 const VERSION: &str = "ncolony/v1";
 
@@ -33,6 +35,11 @@ pub(super) struct Lines(BufReader<UnixStream>);
 impl<'a> Monitor<'a> {
     pub(in crate::ctl) fn of(messages: &'a Path) -> Monitor<'a> {
         Monitor { messages, patience: PATIENCE }
+    }
+
+    /// The same, for one who has so much time in all; a moment is always given.
+    pub(in crate::ctl) fn at_most(self, left: Duration) -> Monitor<'a> {
+        self.within(self.patience.min(left.max(MOMENT)))
     }
 
     /// The same, for an answer without which it goes on, too.

@@ -36,22 +36,23 @@ struct Before {
 /// Prints what processes use: on a terminal again and again, those that use most first; elsewhere once, in the order of names.
 pub(super) fn top(monitor: Monitor<'_>, args: &TopArgs, out: &mut Out) -> Result<(), Trouble> {
     let mut whom = Whom::of(&args.whom)?;
-    whom.now(monitor, Detail::Brief)?;
+    let (_, shown) = whom.now(monitor, Detail::Brief)?;
     if std::io::stdout().is_terminal() {
         let ended = live(monitor, &whom, out);
         // What follows begins a line of its own.
         out.text("\n")?;
-        return ended;
+        return ended.and_then(|()| shown.outcome());
     }
     let all = monitor.get(USAGE)?;
     let (found, _) = whom.among(&all);
     if found.is_empty() {
         whom.tell_of_none(&all);
-        return Ok(());
+        return shown.outcome();
     }
     let rows = found.into_iter().map(|process| row(process, &Before::default())).collect();
     let rows = if args.no_headers { rows } else { with_head(HEAD, rows) };
-    out.lines(&Table::default().lines(&rows))
+    out.lines(&Table::default().lines(&rows))?;
+    shown.outcome()
 }
 
 /// Draws it anew until a key ends it.

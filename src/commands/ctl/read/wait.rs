@@ -26,6 +26,7 @@ enum Goal {
 /// Waits until all are as they should be.
 pub(super) fn wait(monitor: Monitor<'_>, args: &WaitArgs, out: &mut Out) -> Result<(), Trouble> {
     let goal = Goal::parse(&args.what)?;
+    let monitor = monitor.at_most(args.timeout);
     let mut whom = if args.all { Whom::of(&args.whom)? } else { Whom::of_some(&args.whom)? };
     let by = Instant::now() + args.timeout;
     let list = monitor.get("/v1/processes?brief=true")?;

@@ -201,7 +201,7 @@ impl Shown {
 }
 
 /// A name that nobody has may be that of a file without replicas, or of one that is refused and never was good.
-pub(super) fn explained(monitor: Monitor<'_>, trouble: Trouble) -> Trouble {
+pub(in crate::ctl) fn explained(monitor: Monitor<'_>, trouble: Trouble) -> Trouble {
     let Trouble::NotFound(name, _) = &trouble else { return trouble };
     let Ok(version) = monitor.get("/v1/version") else { return trouble };
     let is_its = |refused: &&Value| files::stem(object::text(refused, "/file")) == name;
