@@ -65,8 +65,9 @@ impl Socket {
             }
             Err(error) => {
                 let told = Some(error.to_string());
-                // Of a directory that is missing, or cannot be written, it is said for messages and this in one line.
-                if self.told != told && access(&self.dir, AccessFlags::W_OK).is_ok() {
+                // Of a directory that is missing, full or not to be written it is said for messages and this in one line.
+                let is_told_of = error.kind() == io::ErrorKind::StorageFull;
+                if self.told != told && !is_told_of && access(&self.dir, AccessFlags::W_OK).is_ok() {
                     tracing::warn!(%error, "cannot listen at {}: ctl get and its like cannot ask", path.display());
                 }
                 self.told = told;

@@ -28,8 +28,10 @@ use crate::reconcile::Progress;
 pub(super) struct Schedules {
     path: PathBuf,
     known: BTreeMap<Name, Progress>,
-    /// Why it was last not written.
-    told: Option<io::ErrorKind>,
+    /// Why it is not written.
+    trouble: Option<String>,
+    /// As it was last told.
+    told: Option<String>,
 }
 
 /// No more of the file is read: some ten thousand processes.
@@ -42,7 +44,7 @@ impl Schedules {
     pub(super) fn open(dir: &Path, now: Stamp) -> Schedules {
         let path = dir.join("schedules");
         let known = read(&path).map(|text| parse(&text, now)).unwrap_or_default();
-        Schedules { path, known, told: None }
+        Schedules { path, known, trouble: None, told: None }
     }
 
     /// How far each calendar had been followed.
@@ -71,16 +73,20 @@ impl Schedules {
         }
     }
 
-    fn save(&mut self) {
-        let failed = self.write().err();
-        let kind = failed.as_ref().map(io::Error::kind);
-        if let Some(error) = failed.filter(|_| self.told != kind) {
-            let path = self.path.display();
-            tracing::warn!(
-                "cannot write {path}: {error}; what is missed while no monitor runs will not be made up for"
-            );
+    /// Says once why it is not written. Not while `elsewhere` that is told of its directory.
+    pub(super) fn tell_trouble(&mut self, elsewhere: Option<&str>) {
+        if elsewhere.is_some() || self.told == self.trouble {
+            return;
         }
-        self.told = kind;
+        if let Some(trouble) = &self.trouble {
+            tracing::warn!("{trouble}; what is missed while no monitor runs will not be made up for");
+        }
+        self.told.clone_from(&self.trouble);
+    }
+
+    fn save(&mut self) {
+        let path = self.path.display();
+        self.trouble = self.write().err().map(|error| format!("cannot write {path}: {error}"));
     }
 
     fn write(&self) -> io::Result<()> {

@@ -323,6 +323,7 @@ impl Supervisor {
         if self.desired.ending.is_none() {
             self.schedules.note(unsaved);
         }
+        self.schedules.tell_trouble(self.host.journal.trouble().or(self.messages.trouble()));
     }
 
     /// The colony as it is now.

@@ -506,7 +506,7 @@ fn use_up_the_inodes(path: &std::path::Path) {
 // F-cases of the journal: a read-only file system.
 #[test]
 fn on_a_read_only_file_system_it_says_so_and_runs_on() {
-    let setup = Setup::new().file("web", SLEEPER);
+    let setup = Setup::new().file("web", SLEEPER).file("job", r#"{"args": ["true"], "schedule": "0 3 * * *"}"#);
     let messages = setup.path("messages");
     let mount = Mount::new(&["-t", "tmpfs", "-o", "ro", "tmpfs"], &messages);
     if !can("to mount a tmpfs", mount.is_some()) {
@@ -515,10 +515,12 @@ fn on_a_read_only_file_system_it_says_so_and_runs_on() {
     let colony = setup.start();
     colony.wait_pid("web", None);
     colony.wait_log("emptyDir (see --messages)");
+    colony.wait("the first look to be done", || (colony.get("/healthz").0 == 200).then_some(()));
     let unwritable = format!("cannot write in {}: Read-only file system", messages.display());
-    // A line for the journal, and one for messages and the socket.
+    // A line for the journal and the schedules, and one for messages and the socket.
     let told = |text: &str| colony.log().lines().filter(|line| line.contains(text)).count();
     assert_eq!((told("Read-only file system"), told(&unwritable)), (2, 1), "{}", colony.log());
+    assert_eq!(told(".ncolony"), 1, "of the journal's directory nothing more is told: {}", colony.log());
     let (_, verdict) = colony.get("/healthz?verbose");
     assert!(verdict.contains(&format!("[+]messages ok ({unwritable})\n")), "{verdict}");
     assert_eq!(colony.metric(r#"ncolony_healthcheck{name="messages"}"#), Some(0.0));

@@ -209,7 +209,7 @@ impl Writer {
 fn not_begun(dir: &Path, what: &str, error: &io::Error) -> String {
     let dir = dir.display();
     format!(
-        "cannot {what} {dir}: {error}; until that is mended (see --state), a monitor that comes after a kill -9 of this one will not know what runs"
+        "cannot {what} {dir}: {error}; until that is mended (see --state), a monitor that comes after a kill -9 of this one will not know what runs, nor any what schedules have missed"
     )
 }
 
