@@ -33,7 +33,8 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
         Step::Umask => "its umask is not the one asked for; it was not run".to_string(),
         Step::Bounding => {
             let capability = CapabilitySet::from_bits(1 << which);
-            format!("cannot drop the capability {capability} from its bounding set: {reason}")
+            let takes = if errno == Errno::EPERM as i32 { WITHOUT_SETPCAP } else { "" };
+            format!("cannot drop the capability {capability} from its bounding set: {reason}{takes}")
         }
         Step::Groups => format!("cannot set its supplementary groups: {reason}{}", not_root(errno)),
         Step::Gid => format!("cannot become group {gid}: {reason}{}", not_root(errno)),
@@ -51,12 +52,17 @@ pub(super) fn explain(birth: &Birth, prepared: &Prepared, failed: Failed) -> Sta
 /// What to do where nobody may become another.
 fn not_root(errno: i32) -> &'static str {
     match Errno::from_raw(errno) {
-        Errno::EPERM => {
-            "; that takes the capabilities SETUID and SETGID, which root has if its container keeps them: grant them, or name one user for all, in a pod by securityContext.runAsUser, and no user or group in the file"
-        }
+        Errno::EPERM => WHAT_IT_TAKES,
         _ => "",
     }
 }
+
+/// To become another user or group.
+pub(super) const WHAT_IT_TAKES: &str = "; that takes the capabilities SETUID and SETGID, which root has if its container keeps them: grant them, or name one user for all, in a pod by securityContext.runAsUser, and no user or group in the file";
+
+/// To drop a capability.
+const WITHOUT_SETPCAP: &str =
+    "; that takes the capability SETPCAP: grant it to the monitor, or drop the container's capabilities instead";
 
 fn limit_failed(birth: &Birth, which: i32, reason: &str) -> String {
     match birth.rlimits.iter().find(|(resource, _)| number_of(**resource) == which) {

@@ -4,7 +4,8 @@ use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist, getgroups};
 
-use super::sys::Identity;
+use super::explain::WHAT_IT_TAKES;
+use super::sys::{self, Identity};
 use crate::model::{self, Account, Security, StartError, Step};
 
 /// Whom a child becomes.
@@ -37,6 +38,27 @@ pub(super) fn resolve(security: &Security) -> Result<Resolved, StartError> {
     }
     Ok(Resolved { change, uid })
 }
+
+/// Why this monitor cannot start anybody with this identity, as far as that is known without a try.
+pub fn forbidden(security: &Security) -> Option<String> {
+    let change = match resolve(security) {
+        Ok(resolved) => resolved.change?,
+        Err(error) => return Some(error.what),
+    };
+    let has = |capability: u64| sys::held().map_or(true, |held| held.permitted & (1 << capability) != 0);
+    let is_other_group = change.groups.is_some() || change.gid != Gid::effective().as_raw();
+    match change.uid {
+        Some(uid) if !has(SETUID) => Some(format!("the monitor may not become user {uid}{WHAT_IT_TAKES}")),
+        Some(_) | None if is_other_group && !has(SETGID) => {
+            Some(format!("the monitor may not become group {} or set groups{WHAT_IT_TAKES}", change.gid))
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// The kernel's numbers.
+const SETGID: u64 = 6;
+const SETUID: u64 = 7;
 
 fn change(
     user: Option<&Account>,

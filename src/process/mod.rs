@@ -61,6 +61,7 @@ pub use crowd::{CrowdCollector, Crowds, crowds};
 pub use ghost::Remembered;
 pub use heir::NoHeir;
 pub use helper::Purpose;
+pub use identity::forbidden;
 pub use sys::Announce;
 pub use usage::{Roots, Sample, Sampler};
 pub use weigh::Weigher;

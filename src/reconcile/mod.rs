@@ -4,6 +4,7 @@
 mod agenda;
 mod answered;
 mod calendars;
+mod chain;
 mod desired;
 mod fitting;
 mod fold;
@@ -32,6 +33,7 @@ mod weight;
 // By the names that these rooms have in the monitor.
 use ncolony_model as model;
 
+pub use chain::longest_chain;
 pub use desired::{Desired, Haste};
 pub use hooks::{Cut, Hook, HookEnd, PostStart, Stage};
 pub use machine::{Machine, Settled, settle};

@@ -24,7 +24,7 @@ pub(super) struct Waits {
 
 /// By the name of a file with replicas: its processes.
 #[derive(Clone, Debug, Default)]
-struct Sets(BTreeMap<Name, Vec<Name>>);
+pub(super) struct Sets(BTreeMap<Name, Vec<Name>>);
 
 /// Those that depend on the same.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +176,7 @@ impl Outlook {
     }
 }
 impl Sets {
-    fn of(desired: &Desired) -> Sets {
+    pub(super) fn of(desired: &Desired) -> Sets {
         let mut sets = Sets::default();
         for (name, spec) in &desired.processes {
             if let Some(replica) = &spec.replica {
@@ -186,7 +186,7 @@ impl Sets {
         sets
     }
 
-    fn members<'a>(&'a self, desired: &Desired, name: &'a Name) -> &'a [Name] {
+    pub(super) fn members<'a>(&'a self, desired: &Desired, name: &'a Name) -> &'a [Name] {
         match self.0.get(name) {
             Some(set) if !desired.processes.contains_key(name) => set,
             Some(_) | None => slice::from_ref(name),

@@ -96,6 +96,12 @@ impl Farewell {
         Some(began + timeout.saturating_sub(rest(timeout)))
     }
 
+    /// How long all runs together have to end, if that is limited.
+    pub(super) fn time_to_stop(&self) -> Option<Duration> {
+        let timeout = self.timeout?;
+        Some(timeout.saturating_sub(rest(timeout)).saturating_sub(self.drain))
+    }
+
     /// By when what belongs to no run is killed.
     pub(super) fn strays_until(&self) -> Option<Moment> {
         let (began, timeout) = self.began.zip(self.timeout)?;

@@ -5,6 +5,7 @@ mod directories;
 mod ending;
 mod events;
 mod farewell;
+mod foresight;
 mod hooks;
 mod host;
 mod journal;

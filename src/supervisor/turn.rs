@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::config_side::{ConfigSide, Trigger};
 use super::ending::Ending;
 use super::farewell::{Farewell, Step};
+use super::foresight::Foresight;
 use super::host::{Host, REPEAT};
 use super::message_side::MessageSide;
 use super::meters::Meters;
@@ -44,6 +45,7 @@ pub(super) struct Supervisor {
     output_told: Option<String>,
     reconciled: Option<Moment>,
     farewell: Farewell,
+    foresight: Foresight,
     ending: Ending,
     /// Where the reason goes then.
     pub(super) termination: Termination,
@@ -150,6 +152,7 @@ impl Supervisor {
             output_told: None,
             reconciled: None,
             farewell,
+            foresight: Foresight::default(),
             ending: Ending::new(killtime),
             termination,
             upward,
@@ -483,6 +486,7 @@ impl Supervisor {
             if !edited.is_empty() {
                 self.desired.processes.clone_from(self.config.processes());
                 self.observed.arrange(&self.desired, now.at);
+                self.foresight.look(&edited, &self.desired, &self.farewell, &mut self.host.events);
             }
             for name in edited {
                 self.observed.observe(Fact::Edited(name), now);

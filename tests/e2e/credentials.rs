@@ -197,17 +197,25 @@ fn a_monitor_that_is_not_root_starts_nothing_as_another() {
         .file("more", &context(json!({"supplementalGroups": [0]})))
         .file("less", &context(json!({"capabilities": {"drop": ["ALL"]}})))
         .file("tight", &context(json!({"runAsNonRoot": true, "allowPrivilegeEscalation": false})))
-        .file("web", &sleeper());
+        .file("web", &sleeper())
+        .file("later", &json!({"args": ["true"], "schedule": "0 0 1 1 *", "uid": 1234, "gid": 65534}).to_string())
+        .file("last", &json!({"args": ["true"], "dependsOn": ["root"], "gid": 1234}).to_string());
     for below in ["", "config", "messages"] {
         fs::set_permissions(setup.path(below), Permissions::from_mode(0o755)).expect("ours");
         nix::unistd::chown(&setup.path(below), Some(65534.into()), None).expect("root");
     }
     let colony = setup.start();
+    // Said when the file is read, and not first when it is time.
+    let later = "later cannot be started when its time comes: the monitor may not become user 1234; that takes";
+    colony.wait_log(later);
+    colony.wait_log("last cannot be started when its time comes: the monitor may not become group 1234");
+    assert_eq!(colony.log().matches("when its time comes").count(), 2, "{}", colony.log());
     colony.wait_log("cannot start root: cannot become group 0: Operation not permitted (EPERM); that takes the capabilities SETUID and SETGID");
     colony.wait_log("in a pod by securityContext.runAsUser, and no user or group in the file; it is tried again");
     colony.wait_log("cannot start group: cannot ");
     colony.wait_log("cannot start more: cannot set its supplementary groups: Operation not permitted (EPERM)");
     colony.wait_log("cannot start less: cannot drop the capability ");
+    colony.wait_log("that takes the capability SETPCAP");
     colony.wait_pid("same", None);
     colony.wait_pid("web", None);
     assert_eq!(status(colony.wait_pid("tight", None), "NoNewPrivs").as_deref(), Some("1"));

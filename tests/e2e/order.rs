@@ -175,6 +175,10 @@ fn the_graces_of_a_chain_are_fitted_into_the_time_for_all() {
     colony.wait_stdout("[db] ready");
     colony.wait_stdout("[web] ready");
     colony.wait_pid("short", None);
+    let foreseen = "by their graces web and what it depends on may take 600 s, one after the other, and --shutdown-timeout leaves 3.6 s";
+    colony.write("more", &file("exec sleep 1000", json!({})));
+    colony.wait_pid("more", None);
+    assert_eq!(colony.log().matches(foreseen).count(), 1, "once: {}", colony.log());
     let began = Instant::now();
     let (status, log) = colony.end();
     let took = began.elapsed();

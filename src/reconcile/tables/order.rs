@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{Condition, Dependency, PreStop, ProbeKind, Replica, State};
-use crate::{Cut, Hook, HookEnd, Life, fitting, settle, view};
+use crate::{Cut, Hook, HookEnd, Life, fitting, longest_chain, settle, view};
 
 /// What each process depends on: `web: db/Completed`.
 fn colony(lines: &str) -> Desired {
@@ -505,4 +505,35 @@ fn a_process_that_waits_is_pending_and_wanted() {
     stage.at(0.0);
     let view = &view(&stage.desired, &stage.observed, stamp(0.0))[0];
     assert_eq!((view.state, view.desired, view.ready, view.next_start), (State::Pending, true, false, None));
+}
+
+#[test]
+fn the_end_may_take_as_long_as_the_graces_of_its_longest_chain() {
+    // Each has a grace of 5 s.
+    let rows = [
+        ("one:\ntwo:", 5.0, "two"),
+        ("web: db\ndb: net\nnet:\nother: net", 15.0, "web"),
+        ("web: db/Completed job/Started\ndb: net\nnet:\njob:", 10.0, "web"),
+        ("a: b c d\nb: d\nc: d\nd: e\ne:", 20.0, "a"),
+        ("a: nobody", 5.0, "a"),
+    ];
+    for (lines, expected, first) in rows {
+        let (name, sum) = longest_chain(&colony(lines)).expect("somebody");
+        assert_eq!((name.as_str(), sum), (first, seconds(expected)), "{lines}");
+    }
+    assert_eq!(longest_chain(&Desired::default()), None);
+    assert!(longest_chain(&colony("a: b\nb: a")).is_some(), "a circle is gone through once");
+    let slow = where_(colony("web: db\ndb:"), "db", |db| db.stop.grace = seconds(60.0));
+    assert_eq!(longest_chain(&slow), Some((web(), seconds(65.0))));
+    let set = |index| Some(Replica { set: name_of("db"), index, of: 2 });
+    let replicas = where_(colony("web: db\ndb-0:\ndb-1:"), "db-1", |one| one.replica = set(1));
+    let replicas = where_(replicas, "db-0", |one| (one.replica, one.stop.grace) = (set(0), seconds(30.0)));
+    assert_eq!(longest_chain(&replicas), Some((web(), seconds(35.0))));
+}
+
+#[test]
+fn a_chain_as_long_as_the_colony_is_summed_up_without_recursion() {
+    let lines = (1..20_000).map(|n| format!("p{n}: p{}\n", n - 1)).collect::<String>();
+    let sum = longest_chain(&colony(&format!("{lines}p0:"))).map(|(_, sum)| sum);
+    assert_eq!(sum, Some(seconds(100_000.0)));
 }
