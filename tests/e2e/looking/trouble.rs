@@ -45,6 +45,17 @@ fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
 }
 
 #[test]
+fn why_follows_a_dependency_to_a_refused_file_and_to_one_without_replicas() {
+    let api = r#"{"args": ["sleep", "1000"], "dependsOn": ["ref", "zero"]}"#;
+    let zero = r#"{"args": ["sleep", "1000"], "replicas": 0}"#;
+    let colony = Colony::with(&[("ref", "{"), ("zero", zero), ("api", api)]);
+    let (text, status) =
+        colony.wait("all three are known", || Some(show(&colony, &["why", "api"])).filter(|(_, code)| *code == 0));
+    let causes = text.contains("\nref is refused: ") && text.contains("\nzero has no replicas: its file asks for 0.\n");
+    assert!(causes && !text.contains("no file describes it") && status == 0, "{text}");
+}
+
+#[test]
 fn without_a_monitor_the_error_says_where_it_was_looked_for_and_what_to_do() {
     let dir = tempfile::tempdir().expect("a directory");
     for words in [

@@ -204,17 +204,18 @@ impl Shown {
 pub(in crate::ctl) fn explained(monitor: Monitor<'_>, trouble: Trouble) -> Trouble {
     let Trouble::NotFound(name, _) = &trouble else { return trouble };
     let Ok(version) = monitor.get("/v1/version") else { return trouble };
+    absence(&version, name).map_or(trouble, Trouble::Refused)
+}
+
+/// Why there is no process of this name, though a file describes it.
+pub(super) fn absence(version: &Value, name: &str) -> Option<String> {
+    if object::list(version, "/config/empty").iter().any(|empty| empty == name) {
+        return Some(format!("{name} has no replicas: its file asks for 0"));
+    }
     let is_its = |refused: &&Value| files::stem(object::text(refused, "/file")) == name;
-    if object::list(&version, "/config/empty").iter().any(|empty| empty == name) {
-        return Trouble::Refused(format!("{name} has no replicas: its file asks for 0"));
-    }
-    match object::list(&version, "/config/refused").iter().find(is_its) {
-        Some(refused) => {
-            let [file, message] = ["/file", "/message"].map(|place| object::text(refused, place));
-            Trouble::Refused(format!("{file} is refused: {message}"))
-        }
-        None => trouble,
-    }
+    let refused = object::list(version, "/config/refused").iter().find(is_its)?;
+    let [file, message] = ["/file", "/message"].map(|place| object::text(refused, place));
+    Some(format!("{file} is refused: {message}"))
 }
 
 fn is_called(process: &Value, name: &str) -> bool {

@@ -7,7 +7,7 @@ use super::monitor::Monitor;
 use super::object::{self, ago, holds, list, name, number, text, until};
 use super::out::Out;
 use super::paint::{Line, Piece};
-use super::whom::{Detail, Whom};
+use super::whom::{Detail, Whom, absence};
 use crate::cli::WhyArgs;
 use crate::model::{WaitView, shell_word};
 
@@ -18,13 +18,17 @@ pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result
     let (found, _) = whom.among(&all);
     let mut told = Vec::new();
     let mut lines = Vec::new();
-    found.into_iter().for_each(|process| explain(process, &all, object::now(), &mut told, &mut lines));
+    // Of whom there is no process, this may tell why.
+    let version = monitor.get("/v1/version").unwrap_or_default();
+    let colony = [&all, &version];
+    found.into_iter().for_each(|process| explain(process, colony, object::now(), &mut told, &mut lines));
     out.lines(&lines)?;
     shown.outcome()
 }
 
 /// Says it of one, and then of whom it waits for; of each once.
-fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v str>, lines: &mut Vec<Line>) {
+fn explain<'v>(process: &'v Value, colony: [&'v Value; 2], now: f64, told: &mut Vec<&'v str>, lines: &mut Vec<Line>) {
+    let [all, version] = colony;
     if told.contains(&name(process)) {
         return;
     }
@@ -38,8 +42,13 @@ fn explain<'v>(process: &'v Value, all: &'v Value, now: f64, told: &mut Vec<&'v 
             lines.push(painted(process, format!("{} is {message}.", name(process))));
         }
         match list(all, "/items").iter().find(|other| name(other) == on) {
-            Some(other) => explain(other, all, now, told, lines),
-            None => lines.push(format!("{on}: no file describes it.").into()),
+            Some(other) => explain(other, colony, now, told, lines),
+            None if told.contains(&on) => {}
+            None => {
+                told.push(on);
+                let why = absence(version, on).unwrap_or_else(|| format!("{on}: no file describes it"));
+                lines.push((why + ".").into());
+            }
         }
     }
     if waits_for.len() == WaitView::MOST {
@@ -189,9 +198,13 @@ mod tests {
     use super::{explain, list};
 
     fn told(items: Value) -> String {
+        told_beside(items, &Value::Null)
+    }
+
+    fn told_beside(items: Value, version: &Value) -> String {
         let all = json!({"items": items});
         let mut lines = Vec::new();
-        explain(&list(&all, "/items")[0], &all, 100.0, &mut Vec::new(), &mut lines);
+        explain(&list(&all, "/items")[0], [&all, version], 100.0, &mut Vec::new(), &mut lines);
         lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -215,6 +228,21 @@ disk is suspended: its file says so.
 web is waiting for nobody to be Ready, which no good file describes.
 nobody: no file describes it.";
         assert_eq!(told(json!([web, db, cache, disk])), expected);
+    }
+
+    #[test]
+    fn a_chain_that_ends_at_a_refused_file_or_one_without_replicas_says_so() {
+        let wait = |on: &str| json!({"name": on, "message": format!("waiting for {on} to be Ready")});
+        let api = json!({"metadata": {"name": "api"}, "status": {"state": "pending", "reason": "DependencyNotReady",
+            "message": "waiting for ref to be Ready", "waitsFor": [wait("ref"), wait("zero")]}});
+        let version = json!({"config": {"empty": ["zero"],
+            "refused": [{"file": "ref.yaml", "message": "args: expected a list"}]}});
+        let expected = "\
+api is waiting for ref to be Ready.
+ref.yaml is refused: args: expected a list.
+api is waiting for zero to be Ready.
+zero has no replicas: its file asks for 0.";
+        assert_eq!(told_beside(json!([api]), &version), expected);
     }
 
     #[test]
