@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
-use ncolony::cli::{Cli, Command};
+use ncolony::cli::{self, Cli, Command};
 use ncolony::health::https;
 use ncolony::model::nearest;
 use ncolony::{process, supervisor};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     if words.get(1).is_some_and(|word| word == https::PROGRAM) {
         return https_get::run();
     }
-    let words = spelled_out(words);
+    let words = cli::without_truth(spelled_out(words));
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => return told(&refused(error, &words)),

@@ -3,6 +3,7 @@
 mod change;
 mod convert;
 mod documents;
+mod flags;
 mod programs;
 mod read;
 
@@ -18,6 +19,7 @@ pub use change::{
 };
 pub use convert::{ConvertArgs, ConvertFrom};
 pub use documents::{CompleteArgs, CompletionArgs, ExplainArgs, ManArgs, Shell};
+pub use flags::without_truth;
 pub use programs::{BeatArgs, CheckerArgs, SchedulerArgs};
 pub use read::{
     CONDITIONS, ChoiceArgs, Color, ColorArgs, DescribeArgs, EventsArgs, FORMATS, GetArgs, LogsArgs, TopArgs, WaitArgs,
