@@ -38,6 +38,17 @@ fn slow(colony: &Colony, mark: &str) -> String {
     )
 }
 
+/// What is down between two times has no run to restart; of one that has, only that is ended.
+#[test]
+fn a_restart_of_a_schedule_says_what_came_of_it() {
+    let colony = Colony::with(&[("bk", "args: [sleep, '1000']\nschedule: '0 0 1 1 *'\n")]);
+    let idle = "process/bk restart requested\nprocess/bk has no run; to begin one: ncolony ctl trigger bk\n";
+    assert_eq!(succeeds(&colony, &["restart", "bk", "--wait"]), idle);
+    succeeds(&colony, &["trigger", "bk", "--wait=true"]);
+    let ended = "process/bk restart requested\nprocess/bk run ended; the next one comes at its time\n";
+    assert_eq!(succeeds(&colony, &["restart", "bk", "--wait"]), ended);
+}
+
 #[test]
 fn apply_waits_until_what_was_written_is_in_force_and_ready() {
     let colony = Colony::with(&[]);

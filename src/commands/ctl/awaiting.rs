@@ -95,7 +95,10 @@ impl<'a> Awaiting<'a> {
             let (mut waiting, mut failed) = (Vec::new(), None);
             for goal in left {
                 match effect::progress(goal.1, goal.0.as_str(), &before, &now) {
-                    Progress::Reached => super::say(&goal.0, word, false),
+                    Progress::Reached => {
+                        let instead = effect::instead(goal.1, goal.0.as_str(), &before, &now);
+                        super::say(&goal.0, instead.as_deref().unwrap_or(word), false);
+                    }
                     Progress::Waiting(how) => waiting.push((goal, how)),
                     Progress::Failed(why) => failed = failed.or(Some((goal, why))),
                 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::read::object::{self, holds, list, number, text, time};
-use crate::model::{Name, Span};
+use crate::model::{Name, Span, shell_word};
 
 /// What is to become of a process, or of each of a set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,6 +98,22 @@ pub(super) fn progress(goal: Goal, name: &str, before: &Look<'_>, now: &Look<'_>
         0 if may_be_gone => Progress::Waiting("the monitor does not know it yet".to_string()),
         0 => Progress::Failed("its file was deleted".to_string()),
         count => Progress::Waiting(format!("{count} of {expected} are there")),
+    }
+}
+
+/// What a restart has come to where no run follows: the next one of a schedule comes at its time.
+pub(super) fn instead(goal: Goal, name: &str, before: &Look<'_>, now: &Look<'_>) -> Option<String> {
+    let (were, are) = (before.called(name), now.called(name));
+    let is_scheduled = |process: &&Value| text(process, "/status/reason") == "Scheduled";
+    match goal {
+        Goal::Restarted if !are.is_empty() && are.iter().all(is_scheduled) => {
+            Some(match were.iter().all(is_scheduled) {
+                true => format!("has no run; to begin one: ncolony ctl trigger {}", shell_word(name)),
+                false => "run ended; the next one comes at its time".to_string(),
+            })
+        }
+        Goal::Restarted | Goal::Gone | Goal::Changed(_) | Goal::Settled => None,
+        Goal::Started | Goal::Stopped | Goal::Begun => None,
     }
 }
 
