@@ -959,3 +959,76 @@ fn that_a_run_makes_up_for_what_a_timer_missed_is_named_whatever_it_says() {
         assert_eq!(count, usize::from(is_named), "{timer}: {}", made.stderr);
     }
 }
+
+#[test]
+fn a_value_that_systemd_takes_is_kept_or_named_and_refuses_nothing_else() {
+    let rows = [
+        ("LimitRTTIME=5s", Some("rlimits: {rttime: 5000000}")),
+        ("LimitRTTIME=700", Some("rlimits: {rttime: 700}")),
+        ("LimitCPU=1min", Some("rlimits: {cpu: 60}")),
+        ("LimitNICE=+5", Some("rlimits: {nice: 15}")),
+        ("LimitNICE=-5:-10", Some("  nice: {soft: 25, hard: 30}")),
+        ("LimitNICE=7", Some("rlimits: {nice: 7}")),
+        ("LimitMEMLOCK=1.5G", Some("rlimits: {memlock: 1610612736}")),
+        ("LimitMEMLOCK=64K:infinity", Some("  memlock: {soft: 65536, hard: unlimited}")),
+        ("LimitAS=1P", Some("rlimits: {as: 1125899906842624}")),
+        ("CPUQuota=12.5%", Some("cpu: \"125m\"")),
+        ("CPUQuota=150%", Some("cpu: \"1500m\"")),
+        ("MemoryMax=1P", Some("memory: \"1Pi\"")),
+        // What the monitor has no such value for.
+        ("LimitAS=16E", None),
+        ("LimitFOO=5", None),
+        ("MemoryMax=16K", None),
+        ("TimeoutStopSec=200y", None),
+        ("RestartSec=1us", None),
+        ("RuntimeMaxSec=1us", None),
+    ];
+    for (setting, kept) in rows {
+        let made = made_of_unit(setting, "UMask=027");
+        assert_eq!((made.status, all_are_good(&made.stdout)), (i32::from(kept.is_none()), 1), "{}", made.stderr);
+        assert!(made.stdout.contains("umask: \"027\""), "{setting}: {}", made.stdout);
+        assert!(kept.is_none_or(|kept| made.stdout.contains(kept)), "{setting}: {}", made.stdout);
+        assert_eq!(made.stderr.contains("no counterpart"), kept.is_none(), "{setting}: {}", made.stderr);
+    }
+    for calendar in ["*-02-30", "Mond", "Fri..Mon"] {
+        let timer = format!("[Timer]\nOnCalendar={calendar}\n");
+        let made = made_of(&[("a.service", "[Service]\nExecStart=/bin/a\n"), ("a.timer", &timer)]);
+        assert!(made.status == 1 && made.stdout.contains("suspend: true"), "{calendar}: {}", made.stderr);
+        assert!(made.stderr.contains("] OnCalendar: no counterpart: "), "{calendar}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_setting_is_true_of_its_value() {
+    let rows = [
+        ("MemoryMax=50%", "a share of the machine's memory"),
+        ("MemoryMax=0", "no amount of memory to run in"),
+        ("LimitNOFILE=many", "neither a number nor infinity nor SOFT:HARD"),
+        ("[X-Fleet]\nConflicts=b.service\nRestart=always\nUser=%h", "] X-Fleet Restart: note: systemd passes over it"),
+    ];
+    for (setting, told) in rows {
+        let made = made_of_unit(setting, "");
+        assert_eq!(made.status, i32::from(!told.contains("note")), "{setting}: {}", made.stderr);
+        assert!(made.stderr.contains(told), "{setting}: {}", made.stderr);
+        assert!(made.stdout.contains("restartPolicy: Never"), "{setting}: {}", made.stdout);
+    }
+    let made = made_of(&[("a.service", "[Service]\nExecStart=\n")]);
+    assert!(made.status == 2 && made.stderr.contains("a.service: there is no ExecStart in it"), "{}", made.stderr);
+    let made = made_of(&[("supervisord.conf", "[program:a]\ncommand=x\ndirectory=~/x\n")]);
+    assert!(made.stderr.contains("directory: no counterpart: workingDir is an absolute path; write the home"));
+    let made = made_of_service("    init: false\n");
+    assert!(made.stderr.contains("init: note: the monitor collects what is orphaned, whatever"), "{}", made.stderr);
+}
+
+#[test]
+fn what_is_in_the_way_of_reading_and_of_writing_is_told_as_it_is() {
+    let dir = tempdir().expect("a directory");
+    let file = dir.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let made = convert(&["--output", file.to_str().expect("UTF-8"), "procfile/Procfile"]);
+    assert_eq!(made.status, 2);
+    assert!(made.stderr.ends_with("/file is no directory, nothing was written\n"), "{}", made.stderr);
+    // A name in what is no directory is found no more than one in a directory that may not be read.
+    let made = convert(&[file.join("Procfile").to_str().expect("UTF-8")]);
+    assert!(made.status == 2 && made.stderr.contains("/file/Procfile: cannot be read: "), "{}", made.stderr);
+}

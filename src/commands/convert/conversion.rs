@@ -194,8 +194,9 @@ impl Process {
         self.keys.get(key)?.as_str()
     }
 
-    pub(super) fn remove(&mut self, key: &str) {
-        self.keys.remove(key);
+    /// Takes a key back, or with dots a part of one; whether it was there.
+    pub(super) fn remove(&mut self, path: &str) -> bool {
+        remove(&mut self.keys, path)
     }
 
     /// Sets a variable of the environment, over what was said of it before.
@@ -274,4 +275,15 @@ fn put(map: &mut Map<String, Value>, path: &str, value: Value) {
     if let Value::Object(inner) = inner {
         put(inner, rest, value);
     }
+}
+
+/// An empty map is left of none.
+fn remove(map: &mut Map<String, Value>, path: &str) -> bool {
+    let Some((key, rest)) = path.split_once('.') else { return map.remove(path).is_some() };
+    let Some(Value::Object(inner)) = map.get_mut(key) else { return false };
+    let was_there = remove(inner, rest);
+    if inner.is_empty() {
+        map.remove(key);
+    }
+    was_there
 }

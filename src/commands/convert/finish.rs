@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::conversion::{Conversion, Error, Grade, Need, Want};
+use super::conversion::{Conversion, Error, Grade, Need, Place, Process, Want};
 use super::write;
 use crate::config::{self, Defaults, Severity};
 use crate::model::Name;
@@ -12,16 +12,33 @@ use crate::model::Name;
 pub(super) fn finish(conversion: &mut Conversion) -> Result<(), Error> {
     names(conversion)?;
     order(conversion);
-    conversion.processes.iter().try_for_each(|process| {
-        let file = format!("{}.yaml", process.name);
-        let Err(found) = config::parse(&file, write::text(process).as_bytes(), &Defaults::STANDARD) else {
-            return Ok(());
-        };
-        // What the other supervisor takes and the monitor does not: a user's name with a colon, say.
+    conversion.processes.iter_mut().try_for_each(taken)
+}
+
+/// What the other supervisor takes and the monitor does not: a limit that is out of range is left out, and with a user's
+/// name that has a colon, say, nothing is to run.
+fn taken(process: &mut Process) -> Result<(), Error> {
+    const BOUNDS: [&str; 7] = [
+        "resources.",
+        "rlimits.",
+        "nice",
+        "oomScoreAdj",
+        "backoff.",
+        "terminationGracePeriodSeconds",
+        "activeDeadlineSeconds",
+    ];
+    let file = format!("{}.yaml", process.name);
+    while let Err(found) = config::parse(&file, write::text(process).as_bytes(), &Defaults::STANDARD) {
         let first = found.into_iter().find(|one| one.severity == Severity::Error);
-        let why = first.map_or_else(String::new, |one| format!("{}: {}", one.what, one.message));
-        Err(process.place.error(format!("{} cannot be a process file: {why}", process.title)))
-    })
+        let (what, message) = first.map(|one| (one.what, one.message)).unwrap_or_default();
+        if !BOUNDS.iter().any(|bound| what.starts_with(bound)) || !process.remove(&what) {
+            let why = format!("{} cannot be a process file: {what}: {message}", process.title);
+            return Err(process.place.error(why));
+        }
+        let place = Place::new(&process.place.file, 0);
+        process.note_at(Grade::Lost, &place, &what, &format!("it is left out: {message}"));
+    }
+    Ok(())
 }
 
 /// A process's name is its file's, and nobody else's.

@@ -1,6 +1,7 @@
 //! Where the process files go: to stdout, or each into a file of its own.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -21,7 +22,10 @@ pub(super) fn stream(conversion: &Conversion) -> String {
 /// the way none is written.
 pub(super) fn files(conversion: &Conversion, dir: &Path, force: bool) -> Result<(), String> {
     let cannot = |path: &Path, error: std::io::Error| format!("cannot write {}: {error}", path.display());
-    fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
+    fs::create_dir_all(dir).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => format!("{} is no directory, nothing was written", dir.display()),
+        _ => cannot(dir, error),
+    })?;
     for process in &conversion.processes {
         in_the_way(dir, &process.name, force)?;
     }

@@ -72,7 +72,8 @@ impl ServiceDir {
 
 /// Reads a path of the command line: a file, a service directory, or a directory of service directories.
 pub(super) fn read(path: &Path) -> Result<Vec<Input>, Error> {
-    let metadata = fs::metadata(path).map_err(|error| cannot(path, "be found", &error))?;
+    let what = |error: &io::Error| if error.kind() == io::ErrorKind::NotFound { "be found" } else { "be read" };
+    let metadata = fs::metadata(path).map_err(|error| cannot(path, what(&error), &error))?;
     if !metadata.is_dir() {
         return Ok(vec![Input::File(file(path)?)]);
     }

@@ -166,6 +166,8 @@ pub(super) fn memory(text: &str) -> Option<String> {
         "m" | "mi" => "Mi",
         "g" | "gi" => "Gi",
         "t" | "ti" => "Ti",
+        "p" | "pi" => "Pi",
+        "e" | "ei" => "Ei",
         _ => return None,
     };
     number.parse::<f64>().ok().filter(|amount| *amount > 0.0)?;
@@ -228,6 +230,7 @@ mod tests {
             ("512m", Some("512Mi")),
             ("1.5G", Some("1.5Gi")),
             ("64MB", Some("64Mi")),
+            ("1P", Some("1Pi")),
             ("1048576", Some("1048576")),
             ("10b", Some("10")),
             ("0", None),

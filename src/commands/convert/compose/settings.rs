@@ -48,7 +48,7 @@ const KNOWN: [(&str, Grade, &str); 68] = [
     ("gpus", Grade::Lost, DEVICE),
     ("hostname", Grade::Lost, CONTAINER),
     ("image", Grade::Lost, IMAGE),
-    ("init", Grade::Remark, "the monitor collects what is orphaned, as such an init does"),
+    ("init", Grade::Remark, "the monitor collects what is orphaned, whatever this says"),
     ("ipc", Grade::Lost, CONTAINER),
     ("isolation", Grade::Lost, CONTAINER),
     ("label_file", Grade::Remark, LABELS),

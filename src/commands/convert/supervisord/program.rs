@@ -124,6 +124,9 @@ fn take(process: &mut Process, setting: &Setting, context: &Context<'_>) -> Resu
             }
         }
         "directory" if value.starts_with('/') => process.set("workingDir", value),
+        "directory" if value.starts_with('~') => {
+            lost(process, "workingDir is an absolute path; write the home directory's");
+        }
         "directory" => lost(process, "workingDir is an absolute path; this one begins where supervisord was started"),
         "umask" => umask(process, setting, &value)?,
         "user" => match value.parse::<u32>() {

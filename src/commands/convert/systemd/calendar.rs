@@ -1,5 +1,7 @@
 //! `OnCalendar` as a cron expression, where one says the same.
 
+use crate::model::Cron;
+
 /// The expression, and its time zone; `None`: cron cannot say it.
 pub(super) fn cron(text: &str) -> Option<(String, Option<String>)> {
     let named = match text {
@@ -41,7 +43,9 @@ pub(super) fn cron(text: &str) -> Option<(String, Option<String>)> {
     let mut parts = time.unwrap_or("0:0").split(':');
     let (hour, minute) = (field(parts.next()?, 23)?, field(parts.next()?, 59)?);
     let seconds_are_zero = parts.next().is_none_or(|seconds| seconds.bytes().all(|byte| matches!(byte, b'0' | b'.')));
-    (seconds_are_zero && parts.next().is_none()).then(|| (format!("{minute} {hour} {day} {month} {weekday}"), zone))
+    let expression = format!("{minute} {hour} {day} {month} {weekday}");
+    let is_said = seconds_are_zero && parts.next().is_none() && Cron::parse(&expression).is_ok();
+    is_said.then_some((expression, zone))
 }
 
 fn months(date: &str) -> Option<(String, String)> {
@@ -54,14 +58,17 @@ fn months(date: &str) -> Option<(String, String)> {
 }
 
 fn weekdays(text: &str) -> Option<String> {
-    const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+    const DAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
     let day = |name: &str| {
-        let short = name.get(..3)?.to_ascii_uppercase();
-        DAYS.into_iter().find(|day| *day == short)
+        let name = name.to_ascii_uppercase();
+        DAYS.iter().position(|day| *day == name || day[..3] == name)
     };
     let one = |part: &str| match part.split_once("..") {
-        Some((from, to)) => Some(format!("{}-{}", day(from)?, day(to)?)),
-        None => day(part).map(str::to_string),
+        Some((from, to)) => {
+            let (from, to) = (day(from)?, day(to)?);
+            (from <= to).then(|| format!("{}-{}", &DAYS[from][..3], &DAYS[to][..3]))
+        }
+        None => Some(DAYS[day(part)?][..3].to_string()),
     };
     let parts: Option<Vec<String>> = text.trim_end_matches(',').split(',').map(one).collect();
     Some(parts?.join(","))
@@ -90,8 +97,7 @@ fn field(text: &str, most: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::cron;
-    use crate::model::Cron;
+    use super::{Cron, cron};
 
     #[test]
     fn what_cron_can_say_is_said_and_nothing_else() {
@@ -115,6 +121,13 @@ mod tests {
             ("*-*~1 00:00", None),
             ("*-13-* 00:00", None),
             ("soon", None),
+            ("MONDAY..sun", Some(("0 0 * * MON-SUN", None))),
+            ("Fri..Mon", None),
+            ("Mond", None),
+            ("Monster", None),
+            ("*-02-29", Some(("0 0 29 2 *", None))),
+            // There is no such day.
+            ("*-02-30", None),
         ];
         for (text, expected) in rows {
             let found = cron(text);

@@ -16,8 +16,9 @@ use unit::Unit;
 pub(super) fn read(sources: &[Source]) -> Result<Conversion, Error> {
     let units: Vec<Unit> = sources.iter().map(Unit::parse).collect::<Result<_, _>>()?;
     let mut conversion = Conversion::default();
+    let has = |unit: &Unit, section: &str| unit.settings.iter().any(|setting| setting.section == section);
     let (services, others): (Vec<&Unit>, Vec<&Unit>) =
-        units.iter().partition(|unit| unit.settings.iter().any(|setting| setting.section == "Service"));
+        units.iter().partition(|unit| unit.name.ends_with(".service") || has(unit, "Service"));
     for unit in &services {
         conversion.processes.push(service::service(unit, &services)?);
     }
@@ -28,7 +29,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Conversion, Error> {
         }
     }
     for unit in others {
-        if unit.name.ends_with(".timer") || unit.settings.iter().any(|setting| setting.section == "Timer") {
+        if unit.name.ends_with(".timer") || has(unit, "Timer") {
             timer::timer(unit, &mut conversion)?;
         } else {
             return Err(unit.place.error("no process comes of it: it has no [Service] and no [Timer]"));

@@ -93,7 +93,9 @@ pub(super) fn timed(process: &mut Process) {
             process.set("restartPolicy", "OnFailure");
             process.push("restartPolicyRules", rule("In", &[0]));
         }
-        Some("Never") if !process.has("restartPolicyRules") => process.remove("restartPolicy"),
+        Some("Never") if !process.has("restartPolicyRules") => {
+            process.remove("restartPolicy");
+        }
         _ => {}
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn service(unit: &Unit, services: &[&Unit]) -> Result<Process, Error>
     process.set("terminationGracePeriodSeconds", text::seconds(TIMEOUT));
     process.set("killMode", "group");
     for setting in &unit.settings {
-        if exec::is_unknown(&setting.value) {
+        if exec::is_unknown(&setting.value) && !setting.key.starts_with("X-") {
             let text = "a % of it is known to a running systemd alone; write what it stands for";
             process.note_at(Grade::Lost, &setting.place, &setting.key, text);
         }
@@ -155,10 +155,13 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         "MemoryMax" | "MemoryLimit" if value == "infinity" => {}
         "MemoryMax" | "MemoryLimit" => match text::memory(&value) {
             Some(amount) => process.set("resources.limits.memory", amount),
-            None => note(Grade::Lost, "a share of the machine's memory; write an amount in resources.limits.memory"),
+            None if value.ends_with('%') => {
+                note(Grade::Lost, "a share of the machine's memory; write an amount in resources.limits.memory");
+            }
+            None => note(Grade::Lost, "this is no amount of memory to run in; write one in resources.limits.memory"),
         },
-        "CPUQuota" => match value.strip_suffix('%').and_then(|percent| percent.trim().parse::<u32>().ok()) {
-            Some(percent) if percent > 0 => process.set("resources.limits.cpu", format!("{percent}0m")),
+        "CPUQuota" => match value.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok()) {
+            Some(percent) if percent > 0.0 => process.set("resources.limits.cpu", format!("{:.0}m", percent * 10.0)),
             _ => return Err(setting.error("expected a percentage")),
         },
         "StandardOutput" | "StandardError" | "StandardInput"
@@ -172,7 +175,7 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
             note(Grade::Lost, "lines go to the monitor's output, and stdin is empty; let a shell redirect them");
         }
         "After" | "Requires" | "Wants" | "BindsTo" | "Requisite" => wants(setting, services, process),
-        key if key.starts_with("Limit") => limit(setting, &value, process)?,
+        key if key.starts_with("Limit") => limit(setting, &value, process),
         key => {
             let (grade, text) = settings::why(key);
             note(grade, text);
@@ -219,7 +222,7 @@ fn environment_file(setting: &Setting, value: &str, process: &mut Process) {
 }
 
 /// `LimitNOFILE=1024:4096`
-fn limit(setting: &Setting, value: &str, process: &mut Process) -> Result<(), Error> {
+fn limit(setting: &Setting, value: &str, process: &mut Process) {
     let name = setting.key["Limit".len()..].to_ascii_lowercase();
     if name == "locks" {
         process.note_at(
@@ -228,33 +231,44 @@ fn limit(setting: &Setting, value: &str, process: &mut Process) -> Result<(), Er
             &setting.key,
             "a run's processes are told by it, and Linux does not keep it",
         );
-        return Ok(());
+        return;
     }
     let bound = |text: &str| -> Option<Value> {
-        if text == "infinity" {
-            return Some("unlimited".into());
-        }
-        if name == "cpu" && text.parse::<u64>().is_err() {
-            return text::span(text, 1.0).map(|seconds| Value::from(seconds as u64));
-        }
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let power = match &text[end..] {
-            "" => 0,
-            "K" => 10,
-            "M" => 20,
-            "G" => 30,
-            "T" => 40,
-            _ => return None,
+        let number = match name.as_str() {
+            _ if text == "infinity" => return Some("unlimited".into()),
+            "cpu" => text::span(text, 1.0)?.ceil() as u64,
+            "rttime" => (text::span(text, 1e-6)? * 1e6).ceil() as u64,
+            // A nice value has its sign; the kernel counts down from 20.
+            "nice" if text.starts_with(['+', '-']) => u64::try_from(20 - text.parse::<i64>().ok()?).ok()?,
+            _ => amount(text)?,
         };
-        text[..end].parse::<u64>().ok()?.checked_mul(1 << power).map(Value::from)
+        Some(number.into())
     };
-    let wrong = || setting.error("expected a number, infinity, or SOFT:HARD");
     let limit = match value.split_once(':') {
-        Some((soft, hard)) => json!({"soft": bound(soft).ok_or_else(wrong)?, "hard": bound(hard).ok_or_else(wrong)?}),
-        None => bound(value).ok_or_else(wrong)?,
+        Some((soft, hard)) => bound(soft).zip(bound(hard)).map(|(soft, hard)| json!({"soft": soft, "hard": hard})),
+        None => bound(value),
     };
-    process.set(&format!("rlimits.{name}"), limit);
-    Ok(())
+    match limit {
+        Some(limit) => process.set(&format!("rlimits.{name}"), limit),
+        None => {
+            let text = "this is neither a number nor infinity nor SOFT:HARD; write the limit in rlimits";
+            process.note_at(Grade::Lost, &setting.place, &setting.key, text);
+        }
+    }
+}
+
+/// A number, which may have a unit of 1024.
+fn amount(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let power = match unit.len() {
+        0 => 0,
+        _ => ["B", "K", "M", "G", "T", "P", "E"].iter().position(|known| *known == unit)?,
+    };
+    let scale = 1u64 << (10 * power);
+    match number.parse::<u64>() {
+        Ok(whole) => whole.checked_mul(scale),
+        Err(_) => number.parse::<f64>().ok().map(|number| (number * scale as f64) as u64),
+    }
 }
 
 fn watchdog(setting: &Setting, process: &mut Process) -> Result<(), Error> {

@@ -4,6 +4,8 @@ use super::super::conversion::Grade;
 
 pub(super) const INSTALL: &str = "what has a file in the directory is run, and nothing else";
 
+pub(super) const PASSED_OVER: &str = "systemd passes over it";
+
 const SANDBOX: &str = "a sandbox is the container's: say it in its securityContext and mounts";
 const DIRECTORY: &str = "directories are not made; make it in the image, or before the colony starts";
 const LIMIT: &str = "of the limits that a cgroup has, memory and cpu alone are kept (resources.limits)";
@@ -12,7 +14,7 @@ const MANAGER: &str = "systemd's own units have no counterpart; dependsOn names 
 
 /// Beginnings of keys: whether something is lost, and what to say.
 const KNOWN: [(&str, Grade, &str); 58] = [
-    ("X-", Grade::Remark, "systemd passes over it"),
+    ("X-", Grade::Remark, PASSED_OVER),
     ("Description", Grade::Remark, "it tells people what this is"),
     ("Documentation", Grade::Remark, "it tells people where to read"),
     ("SourcePath", Grade::Remark, "it tells people where this comes from"),

@@ -49,6 +49,7 @@ pub(super) fn timer(unit: &Unit, conversion: &mut Conversion) -> Result<(), Erro
             "Unit" => {}
             "Description" | "Documentation" => {}
             "WantedBy" | "RequiredBy" | "Also" => note(Grade::Remark, super::settings::INSTALL),
+            key if key.starts_with("X-") => note(Grade::Remark, super::settings::PASSED_OVER),
             _ => note(Grade::Lost, "a schedule has nothing of this kind"),
         }
     }

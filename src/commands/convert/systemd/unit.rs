@@ -160,7 +160,9 @@ fn take(line: &str, place: Place, section: &mut Option<String>, settings: &mut V
     let Some((key, value)) = line.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
         return Err(place.error("expected Key=value"));
     };
-    let (section, key, value) = (section.clone(), key.trim().to_string(), value.trim().to_string());
+    // Nothing in a section that systemd passes over is a setting of its.
+    let prefix = if section.starts_with("X-") { format!("{section} ") } else { String::new() };
+    let (section, key, value) = (section.clone(), format!("{prefix}{}", key.trim()), value.trim().to_string());
     settings.push(Setting { section, key, value, place });
     Ok(())
 }
