@@ -97,7 +97,7 @@ pub(super) fn start(ctl: &CtlArgs, args: &OutageArgs) -> Result<(), Error> {
 
 /// `trigger`
 pub(super) fn trigger(ctl: &CtlArgs, args: &AskArgs) -> Result<(), Error> {
-    let mut called = whom::chosen(&ctl.config, &args.names, files::called)?;
+    let mut called = whom::asked(ctl, &args.names)?;
     let has_schedule = |name: &Name| has_schedule(ctl, name.as_str());
     if args.names.is_by_name() || !called.iter().any(|name| has_schedule(name).is_ok()) {
         called.iter().try_for_each(has_schedule)?;
@@ -137,7 +137,7 @@ fn each(
     request: &dyn Fn(Name) -> Request,
     wait: Option<&WaitFlags>,
 ) -> Result<(), Error> {
-    let mut called = whom::chosen(&ctl.config, names, files::called)?;
+    let mut called = whom::asked(ctl, names)?;
     if !names.is_by_name() {
         // Of a group those are meant that it makes sense for.
         monitor::leave_alone(ctl, &mut called, request)?;

@@ -80,7 +80,7 @@ fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait
         return awaiting.until(&goals, wait.word, Meanwhile::Crashes(BTreeSet::new()));
     }
     if !is_dry && steps.iter().any(|step| step.deed() != Deed::Unchanged) {
-        monitor::note_of_absence(&ctl.messages, "the next one begins with these files");
+        monitor::note_of_unread(&ctl.messages, "the next one begins with these files");
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ fn delete_found(ctl: &CtlArgs, args: &DeleteArgs) -> Result<Vec<String>, Error> 
         let goals: Vec<(Name, Goal)> = doomed.into_iter().map(|name| (name, Goal::Gone)).collect();
         awaiting.until(&goals, "gone", Meanwhile::Nothing)?;
     } else if !is_dry && !doomed.is_empty() {
-        monitor::note_of_absence(&ctl.messages, "the next one begins without them");
+        monitor::note_of_unread(&ctl.messages, "the next one begins without them");
     }
     Ok(missing)
 }

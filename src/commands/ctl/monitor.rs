@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use serde_json::Value;
 
 use super::error::Error;
 use super::read::{Monitor, Trouble, object::text, quoted};
@@ -76,6 +77,16 @@ fn theirs(messages: &Path) -> Option<PathBuf> {
         Some(below) => PathBuf::from(format!("/proc/{pid}/root")).join(below),
         None => PathBuf::from(format!("/proc/{pid}/cwd")).join(dir),
     })
+}
+
+/// What the monitor tells of itself; nothing, where none answers.
+pub(super) fn state(messages: &Path) -> Value {
+    Monitor::of(messages).within(PATIENCE).get("/v1/version").unwrap_or_default()
+}
+
+/// Whether it takes nothing up any more.
+pub(super) fn is_ending(state: &Value) -> bool {
+    text(state, "/phase") == "ShuttingDown"
 }
 
 /// Whether these are two directories. What cannot be looked at may be one.
@@ -153,6 +164,14 @@ pub(super) fn note_of_silence(dir: &Path, what_follows: &str) {
     if dir.join(messages::STATE).exists() {
         note_of_absence(dir, what_follows);
     }
+}
+
+/// Says on stderr that nobody reads files, there or any more, and what follows.
+pub(super) fn note_of_unread(dir: &Path, what_follows: &str) {
+    if is_ending(&state(dir)) {
+        return super::note(&format!("note: the monitor of {} is ending; {what_follows}", dir.display()));
+    }
+    note_of_absence(dir, what_follows);
 }
 
 /// Says on stderr that nobody is there, and what follows.

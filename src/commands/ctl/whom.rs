@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::error::Error;
 use super::files::{self, KINDS};
-use super::read::{Term, Trouble, terms};
-use crate::cli::NamesArgs;
+use super::monitor;
+use super::read::{Monitor, Term, Trouble, known, object::text, terms};
+use crate::cli::{ChoiceArgs, CtlArgs, NamesArgs};
 use crate::config::{self, Defaults};
 use crate::model::{Name, nearest};
 
@@ -34,6 +35,19 @@ pub(super) fn chosen(
         super::note("No resources found");
     }
     Ok(chosen)
+}
+
+/// Those of whom the monitor is asked something: as the files have it or, where their directory is gone, the monitor.
+pub(super) fn asked(ctl: &CtlArgs, args: &NamesArgs) -> Result<Vec<Name>, Error> {
+    match chosen(&ctl.config, args, files::called) {
+        Err(gone @ Error::Directory { .. }) => {
+            let is_lost = !text(&monitor::state(&ctl.messages), "/config/error").is_empty();
+            let names = args.get().into_iter().map(str::to_string).collect();
+            let whom = ChoiceArgs { names, selector: args.selector.clone() };
+            if is_lost { known(Monitor::of(&ctl.messages), &whom).map_err(Error::Trouble) } else { Err(gone) }
+        }
+        chosen => chosen,
+    }
 }
 
 /// The names among words: the first may be the kind, as in `delete process web`, if no file is called so.

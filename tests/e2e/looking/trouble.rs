@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use super::{Going, ctl, ready, run, show};
+use super::{Going, STEADY, ctl, ready, run, show};
 use crate::support::{Colony, Setup, can, imposter};
 
 #[test]
@@ -42,6 +42,44 @@ fn a_monitor_that_ends_is_told_of_by_whoever_watches() {
     }
     let (text, status) = run(ctl(&setup.path("messages"), &["get"]));
     assert!(text.contains("any more\n  the monitor that listened there was killed") && status == 1, "{text}");
+}
+
+fn ask(colony: &Colony, words: &[&str]) -> (String, i32) {
+    let config = colony.path("config").display().to_string();
+    show(colony, &[&["--config", &config], words].concat())
+}
+
+#[test]
+fn a_directory_that_is_gone_is_told_of_and_the_monitor_is_asked_all_the_same() {
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    fs::remove_dir_all(colony.path("config")).expect("ours");
+    let gone = "what was read before is in force";
+    colony.wait("it is noticed", || show(&colony, &["get"]).0.contains(gone).then_some(()));
+    let (text, status) = ask(&colony, &["rollout", "status"]);
+    assert!(text.contains(gone) && text.contains("not all files are in force") && status == 1, "{text}");
+    let (text, status) = ask(&colony, &["stop", "web", "--wait"]);
+    assert_eq!((text.as_str(), status), ("process/web stop requested\nprocess/web stopped\n", 0));
+    let (text, status) = ask(&colony, &["start", "--all", "--wait"]);
+    assert_eq!((text.as_str(), status), ("process/web start requested\nprocess/web started\n", 0));
+    let (text, status) = ask(&colony, &["restart", "wbe"]);
+    assert_eq!((text.as_str(), status), ("error: process \"wbe\" not found\n  did you mean \"web\"?\n", 1));
+}
+
+#[test]
+fn of_a_monitor_that_ends_it_is_said_that_it_takes_nothing_any_more() {
+    let colony = Setup::new().flags(&["--drain", "600"]).file("web.yaml", "args: [sleep, '1000']\n").start();
+    ready(&colony, "web");
+    colony.signal(nix::sys::signal::Signal::SIGTERM);
+    let note = "the monitor is ending, and reads no files any more";
+    colony.wait("it ends", || show(&colony, &["get"]).0.contains(note).then_some(()));
+    let (text, status) = ask(&colony, &["scale", "web", "--replicas=2"]);
+    assert!(text.contains("is ending; the next one begins with these files") && status == 0, "{text}");
+    let (text, status) = ask(&colony, &["rollout", "status"]);
+    assert!(text.contains(note) && status == 1, "{text}");
+    // Messages are taken until the drain is over.
+    let (text, status) = ask(&colony, &["restart", "web"]);
+    assert_eq!((text.as_str(), status), ("process/web restart requested\n", 0));
 }
 
 #[test]

@@ -133,15 +133,24 @@ fn watch(
     }
 }
 
-/// Says which files are refused: of those that never were good there is no row. How many there are.
+/// Says which files are refused, of which those that never were good have no row, and what else keeps the files from being
+/// in force. How much there is.
 pub(in crate::ctl) fn tell_of_refused(monitor: Monitor<'_>) -> usize {
     let version = monitor.get("/v1/version").unwrap_or_default();
-    let refused = object::list(&version, "/config/refused");
-    for file in refused {
+    let refused = |file: &Value| {
         let [file, message] = ["/file", "/message"].map(|place| object::text(file, place));
-        crate::ctl::note(&format!("note: {file} is refused: {message}"));
+        format!("{file} is refused: {message}")
+    };
+    let mut told: Vec<String> = object::list(&version, "/config/refused").iter().map(refused).collect();
+    match object::text(&version, "/config/error") {
+        "" => {}
+        error => told.push(format!("{error}; what was read before is in force")),
     }
-    refused.len()
+    if crate::ctl::monitor::is_ending(&version) {
+        told.push("the monitor is ending, and reads no files any more".to_string());
+    }
+    told.iter().for_each(|text| crate::ctl::note(&format!("note: {text}")));
+    told.len()
 }
 
 /// What is told at once.

@@ -22,7 +22,7 @@ mod yaml;
 pub(super) use error::Trouble;
 pub(super) use get::tell_of_refused;
 pub(super) use monitor::{Monitor, quoted};
-pub(super) use whom::{Term, explained, terms};
+pub(super) use whom::{Term, explained, known, terms};
 
 use std::path::Path;
 use std::process::ExitCode;

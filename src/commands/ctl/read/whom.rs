@@ -7,7 +7,7 @@ use super::monitor::Monitor;
 use super::object;
 use crate::cli::ChoiceArgs;
 use crate::ctl::files::{self, KINDS};
-use crate::model::nearest;
+use crate::model::{Name, nearest};
 
 /// Whom.
 pub(super) struct Whom<'a> {
@@ -169,6 +169,21 @@ impl<'a> Whom<'a> {
         };
         Ok((list, shown))
     }
+}
+
+/// The names of those that the monitor has, as they are asked for.
+///
+/// # Errors
+/// If one that is named is none of them.
+pub(in crate::ctl) fn known(monitor: Monitor<'_>, args: &ChoiceArgs) -> Result<Vec<Name>, Trouble> {
+    let mut whom = Whom::of(args)?;
+    let (list, shown) = whom.now(monitor, Detail::Brief)?;
+    shown.outcome()?;
+    let (found, _) = whom.among(&list);
+    if found.is_empty() {
+        whom.tell_of_none(&list);
+    }
+    Ok(found.into_iter().filter_map(|process| Name::parse(object::name(process)).ok()).collect())
 }
 
 /// The way to a list of all that tells who there is.
