@@ -3,6 +3,7 @@
 mod calendar;
 mod capabilities;
 mod exec;
+mod limits;
 mod restart;
 mod service;
 mod settings;

@@ -6,6 +6,7 @@ use super::super::conversion::{Error, Grade, Need, Place, Process, Want};
 use super::super::text;
 use super::capabilities;
 use super::exec::{self, Command, Variables};
+use super::limits;
 use super::restart;
 use super::settings;
 use super::unit::{Setting, Unit};
@@ -152,18 +153,8 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         "ExecReload" => reload(unit, setting, process)?,
         "ExecStopPost" => note(Grade::Lost, "nothing is run at a run's end"),
         "ExecCondition" => note(Grade::Lost, "there are no conditions; let the command look"),
-        "MemoryMax" | "MemoryLimit" if value == "infinity" => {}
-        "MemoryMax" | "MemoryLimit" => match text::memory(&value) {
-            Some(amount) => process.set("resources.limits.memory", amount),
-            None if value.ends_with('%') => {
-                note(Grade::Lost, "a share of the machine's memory; write an amount in resources.limits.memory");
-            }
-            None => note(Grade::Lost, "this is no amount of memory to run in; write one in resources.limits.memory"),
-        },
-        "CPUQuota" => match value.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok()) {
-            Some(percent) if percent > 0.0 => process.set("resources.limits.cpu", format!("{:.0}m", percent * 10.0)),
-            _ => return Err(setting.error("expected a percentage")),
-        },
+        "MemoryMax" | "MemoryLimit" => limits::memory(setting, &value, process),
+        "CPUQuota" => limits::cpu(setting, &value, process)?,
         "StandardOutput" | "StandardError" | "StandardInput"
             if ["journal", "inherit", "syslog", "kmsg", "journal+console", "syslog+console"]
                 .contains(&value.as_str()) =>
@@ -175,7 +166,7 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
             note(Grade::Lost, "lines go to the monitor's output, and stdin is empty; let a shell redirect them");
         }
         "After" | "Requires" | "Wants" | "BindsTo" | "Requisite" => wants(setting, services, process),
-        key if key.starts_with("Limit") => limit(setting, &value, process),
+        key if key.starts_with("Limit") => limits::of_a_process(setting, &value, process),
         key => {
             let (grade, text) = settings::why(key);
             note(grade, text);
@@ -219,56 +210,6 @@ fn environment_file(setting: &Setting, value: &str, process: &mut Process) {
     let text =
         "of its lines all behind the first = is the value, quotes too; and env wins over them, not they over env";
     process.note_at(Grade::Remark, &setting.place, &setting.key, text);
-}
-
-/// `LimitNOFILE=1024:4096`
-fn limit(setting: &Setting, value: &str, process: &mut Process) {
-    let name = setting.key["Limit".len()..].to_ascii_lowercase();
-    if name == "locks" {
-        process.note_at(
-            Grade::Lost,
-            &setting.place,
-            &setting.key,
-            "a run's processes are told by it, and Linux does not keep it",
-        );
-        return;
-    }
-    let bound = |text: &str| -> Option<Value> {
-        let number = match name.as_str() {
-            _ if text == "infinity" => return Some("unlimited".into()),
-            "cpu" => text::span(text, 1.0)?.ceil() as u64,
-            "rttime" => (text::span(text, 1e-6)? * 1e6).ceil() as u64,
-            // A nice value has its sign; the kernel counts down from 20.
-            "nice" if text.starts_with(['+', '-']) => u64::try_from(20 - text.parse::<i64>().ok()?).ok()?,
-            _ => amount(text)?,
-        };
-        Some(number.into())
-    };
-    let limit = match value.split_once(':') {
-        Some((soft, hard)) => bound(soft).zip(bound(hard)).map(|(soft, hard)| json!({"soft": soft, "hard": hard})),
-        None => bound(value),
-    };
-    match limit {
-        Some(limit) => process.set(&format!("rlimits.{name}"), limit),
-        None => {
-            let text = "this is neither a number nor infinity nor SOFT:HARD; write the limit in rlimits";
-            process.note_at(Grade::Lost, &setting.place, &setting.key, text);
-        }
-    }
-}
-
-/// A number, which may have a unit of 1024.
-fn amount(text: &str) -> Option<u64> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
-    let power = match unit.len() {
-        0 => 0,
-        _ => ["B", "K", "M", "G", "T", "P", "E"].iter().position(|known| *known == unit)?,
-    };
-    let scale = 1u64 << (10 * power);
-    match number.parse::<u64>() {
-        Ok(whole) => whole.checked_mul(scale),
-        Err(_) => number.parse::<f64>().ok().map(|number| (number * scale as f64) as u64),
-    }
 }
 
 fn watchdog(setting: &Setting, process: &mut Process) -> Result<(), Error> {
