@@ -1032,3 +1032,28 @@ fn what_is_in_the_way_of_reading_and_of_writing_is_told_as_it_is() {
     let made = convert(&[file.join("Procfile").to_str().expect("UTF-8")]);
     assert!(made.status == 2 && made.stderr.contains("/file/Procfile: cannot be read: "), "{}", made.stderr);
 }
+
+#[test]
+fn drop_ins_of_a_template_of_a_prefix_and_of_all_services_are_taken_in_the_order_of_their_names() {
+    let dir = tempdir().expect("a directory");
+    let path = dir.path().join("a-b@c.service");
+    fs::write(&path, "[Service]\nExecStart=/bin/a\nNice=1\n").expect("a file");
+    for (file, text) in [
+        ("a-b@c.service.d/1.conf", "UMask=021\n"),
+        ("a-b@.service.d/1.conf", "Nice=19\nUMask=077\n"),
+        ("a-b@.service.d/2.conf", "UMask=022\nUser=b\n"),
+        ("a-.service.d/0.conf", "User=a\nOOMScoreAdjust=5\n"),
+        ("service.d/3.conf", "Group=g\n"),
+        ("service.d/4.conf", "Group=h\n"),
+        ("a-b@c.service.d/4.conf", ""),
+    ] {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
+        fs::write(&path, if text.is_empty() { String::new() } else { format!("[Service]\n{text}") }).expect("a file");
+    }
+    let made = convert(&[path.to_str().expect("UTF-8")]);
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    for line in ["nice: 1", "umask: \"022\"", "  runAsUser: b", "  runAsGroup: g", "oomScoreAdj: 5"] {
+        assert!(made.stdout.contains(&format!("{line}\n")), "{line}: {}{}", made.stdout, made.stderr);
+    }
+}

@@ -137,11 +137,26 @@ pub(super) fn matching(dir: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
     Some(found.filter(|path| !path.is_dir()).collect())
 }
 
-/// The drop-ins of a unit that lie beside it: `web.service.d/*.conf`.
+/// The drop-ins of a unit that lie beside it, in the order of their names: `a-b@c.service.d/*.conf`, those of its template
+/// and of all names that begin alike (`a-b@.service.d`, `a-.service.d`), and of its kind (`service.d`). Of two of one name
+/// the one that is for fewer units counts; an empty one does nothing but that.
 pub(super) fn drop_ins(path: &Path) -> Vec<PathBuf> {
-    let mut dir = path.as_os_str().to_os_string();
-    dir.push(".d");
-    matching(Path::new(&dir), "*.conf").unwrap_or_default()
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+    let template = stem.split_once('@').map(|(template, _)| format!("{template}@.{kind}"));
+    let prefixes = stem.rmatch_indices('-').map(|(at, _)| format!("{}.{kind}", &stem[..=at]));
+    let mut found: Vec<PathBuf> = Vec::new();
+    for name in [name.to_string()].into_iter().chain(template).chain(prefixes).chain([kind.to_string()]) {
+        let more = matching(&path.with_file_name(format!("{name}.d")), "*.conf").unwrap_or_default();
+        for path in more {
+            if !found.iter().any(|known| known.file_name() == path.file_name()) {
+                found.push(path);
+            }
+        }
+    }
+    found.retain(|path| fs::metadata(path).map_or(true, |metadata| metadata.len() > 0));
+    model::sort_by(&mut found, |a, b| a.file_name().cmp(&b.file_name()));
+    found
 }
 
 /// A service directory's files and those one level below.
