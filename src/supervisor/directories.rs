@@ -1,11 +1,13 @@
 //! The directories that a monitor is given, before anything is done in them.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::Flock;
+use nix::unistd::Uid;
 
 use super::Error;
 use super::lock::{PATIENCE, lock};
@@ -40,7 +42,32 @@ pub(super) fn prepare(args: &RunArgs) -> Result<(), Error> {
             return Err(Error::OneForTwo(other, flag, path.to_path_buf()));
         }
     }
+    if Uid::effective().is_root() && !args.insecure_config {
+        keep_from_others(&args.messages);
+    }
     Ok(())
+}
+
+/// Whoever writes messages commands what root runs. The volume that a kubelet makes is everybody's, and without a sticky bit:
+/// there the processes' users could take away even the journal. A sticky bit is nothing that comes about by itself.
+fn keep_from_others(messages: &Path) {
+    let Ok(meta) = fs::metadata(messages) else { return };
+    let mode = meta.mode();
+    let path = messages.display();
+    let every = format!("{path} can be written by everybody, who can so command what root runs");
+    if mode & 0o002 == 0 {
+        return;
+    }
+    if mode & 0o1000 != 0 || meta.uid() != 0 {
+        return tracing::warn!("{every}; \"chmod go-w\" it, or give --insecure-config if that is meant");
+    }
+    match fs::set_permissions(messages, Permissions::from_mode(mode & 0o7755)) {
+        Ok(()) => tracing::warn!(
+            "{path} could be written by everybody, who could so command what root runs: now it is root's alone (see --insecure-config)"
+        ),
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {}
+        Err(error) => tracing::warn!("{every}, and that cannot be changed: {error}"),
+    }
 }
 
 /// Keeps other monitors away from the messages, whatever journals they have: each message would reach one of them, by

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{Setup, wait_for, wait_gone, write_file};
+use crate::support::{Setup, can, wait_for, wait_gone, write_file};
 
 /// What the binary says to a command line that it does not run on.
 fn ncolony(line: &[&str]) -> (Option<i32>, String) {
@@ -220,4 +220,29 @@ fn what_a_container_gives_the_monitor_by_its_environment_is_found_by_ctl_and_che
     let nowhere = Path::new("/nowhere");
     let told = run(nowhere, &["ctl", "stop", "web", "--config", text(&config)]);
     assert_eq!(told, "process/web stop requested\n", "a flag counts for more");
+}
+
+// Who sends messages commands what root runs: a volume as a kubelet makes it is everybody's.
+#[test]
+fn a_messages_directory_of_everybodys_is_roots_alone_once_root_has_begun_there() {
+    if !can("root", nix::unistd::Uid::effective().is_root()) {
+        return;
+    }
+    let rows: [(u32, &[&str], u32, &str); 5] = [
+        (0o777, &[], 0o755, "now it is root's alone"),
+        (0o2777, &[], 0o2755, "now it is root's alone"),
+        (0o1777, &[], 0o1777, "\"chmod go-w\" it"),
+        (0o775, &[], 0o775, ""),
+        (0o777, &["--insecure-config"], 0o777, ""),
+    ];
+    for (before, flags, after, said) in rows {
+        let setup = Setup::new().flags(flags);
+        fs::set_permissions(setup.path("messages"), fs::Permissions::from_mode(before)).expect("ours");
+        let colony = setup.start();
+        colony.wait_log("status page");
+        let mode = fs::metadata(colony.path("messages")).expect("it is there").permissions().mode();
+        let told: String = colony.log().lines().filter(|line| line.contains("command what root runs")).collect();
+        assert_eq!(mode & 0o7777, after, "{before:o} {flags:?}: {told}");
+        assert!(told.contains(said) && told.is_empty() == said.is_empty(), "{before:o} {flags:?}: {told}");
+    }
 }

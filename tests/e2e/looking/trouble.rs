@@ -143,6 +143,44 @@ fn another_users_socket_is_an_error_that_says_so() {
 }
 
 #[test]
+fn where_no_monitor_can_have_a_socket_it_is_said_that_it_may_be_for_that() {
+    if !can("ask as another user", nix::unistd::geteuid().is_root()) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let binary = dir.path().join("ncolony");
+    fs::copy(env!("CARGO_BIN_EXE_ncolony"), &binary).expect("a copy");
+    let mut command = Command::new(&binary);
+    command.args(["ctl", "--messages"]).arg(dir.path()).arg("get").uid(65534).gid(65534);
+    let (text, status) = run(command);
+    let expected = "one that cannot write in that directory (Permission denied) has no socket there, and says so in its log and at /healthz?verbose; else, is --messages";
+    assert!(text.contains(expected) && status == 1, "{text}");
+}
+
+// `podman exec --user 0` into a container whose capabilities are all dropped.
+#[test]
+fn root_without_its_capability_is_told_whom_to_be() {
+    let without = ["--bounding-set=-dac_override,-dac_read_search", "--"];
+    if !can(
+        "root and setpriv",
+        nix::unistd::geteuid().is_root() && crate::support::succeeds("setpriv", &[without[0], "true"]),
+    ) {
+        return;
+    }
+    let colony = Colony::with(&[]);
+    let socket = colony.path("messages").join(".ncolony.sock");
+    nix::unistd::chown(&socket, Some(65534.into()), None).expect("root may");
+    let mut command = Command::new("setpriv");
+    command.args(without).arg(env!("CARGO_BIN_EXE_ncolony")).args(["ctl", "--messages"]);
+    command.arg(colony.path("messages")).arg("get");
+    let (text, status) = run(command);
+    let expected =
+        "root may not without the capability DAC_OVERRIDE: ask as user 65534, as by `podman exec --user 65534`";
+    assert!(text.contains(expected) && status == 1, "{text}");
+}
+
+#[test]
 fn a_monitor_of_another_version_is_recognised() {
     let rows = [
         (

@@ -1,8 +1,13 @@
 //! Why nothing could be shown.
 
 use std::fmt;
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, Uid, access};
 
 use crate::model::nearest;
 
@@ -60,11 +65,9 @@ impl Trouble {
     /// What to do, where there is something to be said.
     pub(in crate::ctl) fn advice(&self) -> Option<String> {
         match self {
-            Trouble::NoSocket(_) => {
-                Some("is --messages the directory that `ncolony run` was given, and does it run?".to_string())
-            }
+            Trouble::NoSocket(path) => Some(why_absent(path)),
             Trouble::Dead(_) => Some("the monitor that listened there was killed; start it again".to_string()),
-            Trouble::Forbidden(_) => Some("ask as root, or as the user that the monitor runs as".to_string()),
+            Trouble::Forbidden(path) => Some(whom_to_be(path)),
             Trouble::OtherVersion(_) => Some("use the ncolony that the monitor was started from".to_string()),
             Trouble::NotFound(_, Some(nearest)) => Some(format!("did you mean {nearest:?}?")),
             Trouble::Unknown(Unknown { word, expected, .. }) => {
@@ -83,6 +86,31 @@ impl Trouble {
             | Trouble::Closed
             | Trouble::Output(_) => None,
         }
+    }
+}
+
+/// A monitor that cannot write there either has none.
+fn why_absent(socket: &Path) -> String {
+    let ask = "is --messages the directory that `ncolony run` was given, and does it run?";
+    match access(socket.parent().unwrap_or(socket), AccessFlags::W_OK) {
+        Err(errno) if errno != Errno::ENOENT => {
+            let why = errno.desc();
+            format!(
+                "one that cannot write in that directory ({why}) has no socket there, and says so in its log and at /healthz?verbose; else, {ask}"
+            )
+        }
+        Ok(()) | Err(_) => ask.to_string(),
+    }
+}
+
+fn whom_to_be(socket: &Path) -> String {
+    match fs::metadata(socket).map(|meta| meta.uid()) {
+        Ok(uid) if Uid::effective().is_root() => {
+            format!(
+                "root may not without the capability DAC_OVERRIDE: ask as user {uid}, as by `podman exec --user {uid}`"
+            )
+        }
+        Ok(_) | Err(_) => "ask as root, or as the user that the monitor runs as".to_string(),
     }
 }
 
