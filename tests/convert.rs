@@ -372,6 +372,7 @@ fn keeps<'a>(key: &str, value: &'a str) -> Option<Vec<&'a str>> {
         "KillSignal" => vec!["stopSignal: "],
         "TimeoutStopSec" | "TimeoutSec" => vec!["terminationGracePeriodSeconds: "],
         // As it is here.
+        "StartLimitIntervalSec" if value == "0" => vec!["restartPolicy: ", "schedule: "],
         "TimeoutStartSec" if matches!(value, "infinity" | "0") => vec!["restartPolicy: ", "schedule: "],
         "TimeoutStartSec" => vec!["startupProbe:", "activeDeadlineSeconds: "],
         "RestartSec" => vec!["backoff:"],
@@ -1055,5 +1056,23 @@ fn drop_ins_of_a_template_of_a_prefix_and_of_all_services_are_taken_in_the_order
     assert_eq!(made.status, 0, "{}", made.stderr);
     for line in ["nice: 1", "umask: \"022\"", "  runAsUser: b", "  runAsGroup: g", "oomScoreAdj: 5"] {
         assert!(made.stdout.contains(&format!("{line}\n")), "{line}: {}{}", made.stdout, made.stderr);
+    }
+}
+
+#[test]
+fn that_systemd_gives_up_is_named_where_it_does() {
+    const NAMED: &str = "] StartLimitBurst: note: systemd gives up after 5 starts within 10 s";
+    for (settings, is_named, status) in [
+        ("", false, 0),
+        ("Restart=no", false, 0),
+        ("Restart=always", true, 0),
+        ("Restart=on-failure\nRestartSec=1", true, 0),
+        // So many do not fit.
+        ("Restart=always\nRestartSec=2", false, 0),
+        ("Restart=always\nStartLimitBurst=7", false, 1),
+        ("Restart=always\nStartLimitBurst=7\nStartLimitIntervalSec=0", false, 0),
+    ] {
+        let made = made_of_unit(settings, "");
+        assert_eq!((made.stderr.contains(NAMED), made.status), (is_named, status), "{settings}: {}", made.stderr);
     }
 }

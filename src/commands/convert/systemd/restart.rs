@@ -47,6 +47,24 @@ pub(super) fn restart(unit: &Unit, process: &mut Process) -> Result<(), Error> {
         process.push("restartPolicyRules", rule(operator, &codes));
     }
     told(unit, asked, policy, process);
+    given_up(unit, process)
+}
+
+/// Whether systemd tries for ever, as is done here.
+pub(super) fn is_never_given_up(unit: &Unit) -> bool {
+    let is_none = |key: &&str| unit.get(key).is_some_and(|setting| text::span(&setting.value, 1.0) == Some(0.0));
+    ["StartLimitIntervalSec", "StartLimitInterval", "StartLimitBurst"].iter().any(is_none)
+}
+
+/// What systemd does of itself, and that is not done here: it gives up after 5 starts within 10 s, if so many fit.
+fn given_up(unit: &Unit, process: &mut Process) -> Result<(), Error> {
+    let Some(setting) = unit.get("Restart").filter(|setting| setting.value != "no") else { return Ok(()) };
+    let is_said = unit.settings.iter().any(|setting| setting.key.starts_with("StartLimit"));
+    let wait = unit.get("RestartSec").map(span).transpose()?.flatten().unwrap_or_default();
+    if !is_said && wait < 2.0 {
+        let text = "systemd gives up after 5 starts within 10 s; here it is tried for ever, with a wait that grows";
+        process.note_at(Grade::Remark, &setting.place, "StartLimitBurst", text);
+    }
     Ok(())
 }
 

@@ -85,6 +85,7 @@ fn take(unit: &Unit, setting: &Setting, services: &[&Unit], process: &mut Proces
         | "CapabilityBoundingSet"
         | "AmbientCapabilities"
         | "Before" => {}
+        "StartLimitIntervalSec" | "StartLimitInterval" | "StartLimitBurst" if restart::is_never_given_up(unit) => {}
         "BusName" => note(Grade::Remark, "the program takes its name on the bus itself, and nobody waits for it"),
         "EnvironmentFile" => environment_file(setting, &value, process),
         "PassEnvironment" => {
