@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 use ncolony::cli::{self, Cli, Command};
+use ncolony::config::Trust;
 use ncolony::health::https;
 use ncolony::model::nearest;
 use ncolony::{process, supervisor};
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Check(args) => with_signals(|| check::run(&args)),
+        Command::Check(args) => with_signals(|| check::run(&args, &Trust::default())),
         Command::Convert(args) => with_signals(|| convert::run(&args)),
         Command::Ctl(args) => with_signals(|| ctl::run(&args)),
         Command::Beat(args) => beat::run(&args, mask),

@@ -161,6 +161,7 @@ fn colony(processes: usize) -> Snapshot {
             empty: Vec::new(),
             loaded: Some(Wall::from_nanos(1_790_000_599_000_000_000)),
             generation: 1,
+            trusted_uids: None,
         },
         watch: WatchView { active: true },
         checks: Vec::new(),

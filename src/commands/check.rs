@@ -16,9 +16,9 @@ struct Verdict {
 }
 
 /// Judges the files of a directory, or one file; says on stderr what is wrong and on stdout how many are good.
-/// 0 if all are, else 1.
-pub fn run(args: &CheckArgs) -> ExitCode {
-    let checked = if args.path.is_dir() { check_directory(&args.path) } else { check_file(&args.path) };
+/// 0 if all are, else 1. Whose a directory's files may be, `trust` says.
+pub fn run(args: &CheckArgs, trust: &Trust) -> ExitCode {
+    let checked = if args.path.is_dir() { check_directory(&args.path, trust) } else { check_file(&args.path) };
     let Verdict { good, bad } = match checked {
         Ok(verdict) => verdict,
         Err(message) => {
@@ -38,8 +38,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     if bad == 0 { printed } else { ExitCode::FAILURE }
 }
 
-fn check_directory(path: &Path) -> Result<Verdict, String> {
-    let mut directory = Directory::new(path, Defaults::STANDARD, Trust::default());
+fn check_directory(path: &Path, trust: &Trust) -> Result<Verdict, String> {
+    let mut directory = Directory::new(path, Defaults::STANDARD, trust.clone());
     let scan = directory.scan(Moment::ZERO);
     if let Some(error) = scan.dir_error {
         return Err(error);

@@ -95,6 +95,11 @@ impl Directory {
         }
     }
 
+    /// The users besides root whose files are taken, if it matters whose they are.
+    pub fn trusted_uids(&self) -> Option<Vec<u32>> {
+        self.trust.enforce.then(|| self.trust.uids.clone())
+    }
+
     /// Whether the directory's list has changed since it was last looked at, as far as one cheap look tells: its time is
     /// coarse, and an edit in place does not change it. A hint, no more.
     pub fn looks_changed(&self) -> bool {

@@ -164,14 +164,32 @@ impl Trust {
         self.judge("the directory that its link leads to", &stat, parent.as_fd())
     }
 
-    fn judge(&self, what: &str, stat: &FileStat, fd: BorrowedFd<'_>) -> Result<(), String> {
-        let is_trusted = stat.st_uid == 0 || self.uids.contains(&stat.st_uid);
-        let is_tight = stat.st_mode & 0o022 == 0;
-        // Nobody writes to a mount that cannot be written: a ConfigMap's files are 0777 on one.
-        if (is_trusted && is_tight) || fstatvfs(fd).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)) {
+    /// Why a file would not be taken that this user writes into a directory, if it would not be.
+    ///
+    /// # Errors
+    /// Why.
+    pub fn of_writing(&self, dir: &Path, uid: u32, mode: u32) -> Result<(), String> {
+        if !self.enforce {
             return Ok(());
         }
-        let uid = stat.st_uid;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = nix::fcntl::open(dir, flags, Mode::empty())
+            .map_err(|errno| format!("its directory cannot be examined: {}", errno.desc()))?;
+        self.of_directory(dir.as_fd())?;
+        self.weigh("it", uid, mode)
+    }
+
+    fn judge(&self, what: &str, stat: &FileStat, fd: BorrowedFd<'_>) -> Result<(), String> {
+        // Nobody writes to a mount that cannot be written: a ConfigMap's files are 0777 on one.
+        let is_fixed = || fstatvfs(fd).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY));
+        self.weigh(what, stat.st_uid, stat.st_mode).or_else(|why| if is_fixed() { Ok(()) } else { Err(why) })
+    }
+
+    fn weigh(&self, what: &str, uid: u32, mode: u32) -> Result<(), String> {
+        let is_trusted = uid == 0 || self.uids.contains(&uid);
+        if is_trusted && mode & 0o022 == 0 {
+            return Ok(());
+        }
         Err(if is_trusted {
             format!("{what} can be written by others; \"chmod go-w\" it, or give --insecure-config")
         } else {

@@ -35,6 +35,7 @@ pub(super) fn colony(processes: Vec<ProcessView>) -> Snapshot {
             empty: Vec::new(),
             loaded: Some(ago(1)),
             generation: 3,
+            trusted_uids: None,
         },
         watch: WatchView { active: true },
         checks: Vec::new(),

@@ -304,6 +304,8 @@ pub struct ConfigView {
     pub loaded: Option<Wall>,
     /// How often what is desired has changed.
     pub generation: u64,
+    /// The users besides root whose files are taken, if it matters whose they are.
+    pub trusted_uids: Option<Vec<u32>>,
 }
 
 /// A file that is refused.

@@ -162,6 +162,7 @@ impl ConfigSide {
             empty: self.empty().cloned().collect(),
             loaded: self.loaded,
             generation: self.generation,
+            trusted_uids: self.directory.trusted_uids(),
         }
     }
 

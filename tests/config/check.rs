@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ncolony::cli::CheckArgs;
+use ncolony::config::Trust;
 use ncolony_commands::check;
 use tempfile::TempDir;
 
 fn run(path: &Path) -> bool {
-    let code = check::run(&CheckArgs { path: path.to_path_buf() });
+    let code = check::run(&CheckArgs { path: path.to_path_buf() }, &Trust::default());
     // ExitCode has no equality of its own.
     format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
 }

@@ -72,6 +72,7 @@ struct Awaited<'a> {
 
 fn written(ctl: &CtlArgs, steps: &[Step], word: Option<&str>, dry: &DryRun, wait: Awaited<'_>) -> Result<(), Error> {
     steps::rehearse(&ctl.config, steps)?;
+    steps::trusted(&ctl.config, steps, &monitor::trust(&ctl.messages))?;
     let is_dry = dry.is_asked();
     let awaiting = if is_dry { None } else { Awaiting::begin(ctl, wait.how)? };
     steps::carry_out(&ctl.config, steps, word, is_dry)?;

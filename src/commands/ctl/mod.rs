@@ -31,6 +31,7 @@ use self::error::Error;
 use self::read::Trouble;
 use super::{check, documents};
 use crate::cli::{CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, RolloutVerb};
+use crate::config::Trust;
 use crate::messages;
 use crate::model::{Name, Request};
 
@@ -86,8 +87,13 @@ fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {
         CtlVerb::Start(names) => ask::start(args, names)?,
         CtlVerb::Trigger(names) => ask::trigger(args, names)?,
         CtlVerb::Signal(to) => ask::signal(args, to)?,
-        CtlVerb::Check(CheckTheseArgs { path }) => {
-            return Ok(check::run(&CheckArgs { path: path.clone().unwrap_or_else(|| args.config.clone()) }));
+        CtlVerb::Check(CheckTheseArgs { path: Some(path) }) => {
+            return Ok(check::run(&CheckArgs { path: path.clone() }, &Trust::default()));
+        }
+        CtlVerb::Check(CheckTheseArgs { path: None }) => {
+            let is_theirs = monitor::watches(args).is_ok();
+            let trust = if is_theirs { monitor::trust(&args.messages) } else { Trust::default() };
+            return Ok(check::run(&CheckArgs { path: args.config.clone() }, &trust));
         }
         CtlVerb::Explain(explain) => return Ok(documents::explain(explain)),
         CtlVerb::RestartAll => send(args, &Request::RestartAll)?,

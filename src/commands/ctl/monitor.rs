@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::error::Error;
 use super::read::{Monitor, Trouble, object::text, quoted};
 use crate::cli::CtlArgs;
+use crate::config::Trust;
 use crate::http::SOCKET;
 use crate::messages;
 use crate::model::{Name, Request};
@@ -82,6 +83,19 @@ fn theirs(messages: &Path) -> Option<PathBuf> {
 /// What the monitor tells of itself; nothing, where none answers.
 pub(super) fn state(messages: &Path) -> Value {
     Monitor::of(messages).within(PATIENCE).get("/v1/version").unwrap_or_default()
+}
+
+/// Whose files the monitor takes, where that can be known: seen from another user namespace, its users are others.
+pub(super) fn trust(messages: &Path) -> Trust {
+    let socket = UnixStream::connect(messages.join(SOCKET));
+    let is_root = socket.is_ok_and(|socket| getsockopt(&socket, PeerCredentials).is_ok_and(|peer| peer.uid() == 0));
+    match state(messages).pointer("/config/trustedUids").and_then(Value::as_array) {
+        Some(uids) if is_root => {
+            let uids = uids.iter().filter_map(|uid| u32::try_from(uid.as_u64()?).ok()).collect();
+            Trust { enforce: true, uids }
+        }
+        Some(_) | None => Trust::default(),
+    }
 }
 
 /// Whether it takes nothing up any more.

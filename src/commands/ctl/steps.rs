@@ -9,7 +9,7 @@ use std::process;
 use super::error::Error;
 use super::files;
 use super::sources::Source;
-use crate::config::{self, AmendError, Change, Defaults};
+use crate::config::{self, AmendError, Change, Defaults, Diagnostic, Trust};
 use crate::messages::{publish_over, sync_directory};
 use crate::model::Name;
 
@@ -69,8 +69,7 @@ impl Step {
 pub(super) fn publish(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     // Hidden, so that two at once do not meet, and no name is too long for it.
     let beside = dir.join(format!(".ncolony.{}.new", process::id()));
-    // Whoever has closed the file to others meant it.
-    let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777);
+    let mode = mode(path);
     match publish_over(path, &beside, text, mode) {
         // Of one with our pid that was killed before it was done.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -79,6 +78,11 @@ pub(super) fn publish(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
         }
         done => done,
     }
+}
+
+/// With which mode a file is written. Whoever has closed it to others meant it.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777)
 }
 
 /// The steps that make the directory hold these files.
@@ -147,6 +151,18 @@ pub(super) fn rehearse(dir: &Path, steps: &[Step]) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Refused(told.refused)),
     }
+}
+
+/// Looks whether the monitor would take files there that whoever this is writes.
+pub(super) fn trusted(dir: &Path, steps: &[Step], trust: &Trust) -> Result<(), Error> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let of = |step: &Step| {
+        let path = step.old.as_ref().unwrap_or(&step.new);
+        let why = trust.of_writing(dir, uid, mode(path)).err()?;
+        Some(Diagnostic::of_file(&step.new.file_name().unwrap_or_default().to_string_lossy(), why))
+    };
+    let refused: Vec<Diagnostic> = steps.iter().filter_map(of).collect();
+    if refused.is_empty() { Ok(()) } else { Err(Error::Refused(refused)) }
 }
 
 /// Carries the steps out, and says of each what it was, by `word` if it changed something.

@@ -38,7 +38,7 @@
 //!
 //! An `Event`: `process`, `type`, `reason`, `message`, `count`, `firstAt`, `lastAt`. A `Version`: `version`, `pid`, `phase`,
 //! `startedAt`, `takenAt`, `config` (`directory`, `generation`, `loadedAt`, `error`, `refused`: `file`, `message`; `empty`, the names of
-//! files without replicas). A `Verdict`:
+//! files without replicas; `trustedUids`, the users besides root whose files are taken, where others' are not). A `Verdict`:
 //! `message`, why it would be refused.
 
 mod json;

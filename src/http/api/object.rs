@@ -25,7 +25,15 @@ pub(super) fn monitor(snapshot: &Snapshot) -> String {
     for name in &snapshot.config.empty {
         json.text("", name.as_str());
     }
-    json.close(']').close('}').close('}');
+    json.close(']');
+    if let Some(uids) = &snapshot.config.trusted_uids {
+        json.open("trustedUids", '[');
+        for uid in uids {
+            json.number("", (*uid).into());
+        }
+        json.close(']');
+    }
+    json.close('}').close('}');
     json.into_text()
 }
 
@@ -523,6 +531,7 @@ mod tests {
         let mut told = BTreeSet::new();
         let mut snapshot = colony(vec![]);
         snapshot.config.dir_error = Some("gone".to_string());
+        snapshot.config.trusted_uids = Some(vec![7]);
         snapshot.config.errors = vec![FileError { file: "x".to_string(), summary: "bad".to_string() }];
         let objects = [
             process(&talkative()),

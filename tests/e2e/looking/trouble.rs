@@ -66,6 +66,32 @@ fn a_directory_that_is_gone_is_told_of_and_the_monitor_is_asked_all_the_same() {
     assert_eq!((text.as_str(), status), ("error: process \"wbe\" not found\n  did you mean \"web\"?\n", 1));
 }
 
+/// The monitor of root takes no file that others can write.
+#[test]
+fn nothing_is_written_that_the_monitor_would_not_trust_and_check_says_so() {
+    if !can("run a monitor as root", nix::unistd::geteuid().is_root()) {
+        return;
+    }
+    let colony = Colony::with(&[("web", STEADY)]);
+    ready(&colony, "web");
+    let open = |path: &str, mode| fs::set_permissions(colony.path(path), fs::Permissions::from_mode(mode));
+    open("config/web", 0o666).expect("ours");
+    let (text, status) = ask(&colony, &["check"]);
+    assert!(text.contains("can be written by others") && status == 1, "{text}");
+    assert_eq!(ask(&colony, &["scale", "web", "--replicas=2"]).1, 1);
+    open("config/web", 0o644).expect("ours");
+    open("config", 0o777).expect("ours");
+    fs::write(colony.path("v.yaml"), "args: [sleep, '1000']\n").expect("a file");
+    let file = colony.path("v.yaml").display().to_string();
+    let (text, status) = ask(&colony, &["apply", "-f", &file]);
+    let expected = "nothing is written\nv.yaml: its directory can be written by others";
+    assert!(text.contains(expected) && status == 1, "{text}");
+    assert!(!colony.path("config/v.yaml").exists());
+    assert_eq!(ask(&colony, &["check"]).1, 1);
+    open("config", 0o755).expect("ours");
+    assert_eq!(ask(&colony, &["apply", "-f", &file]).1, 0);
+}
+
 #[test]
 fn of_a_monitor_that_ends_it_is_said_that_it_takes_nothing_any_more() {
     let colony = Setup::new().flags(&["--drain", "600"]).file("web.yaml", "args: [sleep, '1000']\n").start();
