@@ -48,7 +48,7 @@ pub struct GetArgs {
     #[command(flatten)]
     pub whom: ChoiceArgs,
 
-    /// What to print: wide, json, yaml, name or jsonpath=TEMPLATE
+    /// What to print: wide, json, yaml, name or jsonpath=TEMPLATE: {.a.b}, {.a[0]}, {.a[*]}, {..a}, {.a[?(@.b=="c")]}, {range .a}…{end}
     #[arg(short = 'o', long, value_name = "FORMAT")]
     pub output: Option<String>,
 

@@ -111,7 +111,11 @@ impl Path {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Path, String> {
-        let bad = || format!("{text:?} is no path: expected one such as .status.phase or .items[0].metadata.name");
+        let bad = || {
+            format!(
+                "{text:?} is no path: expected one such as .status.phase or .items[0].metadata.name; of several each stands in braces"
+            )
+        };
         let mut rest = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
         rest = rest.strip_prefix(['$', '@']).unwrap_or(rest);
         let mut steps = Vec::new();
@@ -123,6 +127,7 @@ impl Path {
                     "" if !steps.is_empty() || end < key.len() => return Err(bad()),
                     "" => {}
                     "*" => steps.push(Step::All),
+                    key if key.contains(|c: char| c == ',' || c == '\\' || c.is_whitespace()) => return Err(bad()),
                     key => steps.push(Step::Key(key.to_string())),
                 }
                 rest = &key[end..];
@@ -213,8 +218,22 @@ mod tests {
             let text = Template::parse(template).map(|template| template.text(&object));
             assert_eq!(text.as_deref(), Ok(expected), "{template}");
         }
-        for bad in ["{.a", "{a}", "{.a..}", "{..}", "{..[0]}", "{.a[}", "{.a[x]}", "{range .a}x", "x{end}", ".a[?(b)]"]
-        {
+        for bad in [
+            "{.a",
+            "{a}",
+            "{.a,.b}",
+            "{.a, .b}",
+            "{.a[0,1]}",
+            "{.a[0:2]}",
+            "{.a..}",
+            "{..}",
+            "{..[0]}",
+            "{.a[}",
+            "{.a[x]}",
+            "{range .a}x",
+            "x{end}",
+            ".a[?(b)]",
+        ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }
