@@ -108,6 +108,13 @@ fn get_lists_processes_as_kubectl_does_and_finds_them_by_name_and_group() {
         let (text, status) = show(&colony, words);
         assert_eq!((steady(&text).as_str(), status), (expected, code), "{words:?}");
     }
+    let messages = colony.path("messages").display().to_string();
+    let complete = |verb: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncolony"));
+        command.args(["__complete", "fish", "--", "ctl", "--messages", &messages, verb, "d"]);
+        run(command).0
+    };
+    assert_eq!(complete("logs"), "db\ndb-0\ndb-1\n:nothing\n", "the monitor knows its replicas");
     let (json, _) = show(&colony, &["get", "web", "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["kind"], &json["metadata"]["name"]), (&"Process".into(), &"web".into()));

@@ -26,14 +26,15 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use self::error::Error;
-use self::read::Trouble;
+use self::read::{Monitor, Trouble, object};
 use super::{check, documents};
 use crate::cli::{CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, RolloutVerb};
 use crate::config::Trust;
 use crate::messages;
-use crate::model::{Name, Request};
+use crate::model::{Name, Request, sort_by};
 
 /// `diff` could not tell, or the command line makes no sense.
 const TROUBLE: u8 = 2;
@@ -63,6 +64,17 @@ pub(super) use files::{KIND, KINDS};
 /// The names of the processes that files describe, for whoever completes a command line; none of what is no directory.
 pub(super) fn names(dir: &Path) -> Vec<String> {
     files::all(dir)
+}
+
+/// The names of the processes that a monitor has, and of the sets whose replicas they are; none where nobody answers at once.
+pub(super) fn known(messages: &Path) -> Vec<String> {
+    let list = Monitor::of(messages).within(Duration::from_millis(500)).get("/v1/processes?brief=true");
+    let list = list.unwrap_or_default();
+    let all = object::list(&list, "/items").iter().flat_map(|process| [object::set(process), object::name(process)]);
+    let mut names: Vec<String> = all.filter(|name| !name.is_empty()).map(str::to_string).collect();
+    sort_by(&mut names, Ord::cmp);
+    names.dedup();
+    names
 }
 
 fn execute(args: &CtlArgs) -> Result<ExitCode, Error> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, Shell};
+use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, MESSAGES_DIR, Shell};
 use crate::config::{self, Defaults, Directory, Scan, Trust};
 use crate::ctl;
 use crate::model::{Moment, Signal, sort_by};
@@ -81,13 +81,22 @@ struct Place<'a> {
     count: usize,
     /// Whether only words may follow, after `--`.
     ended: bool,
+    /// What the words that are no options lead to, for whoever reads about a command.
+    topic: Option<&'a Command>,
     config: PathBuf,
+    /// `None`: the line names the files, and no monitor of theirs.
+    messages: Option<PathBuf>,
 }
 
 impl<'a> Place<'a> {
     fn of(root: &'a Command, words: &[String]) -> Place<'a> {
-        let config = std::env::var_os(CONFIG_VARIABLE).map_or_else(|| PathBuf::from(CONFIG_DIR), PathBuf::from);
-        let mut place = Place { command: root, open: None, count: 0, ended: false, config };
+        let dir = |variable, default| std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+        let config = dir(CONFIG_VARIABLE, CONFIG_DIR);
+        let messages = Some(dir("NCOLONY_RUN_MESSAGES", MESSAGES_DIR));
+        let mut place =
+            Place { command: root, open: None, count: 0, ended: false, topic: Some(root), config, messages };
+        let is_config = |word: &String| word == "--config" || word.starts_with("--config=");
+        place.messages.take_if(|_| words.iter().any(is_config));
         for word in words {
             place.pass(word);
         }
@@ -103,7 +112,10 @@ impl<'a> Place<'a> {
                 Some(command) => self.command = command,
                 // As in `stop process web`.
                 None if self.count == 0 && self.takes_names() && self.is_kind(word) => {}
-                None => self.count += 1,
+                None => {
+                    self.count += 1;
+                    self.topic = self.topic.and_then(|topic| topic.find_subcommand(word));
+                }
             }
         } else if word == "--" {
             self.ended = true;
@@ -127,6 +139,9 @@ impl<'a> Place<'a> {
     fn given(&mut self, option: &Arg, value: &str) {
         if option.get_id() == "config" {
             self.config = PathBuf::from(value);
+        }
+        if option.get_id() == "messages" {
+            self.messages = Some(PathBuf::from(value));
         }
     }
 
@@ -160,13 +175,32 @@ impl<'a> Place<'a> {
         answer
     }
 
+    /// The names of processes: the monitor's, replicas among them, where one answers and no file is to be changed.
+    fn names(&self) -> Vec<String> {
+        let is_of_files = ["delete", "remove", "scale"].contains(&self.command.get_name());
+        let known = self.messages.as_deref().filter(|_| !is_of_files).map(ctl::known).unwrap_or_default();
+        if known.is_empty() { ctl::names(&self.config) } else { known }
+    }
+
+    fn is_man(&self) -> bool {
+        self.command.get_name() == "man"
+    }
+
+    /// What there is a manual page of.
+    fn topics(&self) -> Vec<(String, String)> {
+        let below = self.topic.into_iter().flat_map(|topic| topic.get_subcommands()).filter(|one| !one.is_hide_set());
+        let keys = (self.count == 0).then(|| ("process-file".to_string(), String::new()));
+        below.map(|one| (one.get_name().to_string(), meaning(one.get_about()))).chain(keys).collect()
+    }
+
     /// What an option or an argument may be.
     fn values(&self, arg: &Arg, last: &str, prefix: &str) -> Answer {
         let name = value_name(arg);
         let mut more = "nothing";
         let known: Vec<(String, String)> = match name {
             "NAME" if self.command.get_name() == "trigger" => plain(named(scheduled(&self.config), last)),
-            "NAME" => plain(named(ctl::names(&self.config), last)),
+            "NAME" => plain(named(self.names(), last)),
+            "COMMAND" if self.is_man() => self.topics(),
             "GROUP" => plain(groups(&self.config)),
             "SIGNAL" | "SIG" => {
                 plain((1..32).filter_map(Signal::from_raw).map(|signal| called(signal, last)).collect())
@@ -183,6 +217,7 @@ impl<'a> Place<'a> {
         if known.is_empty() {
             more = match name {
                 "DIR" => "dirs",
+                _ if self.is_man() => "nothing",
                 "NAME" | "GROUP" => "nothing",
                 _ if ["FILE", "PATH", "DIR", "WORD", "COMMAND"].iter().any(|part| name.contains(part)) => "files",
                 _ => "nothing",
@@ -296,6 +331,10 @@ mod tests {
             (&["ctl", "wait", "--for", "condition=Re"], "condition=Ready :nothing"),
             (&["ctl", "wait", "--for=d"], "--for=delete :nothing"),
             (&["check", "x"], ":files"),
+            (&["man", "ct"], "ctl :nothing"),
+            (&["man", "pro"], "process-file :nothing"),
+            (&["man", "ctl", "roll"], "rollout :nothing"),
+            (&["man", "nonsense", ""], ":nothing"),
             (&["nonsense", "more", ""], ":nothing"),
             (&["__comp"], ":nothing"),
         ];
