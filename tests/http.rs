@@ -201,6 +201,7 @@ fn process(name: &str) -> ProcessView {
         last_end: None,
         restart_delay: 0.0,
         next_start: None,
+        ending: None,
         interval: None,
         last_success: None,
         kills: 0,

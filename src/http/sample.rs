@@ -76,6 +76,7 @@ pub(super) fn process(name: &str) -> ProcessView {
         last_end: None,
         restart_delay: 0.0,
         next_start: None,
+        ending: None,
         interval: None,
         last_success: None,
         kills: 0,

@@ -50,8 +50,8 @@ pub use security::{Account, Capabilities, CapabilitySet, Security};
 pub use shell::shell_word;
 pub use shown::shown;
 pub use snapshot::{
-    Check, ConfigView, EndView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView, Snapshot, State,
-    WaitView, WatchView,
+    Check, ConfigView, EndView, EndingView, ExitReason, FileError, HeartbeatView, Phase, ProbeView, ProcessView,
+    Snapshot, State, WaitView, WatchView,
 };
 pub use span::Span;
 pub use spec::{

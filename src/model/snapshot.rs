@@ -104,6 +104,8 @@ pub struct ProcessView {
     pub restart_delay: f64,
     /// When the next start is due, if one is.
     pub next_start: Option<Wall>,
+    /// The end of a run, if one is under way.
+    pub ending: Option<EndingView>,
     /// The interval of a scheduled process, in seconds.
     pub interval: Option<f64>,
     /// When a scheduled process last ended with success.
@@ -315,6 +317,15 @@ pub struct FileError {
     pub file: String,
     /// The first line of the diagnostic, without the file's text: `web.yaml:3:1: unknown key "arsg"`.
     pub summary: String,
+}
+
+/// The end of a run, under way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EndingView {
+    /// When it began.
+    pub began: Wall,
+    /// When SIGKILL comes, if none was sent.
+    pub kill: Option<Wall>,
 }
 
 /// A process that another waits for.

@@ -464,12 +464,8 @@ impl Case<'_> {
         }
     }
 
-    /// What is not wanted at all has no more than its own grace, as with a Pod that is deleted.
     fn grace(&self, run: &Run, stopping: &Stopping) -> Duration {
-        match self.desired.processes.contains_key(self.name) {
-            true => run.grace(stopping.why),
-            false => run.grace(stopping.why).min(run.spec.stop.grace),
-        }
+        timing::grace(run, stopping, self.desired.processes.get(self.name).map(AsRef::as_ref))
     }
 
     fn end_pre_stop(&self, run: &Run, cut: Cut) -> Verdict {

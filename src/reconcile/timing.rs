@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::Why;
 use super::policy;
-use super::record::{Ask, Failed, Life, Pulse, Record, Run, Tried};
+use super::record::{Ask, Failed, Life, Pulse, Record, Run, Stopping, Tried};
 use super::schedule;
 use crate::model::{Backoff, Heartbeat, Moment, ProcessSpec, Stamp};
 
@@ -110,6 +110,13 @@ pub(super) fn grace_left(life: &Life, now: Moment) -> Duration {
             (stopping.asked_at + run.grace(stopping.why).min(run.spec.stop.grace)).since(now)
         }
     }
+}
+
+/// From the beginning of an end to SIGKILL. What is not wanted at all has no more than its own grace, as with a Pod that is
+/// deleted.
+pub(super) fn grace(run: &Run, stopping: &Stopping, wanted: Option<&ProcessSpec>) -> Duration {
+    let grace = run.grace(stopping.why);
+    if wanted.is_some() { grace } else { grace.min(run.spec.stop.grace) }
 }
 
 /// The delay after so many failures in a row: none, `initial`, doubled at each further one, up to `max`.

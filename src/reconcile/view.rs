@@ -10,8 +10,8 @@ use super::record::{End, Life, Record, Run};
 use super::schedule;
 use super::timing::{self, Due};
 use crate::model::{
-    Beside, EndView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec,
-    ProcessView, Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
+    Beside, EndView, EndingView, ExitReason, HeartbeatView, Moment, Name, ProbeKind, ProbeVerdict, ProbeView,
+    ProcessSpec, ProcessView, Restart, Rhythm, Schedule, Stamp, State, Wall, sort_by,
 };
 
 /// The reason of what waits for what it depends on.
@@ -31,7 +31,8 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
             let spec = wanted.or(record.life.run().map(|run| &run.spec)).cloned();
             let wanted = wanted.map(AsRef::as_ref);
             let unmet = wanted.and_then(|spec| order::unmet(desired, observed, spec));
-            let mut view = ProcessView { spec, ..one(name, wanted, record, unmet.as_ref(), now) };
+            let ending = ending(record, wanted, observed.order.latest(name), now);
+            let mut view = ProcessView { spec, ending, ..one(name, wanted, record, unmet.as_ref(), now) };
             if let (WAITS, Some(wanted)) = (view.reason, wanted) {
                 view.waits_for = order::waits_for(desired, observed, wanted);
             }
@@ -42,6 +43,16 @@ pub fn view(desired: &Desired, observed: &Observed, now: Stamp) -> Vec<ProcessVi
         sort_by(&mut views, |a, b| a.name.cmp(&b.name));
     }
     views
+}
+
+/// The end of a run that is under way; by `latest` it is killed, whatever its grace.
+fn ending(record: &Record, wanted: Option<&ProcessSpec>, latest: Moment, now: Stamp) -> Option<EndingView> {
+    let (Life::Stopping(run, stopping) | Life::Leaving(run, stopping)) = &record.life else { return None };
+    let kill = (stopping.asked_at + timing::grace(run, stopping, wanted)).min(latest);
+    Some(EndingView {
+        began: now.wall.minus(now.at.since(stopping.asked_at)),
+        kill: stopping.killed_at.is_none().then(|| now.wall.plus(kill.since(now.at))),
+    })
 }
 
 /// It runs, and its heart does not.
@@ -108,6 +119,7 @@ fn one(
             (State::Backoff, Some(_)) => spec.map_or(0.0, |spec| delay(spec, record, now).as_secs_f64()),
             _ => 0.0,
         },
+        ending: None,
         next_start: verdict.next.or(next_time(wanted, record, now)).map(|next| now.wall.plus(next.since(now.at))),
         interval: schedule
             .and_then(|schedule| schedule::interval(schedule, record, now))
@@ -147,7 +159,12 @@ fn judge(wanted: Option<&ProcessSpec>, record: &Record, unmet: Option<&Unmet<'_>
         (Life::Up(run), Some(_)) => up(run),
         (Life::Up(_), None) => still(State::Running, "", String::new()),
         (Life::Stopping(_, stopping), _) => {
-            let why = stopping.why.map(|why| why.to_string()).unwrap_or_default();
+            let why = match stopping.why {
+                Some(Why::Stopped) if record.asked.is_some() => {
+                    "a message stopped it, and another has it started again".into()
+                }
+                why => why.map(|why| why.to_string()).unwrap_or_default(),
+            };
             let message = match (stopping.killed_at, stopping.stage) {
                 (Some(at), _) => format!("{why}; SIGKILL was sent {} s ago", now.at.since(at).as_secs()),
                 (None, Stage::PreStop) => format!("{why}; its preStop is under way"),

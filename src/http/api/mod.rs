@@ -30,7 +30,7 @@
 //! - `status`: `observedGeneration`; `phase` (`Waiting`, `Running`, `Terminating`, `Terminated`); `state`, the metrics' word for
 //!   it; `reason`, `message`; `waitsFor` (`name`, `message`), what it depends on that is not as it must be, the first 20;
 //!   `says`, its own words; `ready`, `started`, `desired`; `pid`, `startedAt`, `starts`, `restarts`
-//!   (of a schedule, only those that tried a failed run again), `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
+//!   (of a schedule, only those that tried a failed run again), `lastRestartAt`, `startFailures`, `kills`, `nextStartAt`, `ending` (`beganAt`, `killAt`), `user`, `schedule` (`lastScheduledAt`, `lastSuccessAt`, `missed`),
 //!   `lastState` (`reason`, `message`, `exitCode`, `signal`, `finishedAt`, `lastedSeconds`), `fileError`, `conditions` (`type`:
 //!   `Ready`, `Started`, `Updated`, `ConfigValid`; `status`: `True`, `False`; `reason`, `message`), `heartbeat` (`lastBeatAt`,
 //!   `timeoutSeconds`, `misses`), `probes` (`type`, `result`, `message`, `error`, `failingSince`, `nextAt`, `successful`, `failed`,

@@ -120,6 +120,9 @@ pub(super) fn process(view: &ProcessView) -> String {
     begin(&mut json, view);
     // By two clocks, and so never twice the same.
     json.time("nextStartAt", view.next_start);
+    if let Some(ending) = view.ending {
+        json.open("ending", '{').time("beganAt", Some(ending.began)).time("killAt", ending.kill).close('}');
+    }
     if view.scheduled {
         json.open("schedule", '{').time("lastScheduledAt", view.last_scheduled);
         json.time("lastSuccessAt", view.last_success).number("missed", view.missed).close('}');
@@ -360,9 +363,9 @@ mod tests {
 
     use super::{brief, event, monitor, process, refusal, steady};
     use crate::model::{
-        Backoff, CpuTime, Dependency, EndView, Exit, ExitReason, FileError, Footprint, Format, HeartbeatView, Name,
-        OnFull, Output, Probe, ProbeHandler, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec, ProcessView, Reason,
-        Replica, Schedule, Signal, State, Usage, WaitView,
+        Backoff, CpuTime, Dependency, EndView, EndingView, Exit, ExitReason, FileError, Footprint, Format,
+        HeartbeatView, Name, OnFull, Output, Probe, ProbeHandler, ProbeKind, ProbeVerdict, ProbeView, ProcessSpec,
+        ProcessView, Reason, Replica, Schedule, Signal, State, Usage, WaitView,
     };
     use crate::sample::{ago, ahead, colony, event as happened, process as running};
 
@@ -406,6 +409,7 @@ mod tests {
             last_success: Some(ago(60)),
             restarts: 2,
             next_start: Some(ahead(4)),
+            ending: Some(EndingView { began: ago(1), kill: Some(ahead(5)) }),
             last_end: Some(EndView {
                 exit: Exit::Killed { signal: Signal::KILL, core_dumped: false },
                 reason: ExitReason::Oom,

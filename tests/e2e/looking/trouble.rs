@@ -109,6 +109,23 @@ fn of_a_monitor_that_ends_it_is_said_that_it_takes_nothing_any_more() {
 }
 
 #[test]
+fn of_an_end_that_is_under_way_it_is_told_since_when_and_when_sigkill_comes() {
+    let stubborn = "args: [sh, -c, 'trap \"\" TERM; while :; do sleep 1; done']\nterminationGracePeriodSeconds: 600\n";
+    let colony = Setup::new().file("web.yaml", stubborn).start();
+    ready(&colony, "web");
+    let why = |text: &'static str| {
+        colony.wait(text, || Some(show(&colony, &["why", "web"]).0).filter(|told| told.contains(text)))
+    };
+    assert_eq!(ask(&colony, &["stop", "web"]).1, 0);
+    let told = why("web is being stopped for ");
+    assert!(told.contains(": a message stopped it; SIGKILL comes in 10m"), "{told}");
+    let (text, _) = show(&colony, &["describe", "web"]);
+    assert!(text.contains("\n  Stopping:") && text.contains("\n  SIGKILL:        in "), "{text}");
+    assert_eq!(ask(&colony, &["start", "web"]).1, 0);
+    why("a message stopped it, and another has it started again; SIGKILL comes in");
+}
+
+#[test]
 fn why_follows_a_dependency_to_a_refused_file_and_to_one_without_replicas() {
     let api = r#"{"args": ["sleep", "1000"], "dependsOn": ["ref", "zero"]}"#;
     let zero = r#"{"args": ["sleep", "1000"], "replicas": 0}"#;

@@ -112,8 +112,10 @@ fn state(process: &Value, now: f64, lines: &mut Vec<Line>) {
     if phase != "Waiting" {
         said.push(("Started:", when(process, "/status/startedAt", now).into()));
     }
-    if let Some(next) = until(process, "/status/nextStartAt", now) {
-        said.push(("Next Start:", format!("in {next}").into()));
+    said.push(("Stopping:", when(process, "/status/ending/beganAt", now).into()));
+    for (key, place) in [("SIGKILL:", "/status/ending/killAt"), ("Next Start:", "/status/nextStartAt")] {
+        let at = until(process, place, now).map(|span| format!("in {span}"));
+        said.push((key, at.unwrap_or_default().into()));
     }
     lines.extend(pairs("  ", said));
 }

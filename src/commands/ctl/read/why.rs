@@ -79,7 +79,12 @@ fn sentences(process: &Value, now: f64) -> Vec<String> {
             vec![format!("{who} runs at times{}{}.", next.replace("next try", "next run"), last_of_schedule(process))]
         }
         ("pending", _) => vec![format!("{who} is about to be started{because}.")],
-        ("stopping", _) => vec![format!("{who} is being stopped{because}.")],
+        ("stopping", _) => {
+            let since = ago(process, "/status/ending/beganAt", now).map(|span| format!(" for {span}"));
+            let kill = until(process, "/status/ending/killAt", now).map(|span| format!("; SIGKILL comes in {span}"));
+            let [since, kill] = [since, kill].map(Option::unwrap_or_default);
+            vec![format!("{who} is being stopped{since}{because}{kill}.")]
+        }
         ("stopped", "Stopped") => vec![format!(
             "{who} was stopped by a message; `ncolony ctl start {word}` starts it.",
             word = shell_word(who)
@@ -260,6 +265,7 @@ zero has no replicas: its file asks for 0.";
         let process = |state: &str, reason: &str, message: &str| {
             let status = json!({"state": state, "reason": reason, "message": message, "ready": state == "running",
                 "startedAt": "1970-01-01T00:00:00Z", "nextStartAt": "1970-01-01T00:01:44Z", "restarts": 2,
+                "ending": {"beganAt": "1970-01-01T00:01:37Z", "killAt": "1970-01-01T00:01:42Z"},
                 "lastState": {"message": "exit code 3", "lastedSeconds": 0.25, "finishedAt": "1970-01-01T00:01:38Z"}});
             told(json!([{"metadata": {"name": "web"}, "status": status}]))
         };
@@ -292,7 +298,7 @@ zero has no replicas: its file asks for 0.";
             ),
             ("stopped", "Suspended", "", "web is suspended: its file says so."),
             ("stopped", "Stopped", "by a message", "web was stopped by a message; `ncolony ctl start web` starts it."),
-            ("stopping", "Terminating", "removed", "web is being stopped: removed."),
+            ("stopping", "Terminating", "removed", "web is being stopped for 3s: removed; SIGKILL comes in 2s."),
             ("completed", "Completed", "exit code 0", "web has ended for good, with success: exit code 0."),
             (
                 "failed",
