@@ -187,8 +187,11 @@ fn a_process_is_not_added_beside_another_file_of_its_name() {
     fs::write(places.file("web.yaml"), "args: [sleep, '60']\n").expect("a file");
     let file = places.file("web.yaml");
     let expected = format!(
-        "error: {} describes \"web\" already\n  edit that file, or delete it first: ncolony ctl remove web\n",
-        file.display()
+        "error: {} describes \"web\" already\n  edit that file, or delete it first: \
+         ncolony ctl --messages {} --config {} remove web\n",
+        file.display(),
+        places.messages().display(),
+        places.config().display()
     );
     assert_eq!(places.fails(&["add", "web", "--cmd", "true"]), expected);
 }

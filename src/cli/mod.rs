@@ -32,6 +32,8 @@ pub const CONFIG_DIR: &str = "/etc/ncolony/processes";
 pub const CONFIG_VARIABLE: &str = "NCOLONY_RUN_CONFIG";
 /// Where messages are looked for when no flag says so.
 pub const MESSAGES_DIR: &str = "/run/ncolony/messages";
+/// The variable of the environment that says so.
+pub const MESSAGES_VARIABLE: &str = "NCOLONY_RUN_MESSAGES";
 /// The port of `/metrics` and the health checks.
 pub const PORT: u16 = 9620;
 
@@ -92,7 +94,7 @@ pub struct RunArgs {
     pub config: PathBuf,
 
     /// Directory for messages: a file per request, deleted once handled
-    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = "NCOLONY_RUN_MESSAGES")]
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = MESSAGES_VARIABLE)]
     pub messages: PathBuf,
 
     /// How often both directories are looked at, whatever was noticed in between
@@ -200,7 +202,7 @@ pub struct ReaperArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CtlArgs {
     /// The monitor's directory for messages
-    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = "NCOLONY_RUN_MESSAGES", global = true)]
+    #[arg(long, value_name = "DIR", default_value = MESSAGES_DIR, env = MESSAGES_VARIABLE, global = true)]
     pub messages: PathBuf,
 
     /// The monitor's directory of process files

@@ -17,6 +17,11 @@ fn ctl(colony: &Colony, line: &[&str]) -> Output {
     command.args(line).current_dir(colony.dir.path()).output().expect("ncolony ctl")
 }
 
+/// What was given to it, as it is to be typed again.
+fn dirs(colony: &Colony) -> String {
+    format!(" --messages {} --config {}", colony.path("messages").display(), colony.path("config").display())
+}
+
 fn succeeds(colony: &Colony, line: &[&str]) -> String {
     let output = ctl(colony, line);
     assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -42,7 +47,8 @@ fn slow(colony: &Colony, mark: &str) -> String {
 #[test]
 fn a_restart_of_a_schedule_says_what_came_of_it() {
     let colony = Colony::with(&[("bk", "args: [sleep, '1000']\nschedule: '0 0 1 1 *'\n")]);
-    let idle = "process/bk restart requested\nprocess/bk has no run; to begin one: ncolony ctl trigger bk\n";
+    let begin = format!("ncolony ctl{} trigger bk", dirs(&colony));
+    let idle = format!("process/bk restart requested\nprocess/bk has no run; to begin one: {begin}\n");
     assert_eq!(succeeds(&colony, &["restart", "bk", "--wait"]), idle);
     succeeds(&colony, &["trigger", "bk", "--wait=true"]);
     let ended = "process/bk restart requested\nprocess/bk run ended; the next one comes at its time\n";
@@ -78,7 +84,7 @@ fn what_will_not_be_so_and_what_is_not_so_in_time_are_told_apart() {
     fs::write(colony.path("job.yaml"), job).expect("a file");
     let told = fails(&colony, &["apply", "-f", "job.yaml", "--wait"]);
     assert!(told.starts_with("error: process/job is not as it is to be: Error"), "{told}");
-    assert!(told.ends_with("ncolony ctl why job\n"), "{told}");
+    assert!(told.ends_with(&format!("  ncolony ctl{} why job\n", dirs(&colony))), "{told}");
     let never = "args: [sleep, '1000']\nreadinessProbe: {exec: {command: ['false']}}\n";
     fs::write(colony.path("never.yaml"), never).expect("a file");
     let told = fails(&colony, &["apply", "-f", "never.yaml", "--wait", "--timeout=1s"]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::read::object::{self, holds, list, number, text, time};
-use crate::model::{Name, Span, shell_word};
+use crate::model::{Name, Span};
 
 /// What is to become of a process, or of each of a set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,7 +108,7 @@ pub(super) fn instead(goal: Goal, name: &str, before: &Look<'_>, now: &Look<'_>)
     match goal {
         Goal::Restarted if !are.is_empty() && are.iter().all(is_scheduled) => {
             Some(match were.iter().all(is_scheduled) {
-                true => format!("has no run; to begin one: ncolony ctl trigger {}", shell_word(name)),
+                true => format!("has no run; to begin one: {}", super::typed("trigger", name)),
                 false => "run ended; the next one comes at its time".to_string(),
             })
         }

@@ -230,7 +230,7 @@ impl Error {
                 Some(format!("pass the directory that the monitor was given as {flag}; it is not created here"))
             }
             Error::OtherFile { name, .. } => {
-                Some(format!("edit that file, or delete it first: ncolony ctl remove {}", shell_word(name)))
+                Some(format!("edit that file, or delete it first: {}", super::typed("remove", name)))
             }
             Error::NoHead => Some(
                 "begin it with a line such as \"# web.yaml\", or give --name web; \"---\" parts several".to_string(),
@@ -245,11 +245,9 @@ impl Error {
             Error::UnknownGroup { nearest: None, .. } => {
                 Some("groups are what \"group\" lists in process files".into())
             }
-            Error::NoSchedule { name } => Some(format!("to run it anew: ncolony ctl restart {}", shell_word(name))),
+            Error::NoSchedule { name } => Some(format!("to run it anew: {}", super::typed("restart", name))),
             Error::Trouble(trouble) => trouble.advice(),
-            Error::Failed { name, .. } | Error::TimedOut { name, .. } => {
-                Some(format!("ncolony ctl why {}", shell_word(name)))
-            }
+            Error::Failed { name, .. } | Error::TimedOut { name, .. } => Some(super::typed("why", name)),
             Error::OtherConfig { theirs, .. } => {
                 let theirs = shell_word(&theirs.to_string_lossy());
                 Some(format!("pass --config {theirs}, or as --messages the directory of the monitor that you mean"))

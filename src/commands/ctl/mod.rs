@@ -23,18 +23,22 @@ mod whom;
 
 use std::error::Error as _;
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::error::Error;
 use self::read::{Monitor, Trouble, object};
 use super::{check, documents};
-use crate::cli::{CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, RolloutVerb};
+use crate::cli::{
+    CONFIG_DIR, CONFIG_VARIABLE, CheckArgs, CheckTheseArgs, CtlArgs, CtlVerb, MESSAGES_DIR, MESSAGES_VARIABLE,
+    RolloutVerb,
+};
 use crate::config::Trust;
 use crate::messages;
-use crate::model::{Name, Request, sort_by};
+use crate::model::{Name, Request, shell_word, sort_by};
 
 /// `diff` could not tell, or the command line makes no sense.
 const TROUBLE: u8 = 2;
@@ -44,6 +48,7 @@ const TROUBLE: u8 = 2;
 /// Exit status 0: done (for what the monitor does: asked for); 1: not done, and nothing changed. Of `diff`, 0: nothing
 /// differs; 1: something does; 2: it cannot be told. Of all, 2: the command line makes no sense.
 pub fn run(args: &CtlArgs) -> ExitCode {
+    let _ = GIVEN.set(given(args));
     let is_diff = matches!(args.verb, CtlVerb::Diff(_));
     match execute(args) {
         Ok(_) if IS_LOST.load(Ordering::Relaxed) => trouble(is_diff),
@@ -146,6 +151,23 @@ fn send(ctl: &CtlArgs, request: &Request) -> Result<(), Error> {
         &format!("{} is written, and one that starts later drops it", path.display()),
     );
     Ok(())
+}
+
+/// The directories that were given, as they were, for whoever is told what to type next.
+static GIVEN: OnceLock<String> = OnceLock::new();
+
+fn given(args: &CtlArgs) -> String {
+    let flag = |flag: &str, dir: &Path, variable: &str, default: &str| {
+        let unsaid = std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+        if dir == unsaid { String::new() } else { format!(" {flag} {}", shell_word(&dir.to_string_lossy())) }
+    };
+    flag("--messages", &args.messages, MESSAGES_VARIABLE, MESSAGES_DIR)
+        + &flag("--config", &args.config, CONFIG_VARIABLE, CONFIG_DIR)
+}
+
+/// What to type for a verb and a process.
+fn typed(verb: &str, name: &str) -> String {
+    format!("ncolony ctl{} {verb} {}", GIVEN.get().map_or("", String::as_str), shell_word(name))
 }
 
 /// Says what became of a process, as kubectl does.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, MESSAGES_DIR, Shell};
+use crate::cli::{CONDITIONS, CONFIG_DIR, CONFIG_VARIABLE, FORMATS, MESSAGES_DIR, MESSAGES_VARIABLE, Shell};
 use crate::config::{self, Defaults, Directory, Scan, Trust};
 use crate::ctl;
 use crate::model::{Moment, Signal, sort_by};
@@ -92,7 +92,7 @@ impl<'a> Place<'a> {
     fn of(root: &'a Command, words: &[String]) -> Place<'a> {
         let dir = |variable, default| std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
         let config = dir(CONFIG_VARIABLE, CONFIG_DIR);
-        let messages = Some(dir("NCOLONY_RUN_MESSAGES", MESSAGES_DIR));
+        let messages = Some(dir(MESSAGES_VARIABLE, MESSAGES_DIR));
         let mut place =
             Place { command: root, open: None, count: 0, ended: false, topic: Some(root), config, messages };
         let is_config = |word: &String| word == "--config" || word.starts_with("--config=");

@@ -9,7 +9,7 @@ use super::out::Out;
 use super::paint::{Line, Piece};
 use super::whom::{Detail, Whom, absence};
 use crate::cli::WhyArgs;
-use crate::model::{WaitView, shell_word};
+use crate::model::WaitView;
 
 /// Says why processes are as they are, down to the last cause.
 pub(super) fn why(monitor: Monitor<'_>, args: &WhyArgs, out: &mut Out) -> Result<(), Trouble> {
@@ -85,16 +85,15 @@ fn sentences(process: &Value, now: f64) -> Vec<String> {
             let [since, kill] = [since, kill].map(Option::unwrap_or_default);
             vec![format!("{who} is being stopped{since}{because}{kill}.")]
         }
-        ("stopped", "Stopped") => vec![format!(
-            "{who} was stopped by a message; `ncolony ctl start {word}` starts it.",
-            word = shell_word(who)
-        )],
+        ("stopped", "Stopped") => {
+            vec![format!("{who} was stopped by a message; `{}` starts it.", crate::ctl::typed("start", who))]
+        }
         ("stopped", "Suspended") => vec![format!("{who} is suspended: its file says so.")],
         ("stopped", _) => vec![format!("{who} is not wanted any more.")],
         ("completed", _) => vec![format!("{who} has ended for good, with success{because}.")],
         ("failed", reason) => {
-            let word = shell_word(who);
-            vec![format!("{who} has failed for good ({reason}){because}; `ncolony ctl restart {word}` runs it again.")]
+            let command = crate::ctl::typed("restart", who);
+            vec![format!("{who} has failed for good ({reason}){because}; `{command}` runs it again.")]
         }
         (state, _) => vec![format!("{who} is {state}{because}.")],
     };
@@ -192,7 +191,7 @@ fn crashing(process: &Value, now: f64, next: &str) -> Vec<String> {
     let restarts = times(number(process, "/status/restarts").unwrap_or_default());
     vec![
         format!("{who} keeps ending: {}{lasted}, {when}; restarted {restarts}{next}.", how(end)),
-        format!("What it printed last: `ncolony ctl logs {}`.", shell_word(who)),
+        format!("What it printed last: `{}`.", crate::ctl::typed("logs", who)),
     ]
 }
 
