@@ -56,6 +56,7 @@ fn under_each(script: &str, mut look: impl FnMut(&str, &Container)) {
     }
 }
 
+// The end tells how it ended: by the program's own status.
 #[test]
 fn under_every_init_the_container_ends_with_the_programs_status() {
     for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)] {
@@ -65,6 +66,7 @@ fn under_every_init_the_container_ends_with_the_programs_status() {
     }
 }
 
+// Stop means stopped: what is said to the container is said to the program.
 #[test]
 fn under_every_init_podman_stop_and_podman_kill_reach_the_program() {
     let script = "trap 'echo asked; exit 7' TERM; trap 'echo heard' USR1; echo ready; while true; do sleep 0.05; done";
@@ -79,6 +81,7 @@ fn under_every_init_podman_stop_and_podman_kill_reach_the_program() {
     });
 }
 
+// Law 5: no zombie, as PID 1 or not.
 #[test]
 fn under_every_init_orphans_are_collected() {
     let script = "for i in $(seq 100); do (sleep 0.05 &); done; echo made; exec sleep 1000";
@@ -93,6 +96,7 @@ fn under_every_init_orphans_are_collected() {
     });
 }
 
+// Law 4: nothing is left behind.
 #[test]
 fn ours_ends_what_the_program_leaves_and_says_what_it_cannot_run() {
     let Some(setup) = Setup::restricted() else { return };

@@ -1,6 +1,7 @@
 //! The rendered manifests under `podman kube play`; this test is the kubelet that asks the probes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Instant;
 
@@ -23,31 +24,62 @@ struct Played {
 
 impl Played {
     /// Plays what a tree renders. Names of ports are resolved, and the ports not published: this podman gives a probe by name
-    /// the port 0, and publishes through a bridge alone. Volumes get names of their own: to it two pods' emptyDirs of one name
-    /// are one. Everything else is as rendered.
+    /// the port 0, and publishes through a bridge alone. An emptyDir is root's and everybody's, as a kubelet makes it and
+    /// podman does not. ConfigMaps get names of their own: to it what two of one name hold is one. A sidecar begins beside the
+    /// others: to it a container that begins before them has to end before them, too. Everything else is as rendered.
     fn play(tree: &str, image: &str) -> Option<Played> {
-        let (engine, objects) = (engine()?, objects(tree)?);
+        Played::play_with(tree, image, &[])
+    }
+
+    /// The same with these process files, too.
+    fn play_with(tree: &str, image: &str, files: &[(&str, Value)]) -> Option<Played> {
+        let (engine, mut objects) = (engine()?, objects(tree)?);
+        for (name, text) in files {
+            let map = objects.iter_mut().find(|object| object["kind"] == "ConfigMap").expect("process files");
+            map["data"][name] = text.to_string().into();
+        }
         let source = objects.iter().find(|object| pod(object).is_some()).expect("a pod");
         let rendered = pod(source).expect("as found");
         let container = containers(rendered).next().expect("a container").clone();
         let name = format!("{tree}-{}", std::process::id()).replace('/', "-");
         let mut spec = rendered["spec"].clone();
+        let sidecars = spec.as_object_mut().expect("an object").remove("initContainers").unwrap_or(json!([]));
+        for mut sidecar in sidecars.as_array().expect("a list").iter().rev().cloned() {
+            let policy = sidecar.as_object_mut().expect("an object").remove("restartPolicy");
+            assert_eq!(policy, Some(json!("Always")), "what makes it a sidecar");
+            spec["containers"].as_array_mut().expect("a list").insert(0, sidecar);
+        }
         for playing in spec["containers"].as_array_mut().expect("a list") {
             playing["image"] = image.into();
             playing["imagePullPolicy"] = "Never".into();
             own(&mut playing["volumeMounts"], &name);
-            playing.as_object_mut().expect("an object").remove("ports");
+            let ports = playing.as_object_mut().expect("an object").remove("ports").unwrap_or_default();
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if let Some(port) = playing.pointer_mut(&format!("/{probe}/httpGet/port")) {
-                    *port = 9620.into();
+                    *port = number(&ports, port).into();
                 }
             }
         }
         own(&mut spec["volumes"], &name);
+        let dir = tempfile::tempdir().expect("a directory");
+        for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
+            if volume.as_object_mut().is_some_and(|volume| volume.remove("emptyDir").is_some()) {
+                let path = dir.path().join(text(&volume["name"]));
+                fs::create_dir(&path).expect("a directory");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o2777)).expect("its mode");
+                volume["hostPath"] = json!({"path": path, "type": "Directory"});
+            }
+            if let Some(map) = volume.pointer_mut("/configMap/name") {
+                *map = format!("{name}-{}", text(map)).into();
+            }
+        }
+        let maps = of_kind(&objects, "ConfigMap").cloned().map(|mut map| {
+            map["metadata"]["name"] = format!("{name}-{}", text(&map["metadata"]["name"])).into();
+            map
+        });
         // It knows Deployments and Pods, and no Jobs.
         let played = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
-        let parts = of_kind(&objects, "ConfigMap").chain([&played]).map(Value::to_string).collect::<Vec<_>>();
-        let dir = tempfile::tempdir().expect("a directory");
+        let parts = maps.chain([played]).map(|part| part.to_string()).collect::<Vec<_>>();
         let file = dir.path().join("pod.yaml");
         fs::write(&file, parts.join("\n---\n")).expect("a file");
         engine.say(&["kube", "play", "--network=none", &file.display().to_string()]);
@@ -63,10 +95,7 @@ impl Played {
     /// Whether one of the manifest's probes succeeds now.
     fn probe(&self, kind: &str) -> bool {
         let get = &self.container[kind]["httpGet"];
-        let mut ports = items(&self.container["ports"]);
-        let port = ports.find(|port| port["name"] == get["port"]).expect("a port of that name");
-        let port = port["containerPort"].as_u64().expect("a number");
-        self.get(port, text(&get["path"])).is_some()
+        self.get(number(&self.container["ports"], &get["port"]), text(&get["path"])).is_some()
     }
 
     /// What its network answers to a GET, if that is a success.
@@ -101,6 +130,12 @@ impl Played {
         let came = wait_until(kind, || (self.probe(kind) == expected).then_some(()));
         assert!(came.is_some(), "{kind} is not {expected}: {:?}\n{}", self.get(9620, "/colony.json"), self.log());
     }
+}
+
+/// The number of the port that is called so.
+fn number(ports: &Value, name: &Value) -> u64 {
+    let port = items(ports).find(|port| port["name"] == *name).expect("a port of that name");
+    port["containerPort"].as_u64().expect("a number")
 }
 
 /// Puts a pod's name before those of its volumes.
@@ -139,6 +174,37 @@ fn the_demo_plays_as_rendered_and_its_probes_tell_the_truth() {
     assert!(played.exec(&[&ctl[..], &["start", "web"]].concat()));
     played.wait_probe("readinessProbe", true);
 
+    played.ends_within_its_grace();
+}
+
+// It runs anywhere a pod runs: what every overlay is made from, and with a second colony in the pod.
+#[test]
+fn the_base_and_the_sidecar_play_as_rendered_and_end_within_their_grace() {
+    for tree in ["base", "sidecar"] {
+        let Some(played) = Played::play(tree, WITH_SHELL) else { return };
+        for kind in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            played.wait_probe(kind, true);
+        }
+        played.ends_within_its_grace();
+    }
+}
+
+// Law 9: exactly the user that was asked for; and no user but root commands what root runs.
+#[test]
+fn with_the_component_for_root_a_process_has_a_user_of_its_own_who_cannot_command_the_others() {
+    let script = "id -u; touch /run/ncolony/messages/mine || echo refused; exec sleep 1000";
+    let web = json!({"args": ["sh", "-c", script], "env_inherit": ["PATH"], "uid": 1234, "gid": 1234});
+    let Some(played) = Played::play_with("root", WITH_SHELL, &[("web.json", web)]) else { return };
+    for kind in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        played.wait_probe(kind, true);
+    }
+    let pid: i32 = played.inspect(".State.Pid").parse().expect("a pid");
+    assert!(status(pid, "Uid").is_some_and(|uid| uid.starts_with("0\t")));
+    let said = |text: &str| wait_until(text, || played.log().contains(text).then_some(())).is_some();
+    for text in ["[web] 1234", "[web] refused", "now it is root's alone"] {
+        assert!(said(text), "{text}: {}", played.log());
+    }
+    assert!(played.exec(&["/ncolony", "ctl", "restart", "web", "--wait"]), "root may: {}", played.log());
     played.ends_within_its_grace();
 }
 

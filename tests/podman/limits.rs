@@ -107,6 +107,7 @@ fn of_nothing() -> Option<f64> {
     Some(began.elapsed().as_secs_f64() * 1000.0)
 }
 
+// It costs nothing that is noticed: the start of a container.
 #[test]
 #[ignore = "a measure, which `.ci/run` takes alone"]
 fn three_processes_are_ready_100_ms_after_an_empty_program_would_have_been_begun() {
@@ -126,6 +127,7 @@ fn pss(pid: i32) -> u64 {
     line.split_whitespace().next().expect("a number").parse().expect("a number")
 }
 
+// It costs nothing that is noticed: the memory of a pod.
 #[test]
 fn in_a_pod_it_takes_at_most_8_mib() {
     let Some(setup) = Setup::restricted() else { return };

@@ -1,13 +1,13 @@
 //! What a pod's author may get wrong, told in one line each: in the log, at `/healthz?verbose`, in the termination log.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::container::{Container, Setup, run};
+use crate::container::{Container, NONROOT, Setup, run};
 use crate::support::sleeper;
 
 /// It runs all the same, and tells this in one line of the log and in one of `/healthz?verbose`.
@@ -36,6 +36,8 @@ fn with_messages_that_cannot_be_written_it_runs_and_says_so() {
         let Some(setup) = Setup::restricted() else { return };
         let path = setup.path("theirs");
         fs::create_dir(&path).expect("a directory");
+        // Of what is neither its own nor to be written the kernel names the one or the other.
+        chown(&path, is_mounted_so.then_some(NONROOT), None).expect("root may");
         let (mode, expected) = if is_mounted_so { (":ro", "Read-only file system") } else { ("", "Permission denied") };
         let volume = format!("{}:/run/ncolony/messages{mode}", path.display());
         let container = setup.messages(Some(&volume)).file("web", &sleeper()).start();
