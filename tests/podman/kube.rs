@@ -52,7 +52,6 @@ impl Played {
         for playing in spec["containers"].as_array_mut().expect("a list") {
             playing["image"] = image.into();
             playing["imagePullPolicy"] = "Never".into();
-            own(&mut playing["volumeMounts"], &name);
             let ports = playing.as_object_mut().expect("an object").remove("ports").unwrap_or_default();
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if let Some(port) = playing.pointer_mut(&format!("/{probe}/httpGet/port")) {
@@ -60,7 +59,6 @@ impl Played {
                 }
             }
         }
-        own(&mut spec["volumes"], &name);
         let dir = tempfile::tempdir().expect("a directory");
         for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
             if volume.as_object_mut().is_some_and(|volume| volume.remove("emptyDir").is_some()) {
@@ -136,13 +134,6 @@ impl Played {
 fn number(ports: &Value, name: &Value) -> u64 {
     let port = items(ports).find(|port| port["name"] == *name).expect("a port of that name");
     port["containerPort"].as_u64().expect("a number")
-}
-
-/// Puts a pod's name before those of its volumes.
-fn own(list: &mut Value, pod: &str) {
-    for one in list.as_array_mut().into_iter().flatten() {
-        one["name"] = format!("{pod}-{}", text(&one["name"])).into();
-    }
 }
 
 impl Drop for Played {
