@@ -709,6 +709,24 @@ fn an_edit_of_a_probe_that_hangs_is_asked_at_once() {
     wait_ready(&colony, "web");
 }
 
+// One is due when the one before is killed, and that is not collected yet.
+#[test]
+fn a_command_that_takes_its_whole_period_fails_each_time_and_an_edit_of_it_is_asked_at_once() {
+    let of = |script: &str, more: Value| file(json!({"readinessProbe": probe(exec(script), more)}));
+    let quick = json!({"periodSeconds": 0.3, "timeoutSeconds": 0.3});
+    let colony = Colony::with(&[("web", &of("exec sleep 1000", quick))]);
+    let total =
+        |of: &str| format!("ncolony_prober_probe_total{{process=\"web\",probe_type=\"Readiness\",result=\"{of}\"}}");
+    colony.wait_metric(&total("failed"), |count| count >= 8.0);
+    let mark = colony.path("mark").display().to_string();
+    let slow = || json!({"periodSeconds": 1000, "timeoutSeconds": 1000});
+    colony.write("web", &of(&format!("touch {mark}; exec sleep 1000"), slow()));
+    colony.wait("it to hang", || fs::metadata(colony.path("mark")).ok());
+    colony.write("web", &of("true", slow()));
+    wait_ready(&colony, "web");
+    assert_eq!(colony.metric(&total("unknown")), Some(0.0), "{}", colony.log());
+}
+
 #[test]
 fn a_run_that_is_told_to_end_is_not_asked_any_more_and_its_probes_end_with_it() {
     let (server, setup) = (Server::new(Mood::Well), Setup::new());

@@ -36,8 +36,9 @@ impl Host {
         asker: Asker,
         start: impl FnOnce(&mut Children, [BorrowedFd<'_>; 2]) -> Result<HelperId, StartError>,
     ) -> Result<Doing, String> {
-        if self.probes.commands.values().any(|other| *other == key) {
-            return Err("its last command does not die of SIGKILL".to_string());
+        // The one before may have been killed just now, and not be collected yet.
+        if self.probes.commands.values().filter(|other| **other == key).count() > 1 {
+            return Err("its last commands do not die of SIGKILL".to_string());
         }
         let cannot = |error| format!("cannot start it: {error}");
         let helper = self.children.next_helper();
