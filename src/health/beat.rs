@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,8 +70,8 @@ pub enum Seen {
     Unchanged,
     /// This was the first look, which no beat can be told from.
     First,
-    /// There is no file.
-    Missing,
+    /// There is no file, which would be this one.
+    Missing(PathBuf),
     /// What is there cannot be taken for a beat, for this reason.
     Refused(String),
     /// The look was given up, since the file system does not answer: nothing is known.
@@ -220,7 +220,7 @@ impl Watched {
         self.in_flight = false;
         let Some(found) = found else { return Seen::Unknown };
         let seen = match (&found, &self.last) {
-            (Found::Missing, _) => Seen::Missing,
+            (Found::Missing(path), _) => Seen::Missing(path.clone()),
             (Found::Refused(reason), _) => Seen::Refused(reason.clone()),
             (Found::File { .. }, None) => Seen::First,
             (Found::File { mark, .. }, Some(Found::File { mark: last, .. })) if mark == last => Seen::Unchanged,

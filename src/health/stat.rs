@@ -23,7 +23,7 @@ pub(super) struct Mark {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Found {
     File { mark: Mark, mtime: Wall },
-    Missing,
+    Missing(PathBuf),
     Refused(String),
 }
 
@@ -66,7 +66,7 @@ fn found(path: &Path, result: io::Result<Metadata>) -> Found {
             }
             Some(kind) => Found::Refused(format!("{} is {kind}, not a file", path.display())),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Missing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Missing(path.to_path_buf()),
         Err(error) => Found::Refused(format!("cannot look at {}: {error}", path.display())),
     }
 }

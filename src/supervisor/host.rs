@@ -288,7 +288,7 @@ impl Host {
                 sight.trouble = None;
                 Some(Fact::Beat(name, run))
             }
-            Seen::Unchanged | Seen::First | Seen::Missing => {
+            Seen::Unchanged | Seen::First | Seen::Missing(_) => {
                 sight.trouble = None;
                 Some(Fact::NoBeat(name, run))
             }

@@ -520,8 +520,8 @@ fn a_heartbeat_file_that_is_a_directory_or_leads_to_the_root_is_a_failure_that_s
     std::os::unix::fs::symlink("/dev/zero", setup.path("device")).expect("a link");
     nix::unistd::mkfifo(&setup.path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let rows = [
-        ("empty", "there is no heartbeat file"),
-        ("lost", "there is no heartbeat file"),
+        ("empty", "empty/empty"),
+        ("lost", "there is no heartbeat file /"),
         ("device", "device is a device, not a file"),
         ("fifo", "fifo is a FIFO, not a file"),
         ("nested", "inner/nested is a directory, not a file"),

@@ -132,7 +132,7 @@ impl Card {
                 None
             }
             Seen::First | Seen::Unchanged => None,
-            Seen::Missing => Some(format!("there is no {}", self.heartbeat.file.display())),
+            Seen::Missing(path) => Some(format!("there is no {}", path.display())),
             Seen::Refused(why) => Some(why.clone()),
             // The file system does not answer: that is not the process's fault.
             Seen::Unknown => return None,
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn there_is_no_verdict_in_the_grace_which_begins_anew_with_each_run() {
-        let rows = [(12, Seen::Missing), (13, Seen::Missing), (25, Seen::Missing), (26, Seen::Missing)];
+        let rows = [(12, Seen::Missing("heart".into())), (13, Seen::Missing), (25, Seen::Missing), (26, Seen::Missing)];
         assert_eq!(verdicts(3.0, &rows), [false, true, false, true]);
         let refused = || Seen::Refused("s is a FIFO, not a file".into());
         assert_eq!(verdicts(1.0, &[(4, refused()), (5, refused())]), [false, true]);
@@ -220,6 +220,6 @@ mod tests {
         let now = Instant::now();
         let mut card = Card::new(Incarnation::new(NonZeroU64::MIN), 1, heartbeat, now);
         card.forgive(now);
-        assert_eq!(card.hear(&Seen::Missing, now + Duration::from_secs(1), Wall::from_secs(0)), None);
+        assert_eq!(card.hear(&Seen::Missing("heart".into()), now + Duration::from_secs(1), Wall::from_secs(0)), None);
     }
 }

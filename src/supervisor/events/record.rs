@@ -10,6 +10,10 @@ pub(super) struct Record(Vec<Event>);
 const MOST: usize = 20;
 /// The most bytes of its messages together: a thousand processes that each fail in twenty long ways are no 20 MiB.
 const MOST_TEXT: usize = 4 * Event::MOST_BYTES;
+/// The most of one reason with messages of their own; what says something else each time would push out all others. As
+/// client-go's `EventAggregator` has it, in whose words the rest of them is one event.
+const MOST_ALIKE: usize = 10;
+const COMBINED: &str = "(combined from similar events): ";
 /// Most processes have two events, and room for no more.
 const ROOM: usize = 2;
 
@@ -17,9 +21,19 @@ impl Record {
     /// Files what happened `times` more times. Returns how often it has by now.
     pub(super) fn add(&mut self, reason: Reason, message: Cow<'static, str>, times: u32, now: Wall) -> u32 {
         let same = self.0.iter().position(|event| event.reason == reason && event.message == message);
+        let is_alike = |event: &Event| event.reason == reason;
         let mut event = match same {
             Some(index) => self.0.remove(index),
-            None => Event { reason, message, count: 0, first: now, last: now },
+            None if self.0.iter().filter(|event| is_alike(event)).count() < MOST_ALIKE => {
+                Event { reason, message, count: 0, first: now, last: now }
+            }
+            None => {
+                let message = kept(Cow::Owned(format!("{COMBINED}{message}")));
+                match self.0.iter().position(|event| is_alike(event) && event.message.starts_with(COMBINED)) {
+                    Some(index) => Event { message, ..self.0.remove(index) },
+                    None => Event { reason, message, count: 0, first: now, last: now },
+                }
+            }
         };
         event.count = event.count.saturating_add(times);
         event.last = now;
@@ -84,6 +98,24 @@ mod tests {
     }
 
     #[test]
+    fn what_says_something_else_each_time_pushes_out_nothing() {
+        let mut record = Record::default();
+        add(&mut record, Reason::Started, "it is new", 1);
+        (0..50).for_each(|number| {
+            add(&mut record, Reason::Unhealthy, &format!("failed: {number}"), 10 + number);
+        });
+        let found = shown(&record);
+        assert_eq!(found.len(), 12, "{found:?}");
+        assert_eq!((found[0], found[10]), ((Reason::Started, "it is new", 1), (Reason::Unhealthy, "failed: 9", 1)));
+        assert_eq!(found[11], (Reason::Unhealthy, "(combined from similar events): failed: 49", 40));
+        let last = record.events().last().expect("an event");
+        assert_eq!((last.first, last.last), (Wall::from_secs(20), Wall::from_secs(59)));
+        // One that is told again is still that one.
+        add(&mut record, Reason::Unhealthy, "failed: 3", 99);
+        assert_eq!(shown(&record).last(), Some(&(Reason::Unhealthy, "failed: 3", 2)));
+    }
+
+    #[test]
     fn the_same_reason_with_the_same_message_is_one_event_that_is_counted() {
         let mut record = Record::default();
         assert_eq!(add(&mut record, Reason::Exited, "exit code 1", 10), 1);
@@ -127,12 +159,13 @@ mod tests {
         let mut record = Record::default();
         add(&mut record, Reason::Created, "", 0);
         for second in 0..MOST as u64 {
-            add(&mut record, Reason::Exited, &format!("exit code {second}"), second);
+            let reason = if second % 2 == 0 { Reason::Exited } else { Reason::Killing };
+            add(&mut record, reason, &format!("exit code {second}"), second);
         }
         assert_eq!(record.events().len(), MOST);
         assert_eq!(record.events()[0].message, "exit code 0", "Created is forgotten");
         add(&mut record, Reason::Exited, "exit code 0", 100);
-        add(&mut record, Reason::Exited, "killed by SIGSEGV", 101);
+        add(&mut record, Reason::Failed, "killed by SIGSEGV", 101);
         let messages: Vec<&str> = record.events().iter().map(|event| &*event.message).collect();
         assert!(messages.contains(&"exit code 0") && !messages.contains(&"exit code 1"), "{messages:?}");
     }

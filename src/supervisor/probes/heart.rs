@@ -40,7 +40,7 @@ impl Host {
         let finding = match seen {
             Seen::Changed { .. } => Finding::Outcome(Outcome::Success),
             Seen::Unchanged => failure("no heartbeat since the last look"),
-            Seen::Missing => failure("there is no heartbeat file"),
+            Seen::Missing(path) => failure(&format!("there is no heartbeat file {}", path.display())),
             Seen::Refused(why) => failure(&why),
             Seen::First => Finding::Nothing,
             Seen::Unknown => {
