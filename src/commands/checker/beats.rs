@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn there_is_no_verdict_in_the_grace_which_begins_anew_with_each_run() {
-        let rows = [(12, Seen::Missing("heart".into())), (13, Seen::Missing), (25, Seen::Missing), (26, Seen::Missing)];
+        let missing = || Seen::Missing("heart".into());
+        let rows = [(12, missing()), (13, missing()), (25, missing()), (26, missing())];
         assert_eq!(verdicts(3.0, &rows), [false, true, false, true]);
         let refused = || Seen::Refused("s is a FIFO, not a file".into());
         assert_eq!(verdicts(1.0, &[(4, refused()), (5, refused())]), [false, true]);
