@@ -45,6 +45,14 @@ const BROKEN: &[(&str, Break, &str)] = &[
     ("target-scope-rule", |b| expr(b, "ncolony_process_up"), r#"lacks process=~"$process""#),
     ("target-scope-rule", |b| expr(b, "ncolony_schedule_lag_seconds"), r#"lacks schedule=~"$process""#),
     ("target-scope-rule", |b| expr(b, "ncolony_strays"), r#"lacks pod=~"$pod""#),
+    ("target-own-rule", |b| expr(b, "sum(up == bool 0)"), "of everything that is scraped: sum(up"),
+    ("target-own-rule", |b| expr(b, "process_open_fds / process_max_fds"), "of everything that is scraped: process_"),
+    // What is down has no build_info.
+    (
+        "target-own-rule",
+        |b| expr(b, "up and on (job, instance) ncolony_build_info"),
+        "of everything that is scraped: up",
+    ),
     ("target-kind-rule", |b| target(b)["instant"] = json!(false), "does not ask for what it shows"),
     (
         "target-legend-rule",

@@ -35,6 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("target-counter-agg-rule", target_counter_agg),
     rule("uneditable-dashboard", uneditable),
     rule("target-scope-rule", target_scope),
+    rule("target-own-rule", target_own),
     rule("target-kind-rule", target_kind),
     rule("target-legend-rule", target_legend),
     rule("template-chain-rule", template_chain),
@@ -191,6 +192,22 @@ fn target_scope(board: &Board) -> Vec<String> {
             format!("{place}: {} lacks {label}=~\"${variable}\"", selector.metric)
         })
         .collect()
+}
+
+/// `up` and `process_*` are of everything that Prometheus scrapes: only those of monitors are meant. One that is down has
+/// had its `ncolony_build_info` before.
+fn target_own(board: &Board) -> Vec<String> {
+    let is_everybodys = |selector: &Selector| selector.metric == "up" || selector.metric.starts_with("process_");
+    let is_narrowed = |expr: &str, selectors: &[Selector]| {
+        let before = selectors.iter().any(|selector| selector.metric == "up").then_some("last_over_time");
+        let names = |s: &Selector| s.metric == "ncolony_build_info" && s.function.as_deref() == before;
+        expr.contains("and on (job, instance)") && selectors.iter().any(names)
+    };
+    let wrong = board.targets().into_iter().filter(|query| {
+        read(query.expr)
+            .is_ok_and(|read| read.selectors.iter().any(is_everybodys) && !is_narrowed(query.expr, &read.selectors))
+    });
+    wrong.map(|query| format!("{}: of everything that is scraped: {}", query.place, query.expr)).collect()
 }
 
 /// What shows one moment asks for one, and what shows a span asks for that.

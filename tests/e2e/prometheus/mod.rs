@@ -61,9 +61,29 @@ fn every_expression_of_the_dashboard_is_answered_by_a_real_prometheus() {
     let board = Board::shipped();
     trouble::edit(&colony);
     wait_answers(&board, &prometheus, &colony, || Choices::all(&board));
+    no_other_counts(&board, &prometheus);
     wait_answers(&board, &prometheus, &colony, || Choices::each(&board, &prometheus));
     trouble::mend(&colony, unread);
     colony.wait("all to be well", || (colony.get("/healthz").0 == 200).then_some(()));
+}
+
+/// That nothing else that Prometheus scrapes is in a panel.
+fn no_other_counts(board: &Board, prometheus: &Prometheus) {
+    let dead = format!(r#"up{{job="{}"}} == 0"#, server::OTHERS);
+    assert_eq!(prometheus.now(&dead).len(), 1, "nothing else is there to be counted");
+    let choices = Choices::all(board);
+    for query in board.targets() {
+        let series = prometheus.lately(&choices.fill(query.expr));
+        assert!(series.iter().all(|one| one.label("job") != server::OTHERS), "{}: {series:?}", query.place);
+    }
+    assert_eq!(down(board, prometheus), Some(0.0));
+}
+
+/// What the panel of monitors that are down shows.
+fn down(board: &Board, prometheus: &Prometheus) -> Option<f64> {
+    let queries = board.targets();
+    let query = queries.iter().find(|query| query.place.contains("\"Monitors down\"")).expect("a panel");
+    prometheus.now(&Choices::all(board).fill(query.expr)).first().map(|one| one.value)
 }
 
 /// Waits until every expression has its answer.

@@ -13,6 +13,7 @@ use nix::unistd::mkfifo;
 use serde_json::Value;
 
 use super::alerts::{GONE, NEAR, SEEN, UNREAD, alerts, quick, shipped, wait_firing, wait_peace};
+use super::board::Board;
 use super::server::{self, Prometheus};
 use crate::panics::armed;
 use crate::support::{Colony, Setup, can, sleeper, succeeds};
@@ -132,6 +133,7 @@ fn a_loop_that_hangs_is_a_monitor_that_does_not_answer() {
     colony.wait("a scrape", || (prometheus.now("ncolony_build_info").len() == 1).then_some(()));
     fs::write(hang, "").expect("a file");
     wait_firing(&prometheus, &colony, down, || ());
+    assert_eq!(super::down(&Board::shipped(), &prometheus), Some(1.0));
     // It would not end when it is told to.
     drop(colony.kill_monitor());
 }

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::support::{PATIENCE, can, succeeds, wait_for, wait_until};
 
+/// The job of what is scraped and no monitor.
+pub(crate) const OTHERS: &str = "others";
+
 /// A Prometheus that scrapes each second and judges its rules as often.
 pub(crate) struct Prometheus {
     dir: TempDir,
@@ -47,7 +50,8 @@ pub(crate) fn own_address() -> SocketAddr {
 }
 
 impl Prometheus {
-    /// Starts one for these targets, all of the job ncolony. `rules` is what a file of rules holds.
+    /// Starts one for these targets, all of the job ncolony. `rules` is what a file of rules holds. It scrapes what is no
+    /// monitor, too: itself, and something that is dead.
     pub(crate) fn start(targets: &[SocketAddr], rules: &Value) -> Prometheus {
         Prometheus::start_each(1, targets, rules)
     }
@@ -57,16 +61,20 @@ impl Prometheus {
         let dir = tempfile::tempdir().expect("a directory");
         let path = |below: &str| dir.path().join(below).display().to_string();
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let address = own_address();
+        let others = [address, SocketAddr::new(address.ip(), 1)].map(|other| other.to_string());
         // YAML is JSON, too.
         let each = format!("{seconds}s");
         let config = json!({
             "global": {"scrape_interval": each, "scrape_timeout": each, "evaluation_interval": "1s"},
             "rule_files": [path("rules.json")],
-            "scrape_configs": [{"job_name": "ncolony", "static_configs": [{"targets": targets}]}],
+            "scrape_configs": [
+                {"job_name": "ncolony", "static_configs": [{"targets": targets}]},
+                {"job_name": OTHERS, "static_configs": [{"targets": others}]},
+            ],
         });
         fs::write(path("rules.json"), rules.to_string()).expect("a file");
         fs::write(path("config.json"), config.to_string()).expect("a file");
-        let address = own_address();
         let server = Command::new("prometheus")
             .arg(format!("--config.file={}", path("config.json")))
             .arg(format!("--storage.tsdb.path={}", path("data")))
