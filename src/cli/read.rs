@@ -48,8 +48,13 @@ pub struct GetArgs {
     #[command(flatten)]
     pub whom: ChoiceArgs,
 
-    /// What to print: wide, json, yaml, name or jsonpath=TEMPLATE: {.a.b}, {.a[0]}, {.a[*]}, {..a}, {.a[?(@.b=="c")]}, {range .a}…{end}
-    #[arg(short = 'o', long, value_name = "FORMAT")]
+    /// `-o`: the forms of what is printed.
+    #[arg(
+        help = r#"What to print: wide, json, yaml, name or jsonpath=TEMPLATE: {.a.b}, {.a[0]}, {.a[*]}, {..a}, {.a[?(@.b=="c")]}, {range .a}…{end}"#,
+        short = 'o',
+        long,
+        value_name = "FORMAT"
+    )]
     pub output: Option<String>,
 
     /// Go on, and print each that changes
