@@ -552,6 +552,21 @@ fn a_name_that_is_handed_down_and_that_nobody_sets_is_empty_and_that_is_named() 
     }
 }
 
+/// Settings of a service, with a timer and without: the longest run in seconds, and what is told of it. `named` is told where
+/// something is.
+fn limits_a_run(named: &str, rows: &[(&str, Option<u64>, &str)]) {
+    for (settings, longest, told) in rows.iter().copied() {
+        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
+        for files in [&[("a.service", service.as_str())][..], &[("a.service", service.as_str()), TIMER][..]] {
+            let made = made_of(files);
+            let found = spec(&made).active_deadline.map(|longest| longest.as_secs());
+            assert_eq!(found, longest, "{settings}: {}", made.stdout);
+            assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
+            assert_eq!(made.stderr.contains(named), !told.is_empty(), "{settings}: {}", made.stderr);
+        }
+    }
+}
+
 #[test]
 fn a_longest_run_and_a_longest_wait_are_kept_where_they_mean_the_same() {
     let rows = [
@@ -564,16 +579,7 @@ fn a_longest_run_and_a_longest_wait_are_kept_where_they_mean_the_same() {
         ("Type=oneshot\nRuntimeMaxSec=90", None, "] RuntimeMaxSec: note: "),
         ("Type=oneshot\nRuntimeMaxSec=90\nTimeoutStartSec=30", Some(30), "] RuntimeMaxSec: note: "),
     ];
-    for (settings, longest, told) in rows {
-        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
-        for files in [&[("a.service", service.as_str())][..], &[("a.service", service.as_str()), TIMER][..]] {
-            let made = made_of(files);
-            let found = spec(&made).active_deadline.map(|longest| longest.as_secs());
-            assert_eq!(found, longest, "{settings}: {}", made.stdout);
-            assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
-            assert_eq!(made.stderr.contains("RuntimeMaxSec"), !told.is_empty(), "{settings}: {}", made.stderr);
-        }
-    }
+    limits_a_run("] RuntimeMaxSec", &rows);
     let rows = [("RestartMaxDelaySec=1min", 1, 60), ("RestartSec=2\nRestartSteps=5\nRestartMaxDelaySec=50", 2, 50)];
     for (settings, first, longest) in rows {
         let made = made_of(&[("a.service", &format!("[Service]\nExecStart=/bin/a\nRestart=always\n{settings}\n"))]);
@@ -880,16 +886,7 @@ fn the_longest_start_of_a_oneshot_is_its_longest_run_and_of_others_it_is_named()
         ("Type=forking\nTimeoutStartSec=30", None, "TimeoutStartSec: no counterpart: a start has no time limit"),
         ("Type=exec\nTimeoutStartSec=0", None, ""),
     ];
-    for (settings, longest, told) in rows {
-        let service = format!("[Service]\nExecStart=/bin/a\n{settings}\n");
-        for files in [&[("a.service", service.as_str())][..], &[("a.service", service.as_str()), TIMER][..]] {
-            let made = made_of(files);
-            let found = spec(&made).active_deadline.map(|longest| longest.as_secs());
-            assert_eq!(found, longest, "{settings}: {}", made.stdout);
-            assert!(made.stderr.contains(told), "{settings}: {}", made.stderr);
-            assert_eq!(made.stderr.contains("] TimeoutStartSec"), !told.is_empty(), "{settings}: {}", made.stderr);
-        }
-    }
+    limits_a_run("] TimeoutStartSec", &rows);
 }
 
 #[test]
